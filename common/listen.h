@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A listen address as written in an app or a config, parsed: "<protocol>://<host>:<port>", "<protocol>://unix:/path",
+ * "unix:///path" (raw bytes). Pure.
+ */
+#ifndef CREWMAN_LISTEN_H
+#define CREWMAN_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define LISTEN_PROTOCOLS(X)                                                                      \
+    X(TCP, "tcp")                                                                                \
+    X(TEXT, "text")                                                                              \
+    X(FRAME, "frame")                                                                            \
+    X(WEBSOCKET, "websocket")
+
+enum listen_protocol {
+    LISTEN_NONE = 0, /* no listener */
+#define LISTEN_PROTOCOL_MEMBER(id, word) LISTEN_##id,
+    LISTEN_PROTOCOLS(LISTEN_PROTOCOL_MEMBER)
+#undef LISTEN_PROTOCOL_MEMBER
+};
+
+struct listen_address {
+    enum listen_protocol protocol;
+    bool is_unix;
+    socklen_t len;
+    struct sockaddr_storage addr; /* big enough for sockaddr_un */
+};
+
+/* "" gives LISTEN_NONE. Hosts are numeric ("0.0.0.0", "[::]" which is dual stack, "localhost" = 127.0.0.1, "*" = [::]).
+ * -EINVAL with a line for people, saying what was expected (and the nearest protocol). */
+int listen_parse(const char *text, struct listen_address *out_address, char *out_why, size_t size);
+
+const char *listen_protocol_name(enum listen_protocol protocol);
+
+#endif

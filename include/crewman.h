@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The whole public API of Crewman for apps. An app is a shared object that exports one
+ * descriptor (CREW_APP) naming its services and callbacks; crewman-worker loads it and calls
+ * it from one thread, one event loop a process.
+ *
+ * Rules that hold for every function here:
+ *   - It answers 0 or a positive value, or a negative CREW_E… number; a call that fails has no
+ *     effect and calls no callback.
+ *   - Data given to a callback is borrowed: it is valid until the callback returns.
+ *   - Data given to a send is copied before the call returns.
+ *   - A crew_conn pointer is valid inside the callbacks of its connection, up to and including
+ *     on_close. Anywhere else keep the crew_id and look it up with crew_conn_find().
+ *   - Nothing here may be called from another thread.
+ */
+#ifndef CREWMAN_H
+#define CREWMAN_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CREW_VERSION "0.1.0"
+
+/* The layout of struct crew_app and struct crew_service. A worker refuses an app with another
+ * number; fields are only ever added at the end of struct crew_service (its size says which an
+ * app knows). */
+#define CREW_ABI 1u
+#define CREW_MAGIC 0x43524557u /* "CREW" */
+
+/* ------------------------------------------------------------------ errors */
+
+/* One space of negative numbers with the system's own: -EINVAL is a possible answer wherever a
+ * system call can fail. crew_strerror() names both. */
+#define CREW_ERRORS(X)                                                                           \
+    X(CLOSED, -5001, "the connection is closing or closed")                                      \
+    X(FULL, -5002, "the send buffer is full")                                                    \
+    X(INVAL, -5003, "an argument is out of range")                                               \
+    X(NOMEM, -5004, "out of memory")                                                             \
+    X(NOENT, -5005, "no such object")                                                            \
+    X(TOOBIG, -5006, "larger than the limit allows")                                             \
+    X(PROTO, -5007, "the peer broke the protocol")                                               \
+    X(TIMEOUT, -5008, "a deadline passed")                                                       \
+    X(NOTSUP, -5009, "not possible with this protocol")                                          \
+    X(STATE, -5010, "not possible at this moment")
+
+enum crew_error {
+#define CREW_ERROR_MEMBER(name, number, text) CREW_E##name = (number),
+    CREW_ERRORS(CREW_ERROR_MEMBER)
+#undef CREW_ERROR_MEMBER
+};
+
+/* The text of an error number, never NULL; static storage. */
+const char *crew_strerror(int error);
+
+/* ------------------------------------------------------------- connections */
+
+typedef struct crew_conn crew_conn;
+
+/* Names a connection for as long as it lives and never another one after it: keep it instead
+ * of a pointer. 0 is no connection. */
+typedef uint64_t crew_id;
+
+enum crew_msg_type {
+    CREW_MSG_TEXT = 1,  /* a WebSocket text message (valid UTF-8), or a line of `text` */
+    CREW_MSG_BINARY = 2 /* a WebSocket binary message, a `frame` body, a chunk of `tcp` */
+};
+
+/* One message, borrowed until on_message returns. `data` has no terminating NUL; it is not NULL
+ * even when `len` is 0. The bytes may be changed in place by the callback. */
+typedef struct crew_msg {
+    char *data;
+    size_t len;
+    enum crew_msg_type type;
+} crew_msg;
+
+/* Why a connection ended; the last argument of on_close. */
+#define CREW_CLOSE_REASONS(X)                                                                    \
+    X(PEER, 1, "peer", "the peer closed it")                                                     \
+    X(LOCAL, 2, "local", "the app closed it")                                                    \
+    X(HEARTBEAT, 3, "heartbeat", "no sign of life within idle_timeout")                          \
+    X(PROTOCOL, 4, "protocol", "the peer broke the protocol")                                    \
+    X(LIMIT, 5, "limit", "the peer passed a limit")                                              \
+    X(TIMEOUT, 6, "timeout", "a handshake, header or close deadline passed")                     \
+    X(IO, 7, "io", "the network reported an error, for example a reset")                         \
+    X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                   \
+    X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                         \
+    X(MEMORY, 10, "memory", "memory for the peer's data could not be had")
+
+enum crew_close_reason {
+#define CREW_CLOSE_MEMBER(name, number, word, text) CREW_CLOSE_##name = (number),
+    CREW_CLOSE_REASONS(CREW_CLOSE_MEMBER)
+#undef CREW_CLOSE_MEMBER
+};
+
+/* The word of a close reason ("heartbeat"), "unknown" for any other number; static storage. */
+const char *crew_close_reason_name(int reason);
+
+/* The answers of a send, beside negative errors. */
+enum crew_send_result {
+    CREW_SENT = 0,  /* handed to the kernel, or queued below the high-water mark */
+    CREW_QUEUED = 1 /* queued, and the queue is over the high-water mark: stop sending until
+                       on_buffer_drain */
+};
+
+/* Send one message, in the kind of the last message that this connection received (text before
+ * there was one): an echo of a WebSocket binary message is binary. `text` ends the line itself,
+ * `frame` adds its header, `tcp` sends the bytes as they are.
+ * Copies data. Before on_open it is kept and sent right after the handshake.
+ * Answers CREW_SENT or CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (on_error is
+ * not called: the answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the
+ * protocol cannot express the length, CREW_ENOMEM.
+ * Workerman: $connection->send(). */
+int crew_conn_send(crew_conn *conn, const void *data, size_t len);
+
+/* The same, as WebSocket text (the caller vouches for UTF-8) or binary. On other protocols both
+ * equal crew_conn_send(). Workerman: $connection->websocketType, which was sticky. */
+int crew_conn_send_text(crew_conn *conn, const void *data, size_t len);
+int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len);
+
+/* Close politely: what was sent goes out first, then the protocol's own goodbye (WebSocket: a
+ * close frame 1000, and the peer's answer is awaited), then the socket is closed. Bounded by
+ * limits.close_timeout. No on_message follows. on_close comes later with CREW_CLOSE_LOCAL, never
+ * from inside this call. Harmless when already closing. Workerman: $connection->close(). */
+void crew_conn_close(crew_conn *conn);
+
+/* The same with a WebSocket close code (1000–1003, 1007–1014 or 3000–4999) and a reason of at most
+ * 123 bytes of UTF-8, NULL for none. CREW_EINVAL for any other code or a longer reason. On other
+ * protocols the code is ignored. RFC 6455 section 7.4. */
+int crew_conn_close_with(crew_conn *conn, int code, const char *reason);
+
+/* Close at once: what is queued is dropped, no goodbye. on_close comes after the current callback
+ * has returned. Workerman: $connection->destroy(). */
+void crew_conn_destroy(crew_conn *conn);
+
+/* Stop and go on reading. While paused no on_message is called and the kernel's window pushes
+ * back on the peer; the heartbeat does not count silence that a pause caused.
+ * Workerman: pauseRecv(), resumeRecv(). */
+void crew_conn_pause(crew_conn *conn);
+void crew_conn_resume(crew_conn *conn);
+
+crew_id crew_conn_id(const crew_conn *conn);
+
+/* The open connection of this worker with that id, or NULL: it is gone, or lives elsewhere. */
+crew_conn *crew_conn_find(crew_id id);
+
+/* One pointer of the app's own a connection. `destructor` (NULL: none) is called with it once,
+ * after on_close, or when it is replaced by another pointer. */
+void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data));
+void *crew_conn_data(const crew_conn *conn);
+
+enum crew_addr_family { CREW_ADDR_NONE = 0, CREW_ADDR_IPV4 = 4, CREW_ADDR_IPV6 = 6, CREW_ADDR_UNIX = 1 };
+
+struct crew_addr {
+    enum crew_addr_family family;
+    uint16_t port;  /* 0 for a unix socket */
+    char text[108]; /* "192.0.2.1", "2001:db8::1" (no brackets), or the path of a unix socket ("" when
+                       the peer has none) */
+};
+
+/* Both ends of a connection. An IPv4 peer of a dual-stack socket is shown as IPv4.
+ * Workerman: getRemoteIp(), getRemotePort(), getLocalIp(), getLocalPort(). */
+void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr);
+void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr);
+
+struct crew_conn_stats {
+    uint64_t bytes_in, bytes_out; /* on the wire; out counts what the kernel took */
+    uint64_t messages_in, messages_out;
+    size_t queued;       /* bytes waiting in the send buffer */
+    uint64_t idle_ms;    /* since bytes were last received, to a second or better */
+    int64_t rtt_ms;      /* the last heartbeat round trip; -1 before there was one */
+    uint64_t age_ms;     /* since it was accepted */
+};
+
+void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats);
+
+/* The close code that a WebSocket peer sent: 1005 when its close frame had none, 1006 when there
+ * was no close frame (RFC 6455 section 7.1.5); 0 on other protocols. Meaningful in on_close. */
+int crew_conn_close_code(const crew_conn *conn);
+
+/* The name of the service that accepted it; static for the life of the worker. */
+const char *crew_conn_service(const crew_conn *conn);
+
+/* Connections of this worker for which on_connect was called and on_close was not. */
+size_t crew_conn_count(void);
+
+/* Call `visit` for each of them; a non-zero answer ends the walk and is returned. The visitor may
+ * send to, close or destroy any connection, this one included; connections accepted meanwhile are
+ * not visited. Workerman: $worker->connections. */
+int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
+
+/* ------------------------------------------------------------------ timers */
+
+/* Names a timer; never 0, never used again in this process. */
+typedef int64_t crew_timer;
+
+/* Call `tick` every `ms` milliseconds (1 to 2^40) of monotonic time, the first time after `ms`. The
+ * schedule does not drift: the n-th tick is due n·ms after the call; ticks that a blocked loop
+ * missed are skipped, not made up for. Answers the timer, or CREW_EINVAL, CREW_ENOMEM.
+ * Workerman: Timer::add() (which takes seconds). */
+crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg);
+
+/* The same once, after `ms` milliseconds (0 to 2^40); the timer is gone when `tick` is called.
+ * Workerman: Timer::add($s, $f, $args, false), Timer::delay(). */
+crew_timer crew_timer_add_once(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg);
+
+/* End a timer; it will not tick again. May be called inside its own tick. CREW_ENOENT when it is
+ * gone already. Workerman: Timer::del(). */
+int crew_timer_del(crew_timer timer);
+
+/* Milliseconds of monotonic time, read once an event-loop tick. */
+uint64_t crew_now_ms(void);
+
+/* ------------------------------------------------------------- this worker */
+
+unsigned crew_worker_slot(void);         /* 0..workers-1; Workerman: $worker->id */
+unsigned crew_worker_generation(void);   /* 1 at start, +1 a reload */
+const char *crew_worker_service(void);   /* the name of its service */
+
+/* Let this process end: it stops accepting, closes its connections politely and exits 0; the master
+ * starts another in its slot. For "exit after n requests"; Workerman: Worker::stopAll() in a
+ * child. Returns at once. */
+void crew_worker_stop(void);
+
+/* ----------------------------------------------------------------- logging */
+
+enum crew_log_level {
+    CREW_LOG_DEBUG = 0,
+    CREW_LOG_INFO = 1,
+    CREW_LOG_NOTICE = 2,
+    CREW_LOG_WARNING = 3,
+    CREW_LOG_ERROR = 4
+};
+
+/* One line to the log of the instance, with time, level, service, slot and pid; control bytes are
+ * escaped. A line below log.level costs nothing. Workerman: Worker::log(). */
+void crew_log(enum crew_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ------------------------------------------------------------ the descriptor */
+
+/* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL are
+ * not called. */
+struct crew_service {
+    const char *name;   /* [a-z0-9_-], at most 32; unique in the instance */
+    const char *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
+                           "unix:///run/x.sock", "text://unix:/run/x.sock"; NULL: no listener, a process for timers */
+    unsigned workers;   /* processes; 0: one a CPU */
+    const char *config; /* JSON text with the keys of a service block of the config file, for example
+                           {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
+
+    /* Once in each process, before it accepts. A negative answer refuses the start: the reason
+     * should have been logged. Workerman: onWorkerStart. */
+    int (*on_worker_start)(void);
+    /* Once, as the process ends in good order; connections are still open. Workerman:
+     * onWorkerStop. */
+    void (*on_worker_stop)(void);
+    /* Once, when this process stops accepting because a reload or a stop replaces it, before any
+     * connection is closed. Workerman: onWorkerReload. */
+    void (*on_worker_drain)(void);
+
+    /* Accepted, before any byte. Workerman: onConnect. */
+    void (*on_connect)(crew_conn *conn);
+    /* The protocol's handshake is done (at once where there is none). Workerman:
+     * onWebSocketConnected. */
+    void (*on_open)(crew_conn *conn);
+    void (*on_message)(crew_conn *conn, const crew_msg *msg);
+    /* Exactly once for each on_connect, as its last callback. `reason` is an enum
+     * crew_close_reason. Sending answers CREW_ECLOSED. */
+    void (*on_close)(crew_conn *conn, int reason);
+    /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT, CREW_ENOMEM
+     * or a system error, with a line for people. on_close follows. */
+    void (*on_error)(crew_conn *conn, int error, const char *text);
+
+    /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after that;
+     * always in pairs, unless on_close comes between. */
+    void (*on_buffer_full)(crew_conn *conn);
+    void (*on_buffer_drain)(crew_conn *conn);
+};
+
+struct crew_app {
+    uint32_t magic;        /* CREW_MAGIC */
+    uint32_t abi;          /* CREW_ABI */
+    uint32_t size;         /* sizeof(struct crew_app) */
+    uint32_t service_size; /* sizeof(struct crew_service) as the app was compiled */
+    uint32_t service_count;
+    const struct crew_service *services;
+    const char *version; /* CREW_VERSION as the app was compiled */
+};
+
+/* Export the descriptor. Each argument is the initialiser of one service:
+ *
+ *     CREW_APP({
+ *         .name = "echo",
+ *         .listen = "websocket://0.0.0.0:2346",
+ *         .on_message = on_message,
+ *     })
+ */
+#define CREW_APP(...)                                                                            \
+    static const struct crew_service crew_app_services_[] = {__VA_ARGS__};                       \
+    __attribute__((visibility("default"))) extern const struct crew_app crew_app;                \
+    const struct crew_app crew_app = {                                                           \
+        .magic = CREW_MAGIC,                                                                     \
+        .abi = CREW_ABI,                                                                         \
+        .size = sizeof(struct crew_app),                                                         \
+        .service_size = sizeof(struct crew_service),                                             \
+        .service_count = sizeof(crew_app_services_) / sizeof(crew_app_services_[0]),             \
+        .services = crew_app_services_,                                                          \
+        .version = CREW_VERSION,                                                                 \
+    };
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opt-in: the worker's libuv loop, for apps that bring their own handles. Whatever an app starts on
+ * the loop it must close in on_worker_stop.
+ */
+#ifndef CREWMAN_UV_H
+#define CREWMAN_UV_H
+
+#include <uv.h>
+
+/* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close it. */
+uv_loop_t *crew_worker_loop(void);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The connections of this worker: the table of ids, the list of all, totals, and the ways to reach or close
+ * many. One connection is conn.h.
+ */
+#ifndef CREWMAN_CONNS_H
+#define CREWMAN_CONNS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "idmap.h"
+#include "list.h"
+
+struct worker;
+struct crew_conn;
+
+struct conns_totals {
+    uint64_t accepted, messages_in, messages_out, bytes_in, bytes_out;
+    uint64_t send_failures; /* sends refused: buffer full, or closed */
+    uint64_t reaped;        /* closed with CREW_CLOSE_HEARTBEAT */
+    uint64_t refused;       /* accepted and closed at once: limits */
+    uint64_t protocol_errors, limit_errors, timeouts;
+};
+
+struct conns {
+    struct idmap ids;
+    struct list all;        /* of struct crew_conn.in_all, oldest first */
+    size_t count;           /* announced and not yet closed towards the app */
+    uint64_t next_counter;  /* low 40 bits of the next id */
+    struct conns_totals totals;
+    char *read_buffer;      /* shared by all reads of the loop */
+    size_t read_size;
+    struct crew_conn *corked; /* the one whose sends are gathered in cork_buffer */
+    char *cork_buffer;
+    size_t cork_len;
+    struct crew_conn *dead; /* destroyed inside a callback: on_close is due when it has returned */
+};
+
+int conns_init(struct worker *worker);
+/* Frees what is left without callbacks; the loop must be run once more by the caller to close handles. */
+void conns_done(struct worker *worker);
+
+/* Begin a polite close of every connection, spread evenly over `spread_ms` (0: now), with the protocol's code for
+ * `reason` (CREW_CLOSE_RELOAD: WebSocket 1012, CREW_CLOSE_SHUTDOWN: 1001). lifecycle_conn_ended() is called for each as it
+ * ends. */
+void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms);
+
+/* Close whatever is left at once. */
+void conns_destroy_all(struct worker *worker, int reason);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The worker's side of the control pipe: hello, plan, ready or failed, a beat a second, drain, stop, reopen_logs. The
+ * master's death (the pipe closes) drains the worker.
+ */
+#ifndef CREWMAN_CONTROL_H
+#define CREWMAN_CONTROL_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "channel.h"
+
+struct worker;
+
+#define CONTROL_FD 3
+
+struct control {
+    struct channel *channel;
+    uv_timer_t beat;
+    bool is_orphan; /* the master is gone */
+};
+
+int control_start(struct worker *worker);
+void control_stop(struct worker *worker);
+
+/* Tell the master; both may be called with the channel gone. */
+void control_send_ready(struct worker *worker);
+void control_send_failed(struct worker *worker, int exit_code, const char *why);
+void control_send_drained(struct worker *worker);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one place where the app's code is entered and left. Notes on the scoreboard which callback runs and
+ * since when (for the watchdog, status and obituary), logs a callback that blocked the loop for too long, and
+ * counts the depth, so that what must wait for the app to return (on_close, freeing a connection) can.
+ */
+#ifndef CREWMAN_GUARD_H
+#define CREWMAN_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scoreboard.h"
+
+struct worker;
+
+/* A callback that runs longer is logged, at most once a second. */
+#define GUARD_SLOW_MS 100u
+
+struct guard {
+    unsigned depth;
+    uint64_t slow_logged_at; /* ms */
+};
+
+/* Around each call of the app's code, always in pairs:
+ *     struct guard_entry entry = guard_enter(worker, SCORE_IN_MESSAGE);
+ *     worker->app->on_message(...);
+ *     guard_leave(worker, entry);
+ */
+struct guard_entry {
+    uint64_t since;   /* ms, of the outer entry too */
+    uint32_t outer;   /* the callback that was running, SCORE_IN_NONE at depth 0 */
+};
+
+struct guard_entry guard_enter(struct worker *worker, enum score_callback callback);
+void guard_leave(struct worker *worker, struct guard_entry entry);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The plan: what the master tells a new worker about itself (message "plan"), as a struct. Read once.
+ */
+#ifndef CREWMAN_PLAN_H
+#define CREWMAN_PLAN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+struct plan {
+    struct config_service service; /* name, app, listen, heartbeat, limits */
+    unsigned slot, generation;
+    uint32_t process;      /* 24 bits: the high part of the ids that this process gives out */
+    uint32_t line;         /* on the scoreboard */
+    int listener_fd;       /* -1: none */
+    int scoreboard_fd, admin_fd;
+    bool stdout_is_log;    /* a daemon: descriptor 1 goes to the log too */
+    char user[64], group[64];
+};
+
+/* Fill from a checked "plan" message. -EINVAL with a line for people; nothing to free then. */
+int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t size);
+void plan_done(struct plan *plan);
+
+#endif
