@@ -32,8 +32,12 @@ struct listen_address {
 };
 
 /* "" gives LISTEN_NONE. Hosts are numeric ("0.0.0.0", "[::]" which is dual stack, "localhost" = 127.0.0.1, "*" = [::]).
- * -EINVAL with a line for people, saying what was expected (and the nearest protocol). */
+ * -EINVAL with a line for people, "expected …" (and the nearest protocol). */
 int listen_parse(const char *text, struct listen_address *out_address, char *out_why, size_t size);
+
+/* True when the kernel would refuse to bind both: the same path, or the same port with equal hosts or a wildcard that
+ * covers the other ("[::]" covers every IPv4 host too). */
+bool listen_overlaps(const struct listen_address *a, const struct listen_address *b);
 
 const char *listen_protocol_name(enum listen_protocol protocol);
 
