@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The id map against an array that is searched from front to end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "idmap.h"
+
+#define IDS 300
+
+static uint32_t random_state = 7;
+
+static uint32_t random_below(uint32_t limit) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state % limit;
+}
+
+/* Different for each i; many share a place in a small table. */
+static uint64_t id_of(uint32_t i) {
+    return 1 + (uint64_t)(i / 4) * 16 + ((uint64_t)(i % 4) << 40);
+}
+
+static void agrees_with_an_array(void **state) {
+    (void)state;
+    struct idmap map;
+    static int values[IDS];
+    static _Bool present[IDS];
+    size_t count = 0;
+    idmap_init(&map);
+    for (int step = 0; step < 200000; step++) {
+        uint32_t i = random_below(IDS);
+        uint64_t id = id_of(i);
+        void *expected = present[i] ? &values[i] : NULL;
+        assert_ptr_equal(idmap_find(&map, id), expected);
+        if (present[i] && random_below(2)) {
+            assert_ptr_equal(idmap_take(&map, id), &values[i]);
+            present[i] = 0;
+            count--;
+        } else if (!present[i]) {
+            assert_int_equal(idmap_put(&map, id, &values[i]), 0);
+            present[i] = 1;
+            count++;
+        }
+        assert_int_equal(map.count, count);
+    }
+    idmap_done(&map);
+}
+
+static void what_is_not_there_is_null(void **state) {
+    (void)state;
+    struct idmap map;
+    int value;
+    idmap_init(&map);
+    assert_null(idmap_find(&map, 1));
+    assert_null(idmap_take(&map, 1));
+    assert_int_equal(idmap_put(&map, 5, &value), 0);
+    assert_null(idmap_find(&map, 0));
+    assert_null(idmap_find(&map, 21)); /* same place, other id */
+    assert_null(idmap_take(&map, 21));
+    idmap_done(&map);
+}
+
+static void gives_memory_back(void **state) {
+    (void)state;
+    struct idmap map;
+    int value;
+    idmap_init(&map);
+    for (uint64_t id = 1; id <= 100000; id++)
+        assert_int_equal(idmap_put(&map, id, &value), 0);
+    size_t large = map.capacity;
+    for (uint64_t id = 1; id <= 100000; id++)
+        assert_ptr_equal(idmap_take(&map, id), &value);
+    assert_true(map.capacity < large / 1000);
+    idmap_done(&map);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_an_array),
+        cmocka_unit_test(what_is_not_there_is_null),
+        cmocka_unit_test(gives_memory_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What goes into the send queue comes out in order and whole, however it is cut.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sendq.h"
+
+#define STREAM 300000
+
+static uint32_t random_state = 3;
+
+static uint32_t random_below(uint32_t limit) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state % limit;
+}
+
+static size_t put_random(struct sendq *queue, char *stream, size_t at) {
+    size_t len = random_below(random_below(4) ? 200 : 9000);
+    if (at + len > STREAM)
+        len = STREAM - at;
+    size_t cut = len ? random_below((uint32_t)len) : 0, skip = len ? random_below((uint32_t)len) : 0;
+    if (random_below(3) == 0) {
+        struct buf *buf = buf_new(len);
+        assert_non_null(buf);
+        memcpy(buf->data, stream + at, len);
+        buf->len = len;
+        if (len > 0)
+            assert_int_equal(sendq_append_buf(queue, buf, 0), 0);
+        buf_unref(buf);
+        return len;
+    }
+    /* the skipped bytes lie in front, as if the kernel had taken them */
+    char *parts_data = malloc(len + skip + 1);
+    assert_non_null(parts_data);
+    memcpy(parts_data + skip, stream + at, len);
+    struct iovec parts[2] = {{parts_data, cut}, {parts_data + cut, len + skip - cut}};
+    assert_int_equal(sendq_append(queue, parts, 2, skip), 0);
+    free(parts_data);
+    return len;
+}
+
+static size_t take_random(struct sendq *queue, char *out) {
+    struct iovec parts[3];
+    int count = sendq_peek(queue, parts, 3);
+    size_t len = 0;
+    for (int i = 0; i < count; i++) {
+        memcpy(out + len, parts[i].iov_base, parts[i].iov_len);
+        len += parts[i].iov_len;
+    }
+    if (len > 1)
+        len = 1 + random_below((uint32_t)len);
+    sendq_drop(queue, len);
+    return len;
+}
+
+static void comes_out_as_it_went_in(void **state) {
+    (void)state;
+    struct sendq queue;
+    char *stream = malloc(STREAM), *out = malloc(STREAM + 65536);
+    size_t in = 0, taken = 0;
+    sendq_init(&queue);
+    for (size_t i = 0; i < STREAM; i++)
+        stream[i] = (char)random_below(256);
+    while (taken < STREAM) {
+        if (in < STREAM && random_below(2))
+            in += put_random(&queue, stream, in);
+        else
+            taken += take_random(&queue, out + taken);
+        assert_int_equal(queue.bytes, in - taken);
+    }
+    assert_memory_equal(stream, out, STREAM);
+    assert_null(queue.head);
+    sendq_done(&queue);
+    free(stream);
+    free(out);
+}
+
+static void small_sends_share_a_piece(void **state) {
+    (void)state;
+    struct sendq queue;
+    struct iovec part = {(char[]){"0123456789"}, 10}, peeked[8];
+    sendq_init(&queue);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(sendq_append(&queue, &part, 1, 0), 0);
+    assert_int_equal(sendq_peek(&queue, peeked, 8), 1);
+    assert_int_equal(peeked[0].iov_len, 1000);
+    sendq_done(&queue);
+}
+
+static void a_shared_buffer_is_not_written_to(void **state) {
+    (void)state;
+    struct sendq queue;
+    struct iovec part = {(char[]){"more"}, 4};
+    struct buf *buf = buf_new(100);
+    memcpy(buf->data, "shared", 6);
+    buf->len = 6;
+    sendq_init(&queue);
+    assert_int_equal(sendq_append_buf(&queue, buf, 0), 0);
+    assert_int_equal(buf->refs, 2);
+    assert_int_equal(sendq_append(&queue, &part, 1, 0), 0);
+    assert_int_equal(buf->len, 6);
+    assert_int_equal(queue.bytes, 10);
+    sendq_done(&queue);
+    assert_int_equal(buf->refs, 1);
+    buf_unref(buf);
+}
+
+static void the_handshake_goes_first(void **state) {
+    (void)state;
+    struct sendq queue;
+    struct iovec part = {(char[]){"later"}, 5}, peeked[4];
+    sendq_init(&queue);
+    assert_int_equal(sendq_append(&queue, &part, 1, 0), 0);
+    assert_int_equal(sendq_prepend(&queue, "first", 5), 0);
+    assert_int_equal(sendq_peek(&queue, peeked, 4), 2);
+    assert_memory_equal(peeked[0].iov_base, "first", 5);
+    sendq_drop(&queue, 10);
+    assert_int_equal(sendq_prepend(&queue, "alone", 5), 0);
+    assert_int_equal(sendq_append(&queue, &part, 1, 0), 0);
+    assert_int_equal(queue.bytes, 10);
+    sendq_done(&queue);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(comes_out_as_it_went_in),
+        cmocka_unit_test(small_sends_share_a_piece),
+        cmocka_unit_test(a_shared_buffer_is_not_written_to),
+        cmocka_unit_test(the_handshake_goes_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

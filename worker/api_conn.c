@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The crew_conn_… functions of crewman.h: what an app may ask of a connection. Checks arguments and state; the work is
+ * done in conn.c, conn_out.c and conns.c.
+ */
+#include <string.h>
+
+#include "conn.h"
+#include "worker.h"
+
+#define CLOSE_REASON_MAX 123u /* RFC 6455 section 5.5.1: 125 with the code */
+#define CODE_NORMAL      1000
+
+static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
+    return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
+}
+
+int crew_conn_send(crew_conn *conn, const void *data, size_t len) {
+    return conn->session->send(conn, data, len, kind_in_use(conn));
+}
+
+int crew_conn_send_text(crew_conn *conn, const void *data, size_t len) {
+    return conn->session->send(conn, data, len, CREW_MSG_TEXT);
+}
+
+int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len) {
+    return conn->session->send(conn, data, len, CREW_MSG_BINARY);
+}
+
+void crew_conn_close(crew_conn *conn) {
+    conn_close(conn, CREW_CLOSE_LOCAL, CODE_NORMAL, NULL);
+}
+
+int crew_conn_close_with(crew_conn *conn, int code, const char *reason) {
+    size_t len = reason ? strlen(reason) : 0;
+    if (!ws_close_code_is_sendable(code) || len > CLOSE_REASON_MAX ||
+        !utf8_is_valid(reason ? reason : "", len))
+        return CREW_EINVAL;
+    conn_close(conn, CREW_CLOSE_LOCAL, code, reason);
+    return 0;
+}
+
+void crew_conn_destroy(crew_conn *conn) {
+    conn_end(conn, CREW_CLOSE_LOCAL, 0);
+}
+
+void crew_conn_pause(crew_conn *conn) {
+    if (conn->state >= CONN_CLOSING || conn->is_paused)
+        return;
+    conn->is_paused = true;
+    liveness_suspend(&conn->liveness);
+    conn_update_poll(conn);
+}
+
+void crew_conn_resume(crew_conn *conn) {
+    if (conn->state >= CONN_CLOSING || !conn->is_paused)
+        return;
+    conn->is_paused = false;
+    liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+    conn_update_poll(conn);
+    if (conn->stash)
+        conns_due(conn);
+}
+
+crew_id crew_conn_id(const crew_conn *conn) {
+    return conn->id;
+}
+
+crew_conn *crew_conn_find(crew_id id) {
+    struct crew_conn *conn = idmap_find(&worker_self()->conns.ids, id);
+    return conn && conn->state != CONN_ENDED ? conn : NULL;
+}
+
+void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data)) {
+    void *old = conn->data;
+    void (*old_destructor)(void *) = conn->data_destructor;
+    conn->data = data;
+    conn->data_destructor = destructor;
+    if (!old || !old_destructor || old == data)
+        return;
+    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_DESTRUCTOR);
+    old_destructor(old);
+    guard_leave(conn->worker, entry);
+}
+
+void *crew_conn_data(const crew_conn *conn) {
+    return conn->data;
+}
+
+void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {
+    address_show(&conn->peer, out_addr);
+}
+
+void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr) {
+    struct sockaddr_storage storage = {0};
+    socklen_t len = sizeof(storage);
+    *out_addr = (struct crew_addr){0};
+    if (getsockname(conn->fd, (struct sockaddr *)&storage, &len) == 0)
+        address_show_sockaddr((struct sockaddr *)&storage, len, out_addr);
+}
+
+void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats) {
+    const struct reaper *reaper = &conn->worker->reaper;
+    uint64_t now_s = uv_now(&conn->worker->loop) / 1000;
+    *out_stats = (struct crew_conn_stats){
+        .bytes_in = conn->bytes_in,
+        .bytes_out = conn->bytes_out,
+        .messages_in = conn->messages_in,
+        .messages_out = conn->messages_out,
+        .queued = conn->out.bytes,
+        .idle_ms = (uint64_t)(reaper->lists.tick - conn->liveness.received) * reaper->tick_ms,
+        .rtt_ms = conn->rtt_ms,
+        .age_ms = (uint64_t)((uint32_t)now_s - conn->accepted_s) * 1000,
+    };
+}
+
+int crew_conn_close_code(const crew_conn *conn) {
+    if (conn->session != &session_websocket)
+        return 0;
+    return conn->close_code ? conn->close_code : WS_CODE_ABNORMAL;
+}
+
+const char *crew_conn_service(const crew_conn *conn) {
+    return conn->worker->plan.service.name;
+}
+
+size_t crew_conn_count(void) {
+    return worker_self()->conns.count;
+}
+
+/* No connection leaves the list while app code runs; new ones come at its end. */
+int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg) {
+    struct conns *conns = &worker_self()->conns;
+    struct list *node;
+    list_each(node, &conns->all) {
+        struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
+        if (conn->state == CONN_ENDED || !conn->is_announced)
+            continue;
+        int result = visit(conn, arg);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of one connection, from accept to on_close, and the way in. See conn.h for the states.
+ */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+typedef void (*conn_callback)(crew_conn *conn);
+
+static void call(struct crew_conn *conn, enum score_callback which, conn_callback callback) {
+    if (!callback)
+        return;
+    struct guard_entry entry = guard_enter(conn->worker, which);
+    callback(conn);
+    guard_leave(conn->worker, entry);
+}
+
+static uint32_t loop_ms(const struct crew_conn *conn) {
+    return (uint32_t)uv_now(&conn->worker->loop);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+void conn_update_poll(struct crew_conn *conn) {
+    int wanted = 0;
+    if (!conn->has_eof && (!conn->is_paused || conn->state >= CONN_CLOSING))
+        wanted |= UV_READABLE;
+    if (conn->out.bytes > 0 && conn->state != CONN_OPENING)
+        wanted |= UV_WRITABLE;
+    if (wanted == conn->polled)
+        return;
+    conn->polled = (uint8_t)wanted;
+    if (wanted == 0)
+        uv_poll_stop(&conn->poll);
+    else
+        uv_poll_start(&conn->poll, wanted, on_poll);
+}
+
+static void discard_stash(struct crew_conn *conn) {
+    free(conn->stash);
+    conn->stash = NULL;
+}
+
+/* In CLOSING, whenever the queue may have become empty or the peer may have ended. */
+static void step_close(struct crew_conn *conn) {
+    struct conns *conns = &conn->worker->conns;
+    if (conn->state != CONN_CLOSING || conn->out.bytes > 0 ||
+        (conns->corked == conn && conns->cork_len > 0))
+        return;
+    bool is_awaiting = conn->session->awaits_goodbye && !conn->has_goodbye;
+    if (is_awaiting && !conn->has_eof)
+        return;
+    int unread = 0;
+    ioctl(conn->fd, FIONREAD, &unread);
+    if (conn->has_eof || (conn->has_goodbye && unread == 0)) {
+        conn_end(conn, conn->reason, 0);
+        return;
+    }
+    /* Closing now would answer what the peer still sends with a reset, which can destroy our last bytes on their way:
+     * say that we are done and wait for its end (RFC 9112 section 9.6 says the same for HTTP). */
+    if (!conn->is_shut) {
+        conn->is_shut = true;
+        shutdown(conn->fd, SHUT_WR);
+    }
+}
+
+void conn_finish(struct crew_conn *conn, int reason) {
+    if (conn->state >= CONN_CLOSING)
+        return;
+    conn->state = CONN_CLOSING;
+    conn->reason = (uint8_t)reason;
+    if (conn->stash && conn->worker->conns.feeding != conn)
+        discard_stash(conn);
+    liveness_suspend(&conn->liveness);
+    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_CLOSE);
+    conn_update_poll(conn);
+    conns_due(conn); /* the last bytes may be in the cork; decide when the event is over */
+}
+
+void conn_close(struct crew_conn *conn, int reason, int code, const char *text) {
+    if (conn->state >= CONN_CLOSING)
+        return;
+    if (conn->session->goodbye)
+        conn->session->goodbye(conn, code, text);
+    conn_finish(conn, reason);
+}
+
+void conn_report(struct crew_conn *conn, int error, const char *text) {
+    struct worker *worker = conn->worker;
+    if (error == CREW_EPROTO)
+        worker->conns.totals.protocol_errors++;
+    else if (error == CREW_ETOOBIG)
+        worker->conns.totals.limit_errors++;
+    else if (error == CREW_ETIMEOUT)
+        worker->conns.totals.timeouts++;
+    if (!worker->app->on_error || !conn->is_announced)
+        return;
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_ERROR);
+    worker->app->on_error(conn, error, text);
+    guard_leave(worker, entry);
+}
+
+static int reason_of(int error) {
+    switch (error) {
+    case CREW_ETOOBIG:
+        return CREW_CLOSE_LIMIT;
+    case CREW_ETIMEOUT:
+        return CREW_CLOSE_TIMEOUT;
+    case CREW_ENOMEM:
+        return CREW_CLOSE_MEMORY;
+    default:
+        return CREW_CLOSE_PROTOCOL;
+    }
+}
+
+void conn_violate(struct crew_conn *conn, int error, int code, const char *text) {
+    if (conn->state >= CONN_CLOSING)
+        return;
+    conn_report(conn, error, text);
+    conn_close(conn, reason_of(error), code, text);
+}
+
+void conn_end(struct crew_conn *conn, int reason, int error) {
+    if (conn->state == CONN_ENDED)
+        return;
+    if (conn->state != CONN_CLOSING)
+        conn->reason = (uint8_t)reason;
+    conn->state = CONN_ENDED;
+    conn->error = error;
+    conn->polled = 0;
+    uv_poll_stop(&conn->poll);
+    liveness_remove(&conn->liveness);
+    conns_due(conn);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static void say_farewell(struct crew_conn *conn) {
+    struct worker *worker = conn->worker;
+    if (conn->error)
+        conn_report(conn, conn->error, crew_strerror(conn->error));
+    if (worker->app->on_close) {
+        struct guard_entry entry = guard_enter(worker, SCORE_IN_CLOSE);
+        worker->app->on_close(conn, conn->reason);
+        guard_leave(worker, entry);
+    }
+}
+
+void conn_bury(struct crew_conn *conn) {
+    struct worker *worker = conn->worker;
+    if (conn->is_announced) {
+        worker->conns.count--;
+        say_farewell(conn);
+    }
+    crew_conn_set_data(conn, NULL, NULL);
+    if (conn->session->done)
+        conn->session->done(conn);
+    sendq_done(&conn->out);
+    discard_stash(conn);
+    acceptor_forget_peer(conn);
+    conns_forget(conn);
+    int fd = conn->fd;
+    /* The handle first: once the number is free another connection may get it. */
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    close(fd);
+    acceptor_room(worker);
+    lifecycle_conn_ended(worker);
+}
+
+void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
+    conn->state = CONN_OPEN;
+    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_NONE);
+    if (conn->out.bytes > 0) {
+        if (response && sendq_prepend(&conn->out, response, len) != 0) {
+            conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+            return;
+        }
+        conn_flush(conn);
+    } else if (response) {
+        conn_write_control(conn, response, len);
+    }
+    if (conn->state == CONN_OPEN)
+        call(conn, SCORE_IN_OPEN, conn->worker->app->on_open);
+}
+
+/* A fixed window of a second: bounded, two words a connection. */
+static bool passes_rate(struct crew_conn *conn) {
+    uint32_t limit = conn->worker->plan.service.limits.message_rate;
+    if (limit == 0)
+        return true;
+    uint32_t second = (uint32_t)(uv_now(&conn->worker->loop) / 1000);
+    if (second != conn->rate_second) {
+        conn->rate_second = second;
+        conn->rate_count = 0;
+    }
+    return ++conn->rate_count <= limit;
+}
+
+static bool is_client_ping(const struct config_heartbeat *heartbeat, const char *data, size_t len) {
+    return heartbeat->client_ping[0] != '\0' && strlen(heartbeat->client_ping) == len &&
+           memcmp(heartbeat->client_ping, data, len) == 0;
+}
+
+static void answer_client_ping(struct crew_conn *conn, enum crew_msg_type type) {
+    const char *pong = conn->worker->plan.service.heartbeat.client_pong;
+    if (pong[0] != '\0')
+        (void)conn->session->send(conn, pong, strlen(pong), type);
+}
+
+/* An answer to ping_data is whatever message comes next. */
+static void note_answer(struct crew_conn *conn) {
+    if (conn->is_probed && conn->worker->plan.service.heartbeat.ping_data[0] != '\0') {
+        conn->is_probed = false;
+        conn->rtt_ms = (int32_t)(loop_ms(conn) - conn->probe_sent_ms);
+    }
+}
+
+void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_type type) {
+    struct worker *worker = conn->worker;
+    conn->messages_in++;
+    worker->conns.totals.messages_in++;
+    conn->last_was_binary = type == CREW_MSG_BINARY;
+    note_answer(conn);
+    if (!passes_rate(conn)) {
+        conn_violate(conn, CREW_ETOOBIG, 1008, "message rate exceeded");
+        return;
+    }
+    if (is_client_ping(&worker->plan.service.heartbeat, data, len)) {
+        answer_client_ping(conn, type);
+        return;
+    }
+    if (!worker->app->on_message)
+        return;
+    crew_msg msg = {.data = data, .len = len, .type = type};
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_MESSAGE);
+    worker->app->on_message(conn, &msg);
+    guard_leave(worker, entry);
+}
+
+/* Keep `len` unconsumed bytes at `data`, which may lie inside the stash itself. */
+static void keep(struct crew_conn *conn, const char *data, size_t len) {
+    if (len == 0) {
+        discard_stash(conn);
+        return;
+    }
+    if (conn->stash) {
+        memmove(conn->stash->data, data, len);
+        conn->stash->len = len;
+        return;
+    }
+    conn->stash = malloc(sizeof(*conn->stash) + len);
+    if (!conn->stash) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return;
+    }
+    conn->stash->len = conn->stash->capacity = len;
+    memcpy(conn->stash->data, data, len);
+}
+
+static bool extend_stash(struct crew_conn *conn, const char *data, size_t len) {
+    struct stash *stash = conn->stash;
+    if (stash->len + len > stash->capacity) {
+        size_t capacity = (stash->len + len) * 2;
+        stash = realloc(stash, sizeof(*stash) + capacity);
+        if (!stash) {
+            conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+            return false;
+        }
+        stash->capacity = capacity;
+        conn->stash = stash;
+    }
+    memcpy(stash->data + stash->len, data, len);
+    stash->len += len;
+    return true;
+}
+
+/* Give the session what came, behind what it had left. The stash stays where it is while the session reads in it. */
+static void feed(struct crew_conn *conn, char *data, size_t len) {
+    if (conn->stash) {
+        if (len > 0 && !extend_stash(conn, data, len))
+            return;
+        data = conn->stash->data;
+        len = conn->stash->len;
+    }
+    conn->worker->conns.feeding = conn;
+    conn->session->receive(conn, &data, &len);
+    conn->worker->conns.feeding = NULL;
+    if (conn->state <= CONN_OPEN)
+        keep(conn, data, len);
+    else
+        discard_stash(conn);
+}
+
+static void receive(struct crew_conn *conn, char *data, size_t len) {
+    if (conn->state == CONN_CLOSING && (!conn->session->awaits_goodbye || conn->has_goodbye))
+        return; /* lingering: read and discard until the peer ends */
+    conn_cork(conn);
+    feed(conn, data, len);
+    conn_uncork(conn);
+}
+
+void conn_take_up(struct crew_conn *conn) {
+    if (conn->stash && conn_is_reading(conn))
+        receive(conn, NULL, 0);
+    step_close(conn);
+}
+
+static void note_bytes(struct crew_conn *conn, size_t len) {
+    conn->bytes_in += len;
+    conn->worker->conns.totals.bytes_in += len;
+    struct liveness *lists = &conn->worker->reaper.lists;
+    if (!liveness_is_fresh(lists, &conn->liveness))
+        liveness_touch(lists, &conn->liveness);
+}
+
+static void read_end(struct crew_conn *conn) {
+    conn->has_eof = true;
+    if (conn->out.bytes == 0 || conn->state == CONN_OPENING) {
+        conn_end(conn, CREW_CLOSE_PEER, 0);
+        return;
+    }
+    conn_finish(conn, CREW_CLOSE_PEER);
+    conn_update_poll(conn);
+}
+
+static void read_socket(struct crew_conn *conn) {
+    struct conns *conns = &conn->worker->conns;
+    char *room = conns->read_buffer;
+    size_t size = conns->read_size;
+    size_t wanted = 0;
+    if (conn->session->want && !conn->stash && conn->state == CONN_OPEN)
+        wanted = conn->session->want(conn, &room);
+    ssize_t got = recv(conn->fd, room, wanted ? wanted : size, 0);
+    if (got < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            conn_end(conn, CREW_CLOSE_IO, -errno);
+        return;
+    }
+    if (got == 0) {
+        read_end(conn);
+        return;
+    }
+    note_bytes(conn, (size_t)got);
+    if (wanted) {
+        conn->session->filled(conn, (size_t)got);
+        receive(conn, NULL, 0);
+    } else {
+        receive(conn, room, (size_t)got);
+    }
+}
+
+static void fail_socket(struct crew_conn *conn, int status) {
+    int error = 0;
+    socklen_t len = sizeof(error);
+    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    conn_end(conn, CREW_CLOSE_IO, error ? -error : status);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events) {
+    struct crew_conn *conn = (struct crew_conn *)handle;
+    if (conn->state == CONN_ENDED)
+        return;
+    if (status < 0) {
+        fail_socket(conn, status);
+        return;
+    }
+    if (events & UV_WRITABLE)
+        conn_flush(conn);
+    if ((events & UV_READABLE) && conn->state != CONN_ENDED)
+        read_socket(conn);
+    step_close(conn);
+}
+
+static void set_up(struct crew_conn *conn, struct worker *worker, int fd,
+                   const struct address *peer) {
+    conn->worker = worker;
+    conn->fd = fd;
+    conn->session = session_for(worker->plan.service.listen.protocol);
+    conn->peer = *peer;
+    conn->rtt_ms = -1;
+    conn->accepted_s = (uint32_t)(uv_now(&worker->loop) / 1000);
+    sendq_init(&conn->out);
+    list_init(&conn->in_all);
+    liveness_add(&worker->reaper.lists, &conn->liveness);
+    if (conn->session->start)
+        conn->session->start(conn);
+}
+
+static void announce(struct crew_conn *conn) {
+    struct worker *worker = conn->worker;
+    conn->is_announced = true;
+    worker->conns.count++;
+    worker->conns.totals.accepted++;
+    conn_update_poll(conn);
+    if (conn->session->has_handshake)
+        liveness_deadline(&worker->reaper.lists, &conn->liveness, DEADLINE_HANDSHAKE);
+    call(conn, SCORE_IN_CONNECT, worker->app->on_connect);
+    if (!conn->session->has_handshake && conn->state == CONN_OPENING)
+        conn_opened(conn, NULL, 0);
+}
+
+int conn_open(struct worker *worker, int fd, const struct address *peer) {
+    struct crew_conn *conn = calloc(1, sizeof(*conn));
+    if (!conn)
+        return -ENOMEM;
+    int err = uv_poll_init(&worker->loop, &conn->poll, fd);
+    if (err) {
+        free(conn);
+        return err;
+    }
+    set_up(conn, worker, fd, peer);
+    err = conns_remember(conn);
+    if (err) {
+        liveness_remove(&conn->liveness);
+        uv_close((uv_handle_t *)&conn->poll, on_closed);
+        return err;
+    }
+    announce(conn);
+    return 0;
+}
+
+const char *conn_state_name(const struct crew_conn *conn) {
+    static const char *const names[] = {"opening", "open", "closing", "ended"};
+    return conn->is_paused && conn->state == CONN_OPEN ? "paused" : names[conn->state];
+}
+
+const char *conn_protocol_name(const struct crew_conn *conn) {
+    return conn->session->name;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The way out of a connection. While it is corked (during one read event) small sends gather in the worker's cork
+ * buffer and leave in one write; otherwise a send goes straight to the kernel; what the kernel does not take is queued, and
+ * the loop watches for room. High-water mark: half of max_send_buffer, on_buffer_full above it, on_buffer_drain at empty.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "conn.h"
+#include "worker.h"
+
+#define PARTS_MAX 16
+
+static size_t total_of(const struct iovec *parts, int count) {
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    return total;
+}
+
+static struct conns *conns_of(const struct crew_conn *conn) {
+    return &conn->worker->conns;
+}
+
+static bool is_corked(const struct crew_conn *conn) {
+    return conns_of(conn)->corked == conn;
+}
+
+static size_t send_limit(const struct crew_conn *conn) {
+    return (size_t)conn->worker->plan.service.limits.max_send_buffer;
+}
+
+/* What the kernel took, 0 when it has no room, or a negative errno number. */
+static ssize_t send_parts(struct crew_conn *conn, struct iovec *parts, int count) {
+    ssize_t sent;
+    if (count == 1) {
+        sent = send(conn->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    } else {
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    }
+    if (sent < 0)
+        return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+    conn->bytes_out += (uint64_t)sent;
+    conns_of(conn)->totals.bytes_out += (uint64_t)sent;
+    return sent;
+}
+
+static int check_high_water(struct crew_conn *conn) {
+    struct worker *worker = conn->worker;
+    if (conn->out.bytes <= send_limit(conn) / 2)
+        return CREW_SENT;
+    if (!conn->is_over && conn->state == CONN_OPEN) {
+        conn->is_over = true;
+        if (worker->app->on_buffer_full) {
+            struct guard_entry entry = guard_enter(worker, SCORE_IN_BUFFER_FULL);
+            worker->app->on_buffer_full(conn);
+            guard_leave(worker, entry);
+        }
+    }
+    return CREW_QUEUED;
+}
+
+static int enqueue(struct crew_conn *conn, const struct iovec *parts, int count, size_t skip) {
+    if (sendq_append(&conn->out, parts, count, skip) != 0)
+        return CREW_ENOMEM;
+    if (conn->state != CONN_ENDED)
+        conn_update_poll(conn);
+    return check_high_water(conn);
+}
+
+/* The queue is empty: straight to the kernel. Once a byte has gone the rest must be kept, or the stream is broken. */
+static int write_now(struct crew_conn *conn, struct iovec *parts, int count) {
+    size_t total = total_of(parts, count);
+    ssize_t sent = send_parts(conn, parts, count);
+    if (sent < 0) {
+        conn_end(conn, CREW_CLOSE_IO, (int)sent);
+        return CREW_ECLOSED;
+    }
+    if ((size_t)sent == total)
+        return CREW_SENT;
+    int result = enqueue(conn, parts, count, (size_t)sent);
+    if (result == CREW_ENOMEM)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+    return result;
+}
+
+static void gather(struct conns *conns, const struct iovec *parts, int count) {
+    for (int i = 0; i < count; i++) {
+        memcpy(conns->cork_buffer + conns->cork_len, parts[i].iov_base, parts[i].iov_len);
+        conns->cork_len += parts[i].iov_len;
+    }
+}
+
+/* Too much for the cork buffer: it goes first, and `parts` with it, uncopied, in the same write. */
+static int write_through_cork(struct crew_conn *conn, const struct iovec *parts, int count) {
+    struct conns *conns = conns_of(conn);
+    struct iovec all[PARTS_MAX];
+    int n = 0;
+    if (conns->cork_len > 0)
+        all[n++] = (struct iovec){.iov_base = conns->cork_buffer, .iov_len = conns->cork_len};
+    memcpy(all + n, parts, (size_t)count * sizeof(*parts));
+    conns->cork_len = 0;
+    return write_now(conn, all, n + count);
+}
+
+static int write_parts(struct crew_conn *conn, const struct iovec *parts, int count, size_t total) {
+    struct conns *conns = conns_of(conn);
+    if (conn->out.bytes > 0 || conn->state == CONN_OPENING)
+        return enqueue(conn, parts, count, 0);
+    if (!is_corked(conn)) {
+        struct iovec copy[PARTS_MAX];
+        memcpy(copy, parts, (size_t)count * sizeof(*parts));
+        return write_now(conn, copy, count);
+    }
+    if (conns->cork_len + total <= CONNS_CORK_SIZE) {
+        gather(conns, parts, count);
+        return CREW_SENT;
+    }
+    return write_through_cork(conn, parts, count);
+}
+
+int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
+    size_t total = total_of(parts, count);
+    int result = CREW_ECLOSED;
+    if (conn->state <= CONN_OPEN) {
+        bool fits = conn->out.bytes == 0 || conn->out.bytes + total <= send_limit(conn);
+        result = fits ? write_parts(conn, parts, count, total) : CREW_EFULL;
+    }
+    if (result < 0) {
+        conns_of(conn)->totals.send_failures++;
+        return result;
+    }
+    conn->messages_out++;
+    conns_of(conn)->totals.messages_out++;
+    return result;
+}
+
+int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    if (conn->state == CONN_ENDED)
+        return CREW_ECLOSED;
+    /* A peer that makes us answer and never reads would grow the queue: it has had its chance. */
+    if (conn->out.bytes > send_limit(conn) + CONNS_CORK_SIZE) {
+        conn_end(conn, CREW_CLOSE_LIMIT, CREW_EFULL);
+        return CREW_ECLOSED;
+    }
+    return write_parts(conn, &part, 1, len);
+}
+
+void conn_cork(struct crew_conn *conn) {
+    conns_of(conn)->corked = conn;
+    conns_of(conn)->cork_len = 0;
+}
+
+void conn_uncork(struct crew_conn *conn) {
+    struct conns *conns = conns_of(conn);
+    struct iovec part = {.iov_base = conns->cork_buffer, .iov_len = conns->cork_len};
+    conns->corked = NULL;
+    conns->cork_len = 0;
+    if (part.iov_len > 0 && conn->state != CONN_ENDED)
+        (void)write_now(conn, &part, 1);
+}
+
+static void drained(struct crew_conn *conn) {
+    struct worker *worker = conn->worker;
+    if (!conn->is_over)
+        return;
+    conn->is_over = false;
+    if (worker->app->on_buffer_drain && conn->state == CONN_OPEN) {
+        struct guard_entry entry = guard_enter(worker, SCORE_IN_BUFFER_DRAIN);
+        worker->app->on_buffer_drain(conn);
+        guard_leave(worker, entry);
+    }
+}
+
+void conn_flush(struct crew_conn *conn) {
+    while (conn->out.bytes > 0) {
+        struct iovec parts[PARTS_MAX];
+        int count = sendq_peek(&conn->out, parts, PARTS_MAX);
+        size_t offered = total_of(parts, count);
+        ssize_t sent = send_parts(conn, parts, count);
+        if (sent < 0) {
+            conn_end(conn, CREW_CLOSE_IO, (int)sent);
+            return;
+        }
+        sendq_drop(&conn->out, (size_t)sent);
+        if ((size_t)sent < offered)
+            break;
+    }
+    if (conn->out.bytes == 0)
+        drained(conn);
+    if (conn->state != CONN_ENDED)
+        conn_update_poll(conn);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See conns.h. Ids are the process number (24 bits, given by the master, new for each process) and a counter (40 bits): a
+ * stale id finds nothing, in this worker or any other.
+ */
+#include "conns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "conn.h"
+#include "worker.h"
+
+#define SPREAD_STEP_MS 10u
+#define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
+#define CODE_RESTART    1012 /* IANA WebSocket close code registry: service restart */
+
+static void on_prepare(uv_prepare_t *handle) {
+    struct worker *worker = handle->data;
+    conns_settle(worker);
+    score_set(worker->line->tick_at, uv_now(&worker->loop));
+    score_set(worker->line->ticks, score_get(worker->line->ticks) + 1);
+}
+
+int conns_init(struct worker *worker) {
+    struct conns *conns = &worker->conns;
+    idmap_init(&conns->ids);
+    list_init(&conns->all);
+    conns->next_counter = 1;
+    conns->read_size = CONNS_READ_SIZE;
+    conns->read_buffer = malloc(CONNS_READ_SIZE);
+    conns->cork_buffer = malloc(CONNS_CORK_SIZE);
+    if (!conns->read_buffer || !conns->cork_buffer)
+        return -ENOMEM;
+    uv_timer_init(&worker->loop, &conns->spread);
+    uv_prepare_init(&worker->loop, &conns->settle);
+    conns->settle.data = conns->spread.data = worker;
+    uv_prepare_start(&conns->settle, on_prepare);
+    uv_unref((uv_handle_t *)&conns->settle);
+    return 0;
+}
+
+void conns_done(struct worker *worker) {
+    struct conns *conns = &worker->conns;
+    struct list *node;
+    list_each(node, &conns->all)
+        list_entry(node, struct crew_conn, in_all)->is_announced = false;
+    conns_destroy_all(worker, CREW_CLOSE_SHUTDOWN);
+    conns_settle(worker);
+    uv_close((uv_handle_t *)&conns->settle, NULL);
+    uv_close((uv_handle_t *)&conns->spread, NULL);
+    idmap_done(&conns->ids);
+    free(conns->read_buffer);
+    free(conns->cork_buffer);
+    conns->read_buffer = conns->cork_buffer = NULL;
+}
+
+int conns_remember(struct crew_conn *conn) {
+    struct conns *conns = &conn->worker->conns;
+    conn->id = ((uint64_t)conn->worker->plan.process << 40) | conns->next_counter;
+    int err = idmap_put(&conns->ids, conn->id, conn);
+    if (err)
+        return err;
+    conns->next_counter++;
+    list_append(&conns->all, &conn->in_all);
+    return 0;
+}
+
+void conns_forget(struct crew_conn *conn) {
+    idmap_take(&conn->worker->conns.ids, conn->id);
+    list_remove(&conn->in_all);
+}
+
+void conns_due(struct crew_conn *conn) {
+    struct conns *conns = &conn->worker->conns;
+    if (conn->is_due)
+        return;
+    conn->is_due = true;
+    conn->next_due = NULL;
+    if (conns->due_last)
+        conns->due_last->next_due = conn;
+    else
+        conns->due_first = conn;
+    conns->due_last = conn;
+}
+
+void conns_settle(struct worker *worker) {
+    struct conns *conns = &worker->conns;
+    while (conns->due_first) {
+        struct crew_conn *conn = conns->due_first;
+        conns->due_first = conn->next_due;
+        if (!conns->due_first)
+            conns->due_last = NULL;
+        conn->is_due = false;
+        if (conn->state == CONN_ENDED)
+            conn_bury(conn);
+        else
+            conn_take_up(conn);
+    }
+}
+
+static int code_for(int reason) {
+    return reason == CREW_CLOSE_RELOAD ? CODE_RESTART : CODE_GOING_AWAY;
+}
+
+/* Begin up to `batch` closes; answers how many connections were left open. */
+static size_t close_some(struct worker *worker, int reason, size_t batch) {
+    struct list *node, *after;
+    size_t left = 0;
+    list_each_safe(node, after, &worker->conns.all) {
+        struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
+        if (conn->state >= CONN_CLOSING)
+            continue;
+        if (batch == 0) {
+            left++;
+            continue;
+        }
+        batch--;
+        conn_close(conn, reason, code_for(reason), NULL);
+    }
+    return left;
+}
+
+static void on_spread(uv_timer_t *timer) {
+    struct worker *worker = timer->data;
+    struct conns *conns = &worker->conns;
+    if (close_some(worker, conns->spread_reason, conns->spread_batch) == 0)
+        uv_timer_stop(timer);
+}
+
+void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms) {
+    struct conns *conns = &worker->conns;
+    uint64_t steps = spread_ms / SPREAD_STEP_MS;
+    uv_timer_stop(&conns->spread);
+    if (steps <= 1 || conns->count == 0) {
+        close_some(worker, reason, SIZE_MAX);
+        return;
+    }
+    conns->spread_reason = reason;
+    conns->spread_batch = conns->count / steps + 1;
+    uv_timer_start(&conns->spread, on_spread, 0, SPREAD_STEP_MS);
+}
+
+void conns_destroy_all(struct worker *worker, int reason) {
+    struct list *node;
+    list_each(node, &worker->conns.all)
+        conn_end(list_entry(node, struct crew_conn, in_all), reason, 0);
+}

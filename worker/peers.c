@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The key is the address mixed with a secret seed by a bijection of 64 bits: different addresses (or /64 networks) never
+ * share a count, and their places in the table cannot be foreseen.
+ */
+#include "peers.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void peers_init(struct peers *peers, uint64_t seed) {
+    idmap_init(&peers->counts);
+    peers->seed = seed;
+}
+
+void peers_done(struct peers *peers) {
+    idmap_done(&peers->counts);
+}
+
+/* Each step can be undone, so no two inputs give one output. */
+static uint64_t mix(uint64_t x) {
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93u;
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93u;
+    return x ^ (x >> 32);
+}
+
+/* 0 for a peer without an address. */
+static uint64_t key_of(const struct peers *peers, const struct address *address) {
+    uint64_t bits = 0;
+    if (address->family == CREW_ADDR_IPV4) {
+        /* 0::/8 is no network of hosts: there an IPv4 address meets no IPv6 one. */
+        memcpy((char *)&bits + 4, address->bytes, 4);
+    } else if (address->family == CREW_ADDR_IPV6) {
+        memcpy(&bits, address->bytes, 8);
+    } else {
+        return 0;
+    }
+    uint64_t key = mix(bits ^ peers->seed);
+    return key ? key : 1;
+}
+
+bool peers_enter(struct peers *peers, const struct address *address, uint32_t limit) {
+    uint64_t key = key_of(peers, address);
+    if (key == 0)
+        return true;
+    uintptr_t count = (uintptr_t)idmap_find(&peers->counts, key);
+    if (count >= limit)
+        return false;
+    if (count > 0)
+        idmap_take(&peers->counts, key);
+    return idmap_put(&peers->counts, key, (void *)(count + 1)) == 0;
+}
+
+void peers_leave(struct peers *peers, const struct address *address) {
+    uint64_t key = key_of(peers, address);
+    uintptr_t count = (uintptr_t)idmap_take(&peers->counts, key);
+    if (count > 1)
+        (void)idmap_put(&peers->counts, key, (void *)(count - 1));
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A piece is a window on a buffer. Only a buffer that has one reference is appended to: it is ours alone.
+ */
+#include "sendq.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A new gathering buffer has this size at least, so that many small messages need few pieces. */
+#define GATHER_MIN 2048u
+
+struct sendq_piece {
+    struct sendq_piece *next;
+    struct buf *buf;
+    size_t offset, len;
+};
+
+struct buf *buf_new(size_t capacity) {
+    struct buf *buf = malloc(sizeof(*buf) + capacity);
+    if (!buf)
+        return NULL;
+    buf->refs = 1;
+    buf->len = 0;
+    buf->capacity = capacity;
+    return buf;
+}
+
+struct buf *buf_ref(struct buf *buf) {
+    buf->refs++;
+    return buf;
+}
+
+void buf_unref(struct buf *buf) {
+    if (buf && --buf->refs == 0)
+        free(buf);
+}
+
+void sendq_init(struct sendq *queue) {
+    *queue = (struct sendq){0};
+}
+
+static void piece_free(struct sendq_piece *piece) {
+    buf_unref(piece->buf);
+    free(piece);
+}
+
+void sendq_done(struct sendq *queue) {
+    while (queue->head) {
+        struct sendq_piece *next = queue->head->next;
+        piece_free(queue->head);
+        queue->head = next;
+    }
+    sendq_init(queue);
+}
+
+/* Takes `buf`, also on failure. */
+static struct sendq_piece *piece_new(struct buf *buf, size_t offset) {
+    struct sendq_piece *piece = buf ? malloc(sizeof(*piece)) : NULL;
+    if (!piece) {
+        buf_unref(buf);
+        return NULL;
+    }
+    *piece = (struct sendq_piece){.buf = buf, .offset = offset, .len = buf->len - offset};
+    return piece;
+}
+
+static void put_last(struct sendq *queue, struct sendq_piece *piece) {
+    if (queue->tail)
+        queue->tail->next = piece;
+    else
+        queue->head = piece;
+    queue->tail = piece;
+    queue->bytes += piece->len;
+}
+
+static size_t total_of(const struct iovec *parts, int count) {
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    return total;
+}
+
+static void copy_into(struct buf *buf, const struct iovec *parts, int count, size_t skip) {
+    for (int i = 0; i < count; i++) {
+        size_t passed = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+        size_t len = parts[i].iov_len - passed;
+        skip -= passed;
+        if (len == 0)
+            continue;
+        memcpy(buf->data + buf->len, (const char *)parts[i].iov_base + passed, len);
+        buf->len += len;
+    }
+}
+
+/* Room for `len` more bytes behind the last piece, in a buffer that nobody shares? */
+static int tail_has_room(const struct sendq *queue, size_t len) {
+    const struct sendq_piece *tail = queue->tail;
+    return tail && tail->buf->refs == 1 && tail->offset + tail->len == tail->buf->len &&
+           tail->buf->capacity - tail->buf->len >= len;
+}
+
+int sendq_append(struct sendq *queue, const struct iovec *parts, int count, size_t skip) {
+    size_t len = total_of(parts, count) - skip;
+    if (len == 0)
+        return 0;
+    if (tail_has_room(queue, len)) {
+        copy_into(queue->tail->buf, parts, count, skip);
+        queue->tail->len += len;
+        queue->bytes += len;
+        return 0;
+    }
+    struct buf *buf = buf_new(len < GATHER_MIN ? GATHER_MIN : len);
+    if (!buf)
+        return -ENOMEM;
+    copy_into(buf, parts, count, skip);
+    struct sendq_piece *piece = piece_new(buf, 0);
+    if (!piece)
+        return -ENOMEM;
+    put_last(queue, piece);
+    return 0;
+}
+
+int sendq_prepend(struct sendq *queue, const void *data, size_t len) {
+    struct buf *buf = buf_new(len);
+    if (!buf)
+        return -ENOMEM;
+    memcpy(buf->data, data, len);
+    buf->len = len;
+    struct sendq_piece *piece = piece_new(buf, 0);
+    if (!piece)
+        return -ENOMEM;
+    piece->next = queue->head;
+    queue->head = piece;
+    if (!queue->tail)
+        queue->tail = piece;
+    queue->bytes += len;
+    return 0;
+}
+
+int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset) {
+    struct sendq_piece *piece = piece_new(buf_ref(buf), offset);
+    if (!piece)
+        return -ENOMEM;
+    put_last(queue, piece);
+    return 0;
+}
+
+int sendq_peek(const struct sendq *queue, struct iovec *out_parts, int max) {
+    int count = 0;
+    for (struct sendq_piece *piece = queue->head; piece && count < max; piece = piece->next) {
+        out_parts[count].iov_base = piece->buf->data + piece->offset;
+        out_parts[count].iov_len = piece->len;
+        count++;
+    }
+    return count;
+}
+
+void sendq_drop(struct sendq *queue, size_t len) {
+    queue->bytes -= len;
+    while (len > 0) {
+        struct sendq_piece *head = queue->head;
+        if (len < head->len) {
+            head->offset += len;
+            head->len -= len;
+            return;
+        }
+        len -= head->len;
+        queue->head = head->next;
+        if (!queue->head)
+            queue->tail = NULL;
+        piece_free(head);
+    }
+}

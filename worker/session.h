@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A session speaks one protocol on one connection: it turns bytes into messages and messages into bytes. The table of
+ * functions is the protocol, the union in the connection is its state. One file a protocol: session_<protocol>.c.
+ */
+#ifndef CREWMAN_SESSION_H
+#define CREWMAN_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crewman.h"
+#include "frame.h"
+#include "listen.h"
+#include "text.h"
+#include "ws_frame.h"
+
+struct crew_conn;
+
+union session_state {
+    struct {
+        struct ws_decoder decoder;
+        size_t scanned; /* of the request head, while it is not complete */
+    } ws;
+    struct text_decoder text;
+    struct frame_decoder frame;
+};
+
+struct session {
+    const char *name;
+    bool has_handshake;   /* false: OPEN right after on_connect */
+    bool awaits_goodbye;  /* after our goodbye, the peer's is awaited before the socket is closed */
+
+    void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
+    void (*done)(struct crew_conn *conn);  /* NULL: nothing to free */
+
+    /* Consume from *data, *len. Bytes that are left are given again, with more behind them, at the next receive, so a
+     * session leaves some only while its handshake is not complete or conn_is_reading() is false. In CLOSING it is
+     * called only if it awaits the peer's goodbye. */
+    void (*receive)(struct crew_conn *conn, char **data, size_t *len);
+
+    /* Room to receive into directly (NULL or 0: none); `filled` is told how much came. */
+    size_t (*want)(struct crew_conn *conn, char **out_room);
+    void (*filled)(struct crew_conn *conn, size_t len);
+
+    /* Send one message of the app. */
+    int (*send)(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);
+
+    /* Say goodbye (NULL: the protocol has none). Also in OPENING: refuse the handshake. */
+    void (*goodbye)(struct crew_conn *conn, int code, const char *text);
+
+    /* Ask for a sign of life that the peer's protocol answers by itself, naming `token` in it (NULL: has none). */
+    void (*probe)(struct crew_conn *conn, uint32_t token);
+};
+
+const struct session *session_for(enum listen_protocol protocol);
+
+extern const struct session session_tcp, session_text, session_frame, session_websocket;
+
+#endif

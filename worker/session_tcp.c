@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `tcp`: bytes as they come, a message for each read. Workerman: tcp:// without a protocol.
+ */
+#include "conn.h"
+
+static void receive(struct crew_conn *conn, char **data, size_t *len) {
+    if (*len == 0 || !conn_is_reading(conn))
+        return;
+    char *chunk = *data;
+    size_t size = *len;
+    *data += size;
+    *len = 0;
+    conn_deliver(conn, chunk, size, CREW_MSG_BINARY);
+}
+
+static int send_bytes(struct crew_conn *conn, const void *data, size_t len,
+                      enum crew_msg_type type) {
+    (void)type;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    return conn_write(conn, &part, 1);
+}
+
+const struct session session_tcp = {
+    .name = "tcp",
+    .receive = receive,
+    .send = send_bytes,
+};
