@@ -6,7 +6,6 @@
 #include "nearest.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <string.h>
 
 static size_t smallest(size_t a, size_t b, size_t c) {
@@ -47,11 +46,12 @@ void nearest_init(struct nearest *nearest, const char *word) {
     nearest->distance = (len < 3 ? 1 : len / 3) + 1;
 }
 
-void nearest_offer(struct nearest *nearest, const char *candidate) {
+bool nearest_offer(struct nearest *nearest, const char *candidate) {
     size_t distance = nearest_distance(nearest->word, candidate);
     /* Nothing of the word is left: not a slip of the fingers. */
     if (distance >= strlen(candidate) || distance >= nearest->distance)
-        return;
+        return false;
     nearest->best = candidate;
     nearest->distance = distance;
+    return true;
 }

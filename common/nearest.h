@@ -6,6 +6,7 @@
 #ifndef CREWMAN_NEAREST_H
 #define CREWMAN_NEAREST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Words longer than this are near to nothing. */
@@ -18,9 +19,10 @@ struct nearest {
 };
 
 /* Init, offer each known word, read `best`. A word is near when at most a third of its letters (at least
- * one) were changed, left out, added or swapped with their neighbour; the first of equals wins. */
+ * one) were changed, left out, added or swapped with their neighbour; the first of equals wins.
+ * nearest_offer() answers whether the candidate is the nearest so far. */
 void nearest_init(struct nearest *nearest, const char *word);
-void nearest_offer(struct nearest *nearest, const char *candidate);
+bool nearest_offer(struct nearest *nearest, const char *candidate);
 
 /* The number of such changes between two words of at most NEAREST_WORD_MAX letters, any case; for longer
  * ones NEAREST_WORD_MAX + 1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See acceptor.h. Options that Linux hands down from the listener to what it accepts (TCP_NODELAY, keepalive, user timeout)
- * are set once, on the listener.
+ * See acceptor.h. Options that Linux hands down from the listener to what it accepts
+ * (TCP_NODELAY, keepalive, user timeout) are set once, on the listener.
  */
 #include "acceptor.h"
 
@@ -84,8 +84,8 @@ static void log_starved(struct worker *worker, int error) {
                 worker->conns.count);
 }
 
-/* Nobody else took it during the pause, so all are as short as we are: give up the reserve for a moment and turn the
- * connection away, which tells the client at once. */
+/* Nobody else took it during the pause, so all are as short as we are: give up the reserve for
+ * a moment and turn the connection away, which tells the client at once. */
 static void turn_away(struct worker *worker) {
     struct acceptor *acceptor = &worker->acceptor;
     close(acceptor->reserve_fd);
@@ -100,7 +100,8 @@ static void turn_away(struct worker *worker) {
 static void starve(struct worker *worker, int error) {
     struct acceptor *acceptor = &worker->acceptor;
     log_starved(worker, error);
-    if (acceptor->is_starved && acceptor->reserve_fd >= 0 && (error == EMFILE || error == ENFILE))
+    if (acceptor->is_starved && acceptor->reserve_fd >= 0 &&
+        (error == EMFILE || error == ENFILE))
         turn_away(worker);
     acceptor->is_starved = true;
     tell_state(worker, SCORE_FULL);
@@ -139,7 +140,8 @@ static bool survives(struct worker *worker, int error) {
     case ENOMEM:
         starve(worker, error);
         return false;
-    default: /* the connection was gone before we took it, accept(2) lists many names for that */
+    default: /* the connection was gone before we took it, accept(2) lists many names for that
+              */
         return true;
     }
 }
@@ -148,7 +150,8 @@ static bool accept_one(struct worker *worker) {
     struct acceptor *acceptor = &worker->acceptor;
     struct sockaddr_storage from;
     socklen_t len = sizeof(from);
-    int fd = accept4(acceptor->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd =
+        accept4(acceptor->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return survives(worker, errno);
     acceptor->is_starved = false;

@@ -46,7 +46,8 @@ void address_show(const struct address *address, struct crew_addr *out_addr) {
         inet_ntop(AF_INET6, address->bytes, out_addr->text, sizeof(out_addr->text));
 }
 
-static void show_unix(const struct sockaddr_un *from, socklen_t len, struct crew_addr *out_addr) {
+static void show_unix(const struct sockaddr_un *from, socklen_t len,
+                      struct crew_addr *out_addr) {
     size_t start = offsetof(struct sockaddr_un, sun_path);
     size_t path_len = (size_t)len > start ? (size_t)len - start : 0;
     *out_addr = (struct crew_addr){.family = CREW_ADDR_UNIX};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A peer's address in 20 bytes instead of the 128 of a sockaddr_storage, so that a connection can keep it. Pure.
+ * A peer's address in 20 bytes instead of the 128 of a sockaddr_storage, so that a connection
+ * can keep it. Pure.
  */
 #ifndef CREWMAN_ADDRESS_H
 #define CREWMAN_ADDRESS_H
@@ -23,6 +24,7 @@ void address_set(struct address *address, const struct sockaddr *from, socklen_t
 void address_show(const struct address *address, struct crew_addr *out_addr);
 
 /* Of a local end, which may have a unix path. */
-void address_show_sockaddr(const struct sockaddr *from, socklen_t len, struct crew_addr *out_addr);
+void address_show_sockaddr(const struct sockaddr *from, socklen_t len,
+                           struct crew_addr *out_addr);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The crew_conn_… functions of crewman.h: what an app may ask of a connection. Checks arguments and state; the work is
- * done in conn.c, conn_out.c and conns.c.
+ * The crew_conn_… functions of crewman.h: what an app may ask of a connection. Checks arguments
+ * and state; the work is done in conn.c, conn_out.c and conns.c.
  */
 #include <string.h>
 
@@ -132,7 +132,7 @@ size_t crew_conn_count(void) {
 int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg) {
     struct conns *conns = &worker_self()->conns;
     struct list *node;
-    list_each(node, &conns->all) {
+    list_each (node, &conns->all) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
         if (conn->state == CONN_ENDED || !conn->is_announced)
             continue;

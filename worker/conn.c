@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of one connection, from accept to on_close, and the way in. See conn.h for the states.
+ * The life of one connection, from accept to on_close, and the way in. See conn.h for the
+ * states.
  */
 #include "conn.h"
 
@@ -64,8 +65,9 @@ static void step_close(struct crew_conn *conn) {
         conn_end(conn, conn->reason, 0);
         return;
     }
-    /* Closing now would answer what the peer still sends with a reset, which can destroy our last bytes on their way:
-     * say that we are done and wait for its end (RFC 9112 section 9.6 says the same for HTTP). */
+    /* Closing now would answer what the peer still sends with a reset, which can destroy our
+     * last bytes on their way: say that we are done and wait for its end (RFC 9112 section 9.6
+     * says the same for HTTP). */
     if (!conn->is_shut) {
         conn->is_shut = true;
         shutdown(conn->fd, SHUT_WR);
@@ -206,7 +208,8 @@ static bool passes_rate(struct crew_conn *conn) {
     return ++conn->rate_count <= limit;
 }
 
-static bool is_client_ping(const struct config_heartbeat *heartbeat, const char *data, size_t len) {
+static bool is_client_ping(const struct config_heartbeat *heartbeat, const char *data,
+                           size_t len) {
     return heartbeat->client_ping[0] != '\0' && strlen(heartbeat->client_ping) == len &&
            memcmp(heartbeat->client_ping, data, len) == 0;
 }
@@ -284,7 +287,8 @@ static bool extend_stash(struct crew_conn *conn, const char *data, size_t len) {
     return true;
 }
 
-/* Give the session what came, behind what it had left. The stash stays where it is while the session reads in it. */
+/* Give the session what came, behind what it had left. The stash stays where it is while the
+ * session reads in it. */
 static void feed(struct crew_conn *conn, char *data, size_t len) {
     if (conn->stash) {
         if (len > 0 && !extend_stash(conn, data, len))

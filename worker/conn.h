@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * One connection: its socket, its place in the lists, what it has yet to send, its session. States only go forward:
+ * One connection: its socket, its place in the lists, what it has yet to send, its session.
+ * States only go forward:
  *
  *   OPENING  the protocol's handshake runs
  *   OPEN     messages flow
- *   CLOSING  something said goodbye; what is queued goes out, the peer's end is awaited, bounded by close_timeout
- *   ENDED    nothing is read or written any more; on_close is due at the next turn of the loop
+ *   CLOSING  something said goodbye; what is queued goes out, the peer's end is awaited,
+ * bounded by close_timeout ENDED    nothing is read or written any more; on_close is due at the
+ * next turn of the loop
  *
- * on_close, and all that frees, happens in conns_settle(), never inside a callback of the app: so a crew_conn pointer
- * stays valid until the callback that destroyed it has returned. An idle connection owns no buffer.
+ * on_close, and all that frees, happens in conns_settle(), never inside a callback of the app:
+ * so a crew_conn pointer stays valid until the callback that destroyed it has returned. An idle
+ * connection owns no buffer.
  */
 #ifndef CREWMAN_CONN_H
 #define CREWMAN_CONN_H
@@ -28,7 +31,8 @@ struct worker;
 
 enum conn_state { CONN_OPENING, CONN_OPEN, CONN_CLOSING, CONN_ENDED };
 
-/* Bytes that came and are not consumed: an unfinished handshake, or what was read before a pause. */
+/* Bytes that came and are not consumed: an unfinished handshake, or what was read before a
+ * pause. */
 struct stash {
     size_t len, capacity;
     char data[];
@@ -48,17 +52,17 @@ struct crew_conn {
     void *data;
     void (*data_destructor)(void *data);
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
-    uint32_t accepted_s;      /* loop seconds */
-    uint32_t probe_sent_ms;   /* loop milliseconds, low 32 bits */
-    int32_t rtt_ms;           /* -1: not known yet */
+    uint32_t accepted_s;    /* loop seconds */
+    uint32_t probe_sent_ms; /* loop milliseconds, low 32 bits */
+    int32_t rtt_ms;         /* -1: not known yet */
     uint32_t rate_second, rate_count;
     int fd;
-    int32_t error;            /* for on_error just before on_close; 0: none */
+    int32_t error; /* for on_error just before on_close; 0: none */
     struct address peer;
-    uint16_t close_code;      /* see crew_conn_close_code() */
-    uint8_t state;            /* enum conn_state */
-    uint8_t reason;           /* enum crew_close_reason, once it is CLOSING */
-    uint8_t polled;           /* what the loop watches: UV_READABLE | UV_WRITABLE */
+    uint16_t close_code; /* see crew_conn_close_code() */
+    uint8_t state;       /* enum conn_state */
+    uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
+    uint8_t polled;      /* what the loop watches: UV_READABLE | UV_WRITABLE */
     bool is_paused : 1;
     bool is_due : 1;          /* on the list of conns_settle() */
     bool is_announced : 1;    /* on_connect was called */
@@ -70,15 +74,16 @@ struct crew_conn {
     bool last_was_binary : 1; /* kind of the last message received */
 };
 
-/* Take over an accepted, non-blocking socket: announce it and begin its session. -ENOMEM or a libuv error; `fd` is the
- * caller's again then. */
+/* Take over an accepted, non-blocking socket: announce it and begin its session. -ENOMEM or a
+ * libuv error; `fd` is the caller's again then. */
 int conn_open(struct worker *worker, int fd, const struct address *peer);
 
-/* The session's handshake is done: OPENING → OPEN. `response` (NULL: none) goes before anything that the app has sent
- * already. Calls on_open. */
+/* The session's handshake is done: OPENING → OPEN. `response` (NULL: none) goes before anything
+ * that the app has sent already. Calls on_open. */
 void conn_opened(struct crew_conn *conn, const char *response, size_t len);
 
-/* One message for the app; `data` may be changed by it. Counts it, answers client_ping, holds message_rate. */
+/* One message for the app; `data` may be changed by it. Counts it, answers client_ping, holds
+ * message_rate. */
 void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_type type);
 
 /* May the session go on handing out messages? Not while paused, closing or ended. */
@@ -86,13 +91,16 @@ static inline bool conn_is_reading(const struct crew_conn *conn) {
     return conn->state <= CONN_OPEN && !conn->is_paused;
 }
 
-/* Polite end: the session says goodbye with `code`, what is queued goes out. `text` NULL or a reason for the peer. */
+/* Polite end: the session says goodbye with `code`, what is queued goes out. `text` NULL or a
+ * reason for the peer. */
 void conn_close(struct crew_conn *conn, int reason, int code, const char *text);
 
-/* The session has written its own last words (an error response): as conn_close() without a goodbye. */
+/* The session has written its own last words (an error response): as conn_close() without a
+ * goodbye. */
 void conn_finish(struct crew_conn *conn, int reason);
 
-/* The peer broke a rule: on_error at once, then conn_close(). `error` CREW_EPROTO, CREW_ETOOBIG, … */
+/* The peer broke a rule: on_error at once, then conn_close(). `error` CREW_EPROTO,
+ * CREW_ETOOBIG, … */
 void conn_violate(struct crew_conn *conn, int error, int code, const char *text);
 
 /* Count and tell a fault of the peer (on_error); the caller closes. */
@@ -115,11 +123,12 @@ const char *conn_protocol_name(const struct crew_conn *conn);
 
 /* conn_out.c: the way out. */
 
-/* Send or queue `parts` as one piece. CREW_SENT, CREW_QUEUED, CREW_EFULL (nothing sent), CREW_ECLOSED, CREW_ENOMEM. */
+/* Send or queue `parts` as one piece. CREW_SENT, CREW_QUEUED, CREW_EFULL (nothing sent),
+ * CREW_ECLOSED, CREW_ENOMEM. */
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count);
 
-/* The same for what the protocol itself must say (pong, close, responses): not held back by max_send_buffer, bounded by
- * what the peer makes us say. */
+/* The same for what the protocol itself must say (pong, close, responses): not held back by
+ * max_send_buffer, bounded by what the peer makes us say. */
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len);
 
 /* Gather what this connection sends until conn_uncork(), which sends it in one write. */

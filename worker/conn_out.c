@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way out of a connection. While it is corked (during one read event) small sends gather in the worker's cork
- * buffer and leave in one write; otherwise a send goes straight to the kernel; what the kernel does not take is queued, and
- * the loop watches for room. High-water mark: half of max_send_buffer, on_buffer_full above it, on_buffer_drain at empty.
+ * The way out of a connection. While it is corked (during one read event) small sends gather in
+ * the worker's cork buffer and leave in one write; otherwise a send goes straight to the
+ * kernel; what the kernel does not take is queued, and the loop watches for room. High-water
+ * mark: half of max_send_buffer, on_buffer_full above it, on_buffer_drain at empty.
  */
 #include <errno.h>
 #include <string.h>
@@ -71,7 +72,8 @@ static int enqueue(struct crew_conn *conn, const struct iovec *parts, int count,
     return check_high_water(conn);
 }
 
-/* The queue is empty: straight to the kernel. Once a byte has gone the rest must be kept, or the stream is broken. */
+/* The queue is empty: straight to the kernel. Once a byte has gone the rest must be kept, or
+ * the stream is broken. */
 static int write_now(struct crew_conn *conn, struct iovec *parts, int count) {
     size_t total = total_of(parts, count);
     ssize_t sent = send_parts(conn, parts, count);
@@ -94,7 +96,8 @@ static void gather(struct conns *conns, const struct iovec *parts, int count) {
     }
 }
 
-/* Too much for the cork buffer: it goes first, and `parts` with it, uncopied, in the same write. */
+/* Too much for the cork buffer: it goes first, and `parts` with it, uncopied, in the same
+ * write. */
 static int write_through_cork(struct crew_conn *conn, const struct iovec *parts, int count) {
     struct conns *conns = conns_of(conn);
     struct iovec all[PARTS_MAX];
@@ -106,7 +109,8 @@ static int write_through_cork(struct crew_conn *conn, const struct iovec *parts,
     return write_now(conn, all, n + count);
 }
 
-static int write_parts(struct crew_conn *conn, const struct iovec *parts, int count, size_t total) {
+static int write_parts(struct crew_conn *conn, const struct iovec *parts, int count,
+                       size_t total) {
     struct conns *conns = conns_of(conn);
     if (conn->out.bytes > 0 || conn->state == CONN_OPENING)
         return enqueue(conn, parts, count, 0);
@@ -142,7 +146,8 @@ int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {
     struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     if (conn->state == CONN_ENDED)
         return CREW_ECLOSED;
-    /* A peer that makes us answer and never reads would grow the queue: it has had its chance. */
+    /* A peer that makes us answer and never reads would grow the queue: it has had its chance.
+     */
     if (conn->out.bytes > send_limit(conn) + CONNS_CORK_SIZE) {
         conn_end(conn, CREW_CLOSE_LIMIT, CREW_EFULL);
         return CREW_ECLOSED;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See conns.h. Ids are the process number (24 bits, given by the master, new for each process) and a counter (40 bits): a
- * stale id finds nothing, in this worker or any other.
+ * See conns.h. Ids are the process number (24 bits, given by the master, new for each process)
+ * and a counter (40 bits): a stale id finds nothing, in this worker or any other.
  */
 #include "conns.h"
 
@@ -11,7 +11,7 @@
 #include "conn.h"
 #include "worker.h"
 
-#define SPREAD_STEP_MS 10u
+#define SPREAD_STEP_MS  10u
 #define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
 #define CODE_RESTART    1012 /* IANA WebSocket close code registry: service restart */
 
@@ -43,7 +43,7 @@ int conns_init(struct worker *worker) {
 void conns_done(struct worker *worker) {
     struct conns *conns = &worker->conns;
     struct list *node;
-    list_each(node, &conns->all)
+    list_each (node, &conns->all)
         list_entry(node, struct crew_conn, in_all)->is_announced = false;
     conns_destroy_all(worker, CREW_CLOSE_SHUTDOWN);
     conns_settle(worker);
@@ -107,7 +107,7 @@ static int code_for(int reason) {
 static size_t close_some(struct worker *worker, int reason, size_t batch) {
     struct list *node, *after;
     size_t left = 0;
-    list_each_safe(node, after, &worker->conns.all) {
+    list_each_safe (node, after, &worker->conns.all) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
         if (conn->state >= CONN_CLOSING)
             continue;
@@ -143,6 +143,6 @@ void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms) {
 
 void conns_destroy_all(struct worker *worker, int reason) {
     struct list *node;
-    list_each(node, &worker->conns.all)
+    list_each (node, &worker->conns.all)
         conn_end(list_entry(node, struct crew_conn, in_all), reason, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The connections of this worker: the table of ids, the list of all, totals, the buffers that they share, and the ways to
- * reach or close many. One connection is conn.h.
+ * The connections of this worker: the table of ids, the list of all, totals, the buffers that
+ * they share, and the ways to reach or close many. One connection is conn.h.
  */
 #ifndef CREWMAN_CONNS_H
 #define CREWMAN_CONNS_H
@@ -30,41 +30,43 @@ struct conns_totals {
 
 struct conns {
     struct idmap ids;
-    struct list all;        /* of struct crew_conn.in_all, oldest first */
-    size_t count;           /* announced and not yet closed towards the app */
-    uint64_t next_counter;  /* low 40 bits of the next id */
+    struct list all;       /* of struct crew_conn.in_all, oldest first */
+    size_t count;          /* announced and not yet closed towards the app */
+    uint64_t next_counter; /* low 40 bits of the next id */
     struct conns_totals totals;
-    char *read_buffer;      /* shared by all reads of the loop */
+    char *read_buffer; /* shared by all reads of the loop */
     size_t read_size;
     struct crew_conn *corked;  /* the one whose sends are gathered in cork_buffer */
     struct crew_conn *feeding; /* the one whose session is reading, perhaps in its stash */
     char *cork_buffer;
     size_t cork_len;
     struct crew_conn *due_first, *due_last; /* see conns_settle() */
-    uv_prepare_t settle;       /* runs it before the loop waits */
-    uv_timer_t spread;         /* closes them bit by bit */
+    uv_prepare_t settle;                    /* runs it before the loop waits */
+    uv_timer_t spread;                      /* closes them bit by bit */
     int spread_reason;
     size_t spread_batch;
 };
 
 int conns_init(struct worker *worker);
-/* Frees what is left without callbacks; the loop must be run once more by the caller to close handles. */
+/* Frees what is left without callbacks; the loop must be run once more by the caller to close
+ * handles. */
 void conns_done(struct worker *worker);
 
 /* A new connection: give it an id and enter it. 0 or -ENOMEM. And the end of that. */
 int conns_remember(struct crew_conn *conn);
 void conns_forget(struct crew_conn *conn);
 
-/* Something about this connection has to wait until the app's code has returned: see to it at the next turn of the
- * loop, with conns_settle(). Harmless twice. */
+/* Something about this connection has to wait until the app's code has returned: see to it at
+ * the next turn of the loop, with conns_settle(). Harmless twice. */
 void conns_due(struct crew_conn *conn);
 
-/* Bury what has ended, go on with what was resumed, end what has said its last. Never called from inside a callback. */
+/* Bury what has ended, go on with what was resumed, end what has said its last. Never called
+ * from inside a callback. */
 void conns_settle(struct worker *worker);
 
-/* Begin a polite close of every connection, spread evenly over `spread_ms` (0: now), with the protocol's code for
- * `reason` (CREW_CLOSE_RELOAD: WebSocket 1012, CREW_CLOSE_SHUTDOWN: 1001). lifecycle_conn_ended() is called for each as it
- * ends. */
+/* Begin a polite close of every connection, spread evenly over `spread_ms` (0: now), with the
+ * protocol's code for `reason` (CREW_CLOSE_RELOAD: WebSocket 1012, CREW_CLOSE_SHUTDOWN: 1001).
+ * lifecycle_conn_ended() is called for each as it ends. */
 void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms);
 
 /* Close whatever is left at once. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The slack lets small numbers be uneven (nobody minds 3 beside 1, and each hold costs a wake-up) and stays well under the
- * tenth by which large ones may differ.
+ * The slack lets small numbers be uneven (nobody minds 3 beside 1, and each hold costs a
+ * wake-up) and stays well under the tenth by which large ones may differ.
  */
 #include "fair.h"
 
@@ -16,8 +16,8 @@ static bool takes_part(const struct score_line *line, uint64_t now_ms) {
     return tick_at + FAIR_ALIVE_MS >= now_ms;
 }
 
-void fair_refresh(struct fair *fair, const struct scoreboard *board, const struct score_line *own,
-                  uint64_t now_ms) {
+void fair_refresh(struct fair *fair, const struct scoreboard *board,
+                  const struct score_line *own, uint64_t now_ms) {
     if (!board || (fair->refreshed_at != 0 && now_ms - fair->refreshed_at < REFRESH_MS))
         return;
     fair->refreshed_at = now_ms;

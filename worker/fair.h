@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fair shares of the accepts: a worker that has more connections than another of its service holds back for a moment,
- * so that the other, which was woken by the same connection, takes it. Reads the scoreboard as numbers that may be wrong:
- * it holds back a bounded number of times, and a sibling whose loop does not turn is left out.
+ * Fair shares of the accepts: a worker that has more connections than another of its service
+ * holds back for a moment, so that the other, which was woken by the same connection, takes it.
+ * Reads the scoreboard as numbers that may be wrong: it holds back a bounded number of times,
+ * and a sibling whose loop does not turn is left out.
  */
 #ifndef CREWMAN_FAIR_H
 #define CREWMAN_FAIR_H
@@ -13,7 +14,8 @@
 
 #include "scoreboard.h"
 
-/* A sibling is looked at while its loop turned within this time: twice the second between its beats. */
+/* A sibling is looked at while its loop turned within this time: twice the second between its
+ * beats. */
 #define FAIR_ALIVE_MS 2000u
 /* How often in a row to hold back at the most, a millisecond each. */
 #define FAIR_HOLDS_MAX 5u
@@ -28,8 +30,8 @@ struct fair {
 };
 
 /* Note again who accepts beside us; at most ten times a second, cheap otherwise. */
-void fair_refresh(struct fair *fair, const struct scoreboard *board, const struct score_line *own,
-                  uint64_t now_ms);
+void fair_refresh(struct fair *fair, const struct scoreboard *board,
+                  const struct score_line *own, uint64_t now_ms);
 
 /* True: do not accept now, ask again in a millisecond. */
 bool fair_should_hold(struct fair *fair, uint32_t own_connections);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Linear probing; a removal shifts the entries behind it back, so that a search ends at the first free place.
+ * Linear probing; a removal shifts the entries behind it back, so that a search ends at the
+ * first free place.
  */
 #include "idmap.h"
 

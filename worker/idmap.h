@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * From a 64-bit id to the object that has it: open addressing with linear probing, no tombstones. Owns the table,
- * never the objects. Ids that are given out one after the other, as ours are, hardly ever collide. Pure.
+ * From a 64-bit id to the object that has it: open addressing with linear probing, no
+ * tombstones. Owns the table, never the objects. Ids that are given out one after the other, as
+ * ours are, hardly ever collide. Pure.
  */
 #ifndef CREWMAN_IDMAP_H
 #define CREWMAN_IDMAP_H
@@ -29,7 +30,8 @@ int idmap_put(struct idmap *map, uint64_t id, void *value);
 /* NULL when it is not there. */
 void *idmap_find(const struct idmap *map, uint64_t id);
 
-/* Remove and answer the value, or NULL. Gives memory back when the table has become nearly empty. */
+/* Remove and answer the value, or NULL. Gives memory back when the table has become nearly
+ * empty. */
 void *idmap_take(struct idmap *map, uint64_t id);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * How a worker comes up and goes away: become the user, load the app, on_worker_start, accept, READY; then drain
- * or stop, on_worker_drain, on_worker_stop, polite closes, exit. Each stage is entered once, in this order.
+ * How a worker comes up and goes away: become the user, load the app, on_worker_start, accept,
+ * READY; then drain or stop, on_worker_drain, on_worker_stop, polite closes, exit. Each stage
+ * is entered once, in this order.
  */
 #ifndef CREWMAN_LIFECYCLE_H
 #define CREWMAN_LIFECYCLE_H
@@ -13,26 +14,27 @@
 struct worker;
 
 enum lifecycle_stage {
-    STAGE_STARTING,  /* no plan yet, or on_worker_start runs */
+    STAGE_STARTING, /* no plan yet, or on_worker_start runs */
     STAGE_SERVING,
-    STAGE_DRAINING,  /* not accepting; waits for the connections (graceful) */
-    STAGE_CLOSING,   /* on_worker_stop was called; connections are being closed politely */
+    STAGE_DRAINING, /* not accepting; waits for the connections (graceful) */
+    STAGE_CLOSING,  /* on_worker_stop was called; connections are being closed politely */
     STAGE_ENDED
 };
 
 struct lifecycle {
     enum lifecycle_stage stage;
-    int reason;        /* CREW_CLOSE_RELOAD or CREW_CLOSE_SHUTDOWN, from draining on */
+    int reason; /* CREW_CLOSE_RELOAD or CREW_CLOSE_SHUTDOWN, from draining on */
     uint64_t spread_ms, close_by_ms;
     uv_timer_t deadline;
     int exit_code;
 };
 
-/* The plan is in worker->plan: go from STARTING to SERVING. 0, or the exit code to end with; `out_why` has the reason. */
+/* The plan is in worker->plan: go from STARTING to SERVING. 0, or the exit code to end with;
+ * `out_why` has the reason. */
 int lifecycle_start(struct worker *worker, char *out_why, size_t size);
 
-/* Stop accepting; graceful: wait for the connections up to timeout_ms; then close what is left politely over spread_ms.
- * Calls after the first only ever shorten it. */
+/* Stop accepting; graceful: wait for the connections up to timeout_ms; then close what is left
+ * politely over spread_ms. Calls after the first only ever shorten it. */
 void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64_t timeout_ms,
                      uint64_t spread_ms);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A node received during tick k was silent at tick n for at least (n - k - 1) whole ticks, so it is due when
- * n - k > ticks. Differences of unsigned ticks stay right when the counter wraps.
+ * A node received during tick k was silent at tick n for at least (n - k - 1) whole ticks, so
+ * it is due when n - k > ticks. Differences of unsigned ticks stay right when the counter
+ * wraps.
  */
 #include "liveness.h"
 
@@ -75,7 +76,8 @@ static void find_dead(struct liveness *lists, const struct liveness_found *found
     }
 }
 
-static void find_silent(struct liveness *lists, const struct liveness_found *found, void *owner) {
+static void find_silent(struct liveness *lists, const struct liveness_found *found,
+                        void *owner) {
     struct list *head = &lists->by_probe;
     while (lists->probe_ticks && !list_is_empty(head)) {
         struct liveness_node *node = list_entry(head->next, struct liveness_node, by_probe);

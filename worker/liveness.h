@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who has been silent for how long: the lists behind the heartbeat and every other deadline of a connection. Time is
- * counted in ticks, one each time the owner calls liveness_tick(); there is no clock in here. Each list holds its
- * members in the order in which they fall due, because all members of a list wait equally long; a tick looks at those
- * that are due and at one more. Pure; called by reaper.c.
+ * Who has been silent for how long: the lists behind the heartbeat and every other deadline of
+ * a connection. Time is counted in ticks, one each time the owner calls liveness_tick(); there
+ * is no clock in here. Each list holds its members in the order in which they fall due, because
+ * all members of a list wait equally long; a tick looks at those that are due and at one more.
+ * Pure; called by reaper.c.
  */
 #ifndef CREWMAN_LIVENESS_H
 #define CREWMAN_LIVENESS_H
@@ -30,9 +31,9 @@ struct liveness_node {
 struct liveness {
     struct list by_receive, by_probe, by_deadline[DEADLINE_COUNT];
     uint32_t tick;
-    uint32_t idle_ticks;                      /* silent for more: dead; 0: never */
-    uint32_t probe_ticks;                     /* silent for more: probe; 0: never */
-    uint32_t deadline_ticks[DEADLINE_COUNT];  /* 0: never */
+    uint32_t idle_ticks;                     /* silent for more: dead; 0: never */
+    uint32_t probe_ticks;                    /* silent for more: probe; 0: never */
+    uint32_t deadline_ticks[DEADLINE_COUNT]; /* 0: never */
 };
 
 /* What a tick found. A callee may remove or change the node that it is handed, and no other. */
@@ -54,20 +55,22 @@ void liveness_add(struct liveness *lists, struct liveness_node *node);
 /* Off every list; harmless twice. */
 void liveness_remove(struct liveness_node *node);
 
-/* Bytes came. At most one move per list and tick, so that a busy connection costs a comparison. */
+/* Bytes came. At most one move per list and tick, so that a busy connection costs a comparison.
+ */
 static inline bool liveness_is_fresh(const struct liveness *lists,
                                      const struct liveness_node *node) {
     return node->received == lists->tick;
 }
 void liveness_touch(struct liveness *lists, struct liveness_node *node);
 
-/* Leave the two heartbeat lists (a connection that the app has paused, or that is closing), and come back as just
- * received. */
+/* Leave the two heartbeat lists (a connection that the app has paused, or that is closing), and
+ * come back as just received. */
 void liveness_suspend(struct liveness_node *node);
 void liveness_resume(struct liveness *lists, struct liveness_node *node);
 
 /* Start a deadline in place of the one before; DEADLINE_NONE only ends it. */
-void liveness_deadline(struct liveness *lists, struct liveness_node *node, enum deadline deadline);
+void liveness_deadline(struct liveness *lists, struct liveness_node *node,
+                       enum deadline deadline);
 
 /* One tick has passed: reports the dead first, then probes, then expired deadlines. */
 void liveness_tick(struct liveness *lists, const struct liveness_found *found, void *owner);

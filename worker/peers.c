@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The key is the address mixed with a secret seed by a bijection of 64 bits: different addresses (or /64 networks) never
- * share a count, and their places in the table cannot be foreseen.
+ * The key is the address mixed with a secret seed by a bijection of 64 bits: different
+ * addresses (or /64 networks) never share a count, and their places in the table cannot be
+ * foreseen.
  */
 #include "peers.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * How many connections each address has, for limits.max_connections_per_address; an IPv6 address counts as its /64. Holds
- * an entry for each address that has a connection, so its memory is bounded by the connections. Pure.
+ * How many connections each address has, for limits.max_connections_per_address; an IPv6
+ * address counts as its /64. Holds an entry for each address that has a connection, so its
+ * memory is bounded by the connections. Pure.
  */
 #ifndef CREWMAN_PEERS_H
 #define CREWMAN_PEERS_H
@@ -20,8 +21,8 @@ struct peers {
 void peers_init(struct peers *peers, uint64_t seed);
 void peers_done(struct peers *peers);
 
-/* Count one more connection, unless the address has `limit` already (false) or memory is short (false). Unix peers are
- * always welcome. */
+/* Count one more connection, unless the address has `limit` already (false) or memory is short
+ * (false). Unix peers are always welcome. */
 bool peers_enter(struct peers *peers, const struct address *address, uint32_t limit);
 
 /* One that was entered has gone. */

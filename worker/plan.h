@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The plan: what the master tells a new worker about itself (message "plan"), as a struct. Read once.
+ * The plan: what the master tells a new worker about itself (message "plan"), as a struct. Read
+ * once.
  */
 #ifndef CREWMAN_PLAN_H
 #define CREWMAN_PLAN_H
@@ -14,11 +15,11 @@
 struct plan {
     struct config_service service; /* name, app, listen, heartbeat, limits */
     unsigned slot, generation;
-    uint32_t process;      /* 24 bits: the high part of the ids that this process gives out */
-    uint32_t line;         /* on the scoreboard */
-    int listener_fd;       /* -1: none */
+    uint32_t process; /* 24 bits: the high part of the ids that this process gives out */
+    uint32_t line;    /* on the scoreboard */
+    int listener_fd;  /* -1: none */
     int scoreboard_fd, admin_fd;
-    bool stdout_is_log;    /* a daemon: descriptor 1 goes to the log too */
+    bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
     char user[64], group[64];
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * libuv runs timers before it reads sockets. After a pause of the process every client would look silent although its
- * bytes are waiting; but a tick is counted once however late it comes, so such a pause counts as one tick.
+ * libuv runs timers before it reads sockets. After a pause of the process every client would
+ * look silent although its bytes are waiting; but a tick is counted once however late it comes,
+ * so such a pause counts as one tick.
  */
 #include "reaper.h"
 
@@ -12,7 +13,8 @@
 
 #define TICK_MAX_MS     1000u
 #define TICK_MIN_MS     10u
-#define CODE_GOING_AWAY 1001
+#define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
+#define STATUS_TIMEOUT  408  /* RFC 9110 section 15.5.9 */
 
 static struct crew_conn *conn_of(struct liveness_node *node) {
     return list_entry(node, struct crew_conn, liveness);
@@ -52,7 +54,8 @@ static void on_expired(void *owner, struct liveness_node *node, enum deadline de
     struct worker *worker = owner;
     struct crew_conn *conn = conn_of(node);
     if (deadline == DEADLINE_HANDSHAKE) {
-        conn_violate(conn, CREW_ETIMEOUT, CODE_GOING_AWAY, "no handshake within handshake_timeout");
+        conn_violate(conn, CREW_ETIMEOUT, STATUS_TIMEOUT,
+                     "no handshake within handshake_timeout");
         return;
     }
     worker->conns.totals.timeouts++;
@@ -94,7 +97,8 @@ int reaper_start(struct worker *worker) {
     lists->probe_ticks = liveness_ticks(service->heartbeat.ping_interval_ms, tick);
     lists->deadline_ticks[DEADLINE_HANDSHAKE] =
         liveness_ticks(service->limits.handshake_timeout_ms, tick);
-    lists->deadline_ticks[DEADLINE_CLOSE] = liveness_ticks(service->limits.close_timeout_ms, tick);
+    lists->deadline_ticks[DEADLINE_CLOSE] =
+        liveness_ticks(service->limits.close_timeout_ms, tick);
     uv_timer_init(&worker->loop, &reaper->timer);
     reaper->timer.data = worker;
     return uv_timer_start(&reaper->timer, on_tick, tick, tick);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The heartbeat: one timer that ticks the lists of liveness.h and acts on what they find: closes the dead, probes the
- * silent, ends what passed a deadline. Its time stands still while the loop is blocked or the process is stopped, so that
- * no client pays for our own silence.
+ * The heartbeat: one timer that ticks the lists of liveness.h and acts on what they find:
+ * closes the dead, probes the silent, ends what passed a deadline. Its time stands still while
+ * the loop is blocked or the process is stopped, so that no client pays for our own silence.
  */
 #ifndef CREWMAN_REAPER_H
 #define CREWMAN_REAPER_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A piece is a window on a buffer. Only a buffer that has one reference is appended to: it is ours alone.
+ * A piece is a window on a buffer. Only a buffer that has one reference is appended to: it is
+ * ours alone.
  */
 #include "sendq.h"
 
@@ -8,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A new gathering buffer has this size at least, so that many small messages need few pieces. */
+/* A new gathering buffer has this size at least, so that many small messages need few pieces.
+ */
 #define GATHER_MIN 2048u
 
 struct sendq_piece {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a connection has yet to send: a queue of pieces of immutable, reference-counted buffers. Copies are gathered
- * into the last piece while it has room. Knows nothing of sockets: the caller takes an iovec and says how much
- * went. Pure.
+ * What a connection has yet to send: a queue of pieces of immutable, reference-counted buffers.
+ * Copies are gathered into the last piece while it has room. Knows nothing of sockets: the
+ * caller takes an iovec and says how much went. Pure.
  */
 #ifndef CREWMAN_SENDQ_H
 #define CREWMAN_SENDQ_H
@@ -33,7 +33,8 @@ struct sendq {
 void sendq_init(struct sendq *queue);
 void sendq_done(struct sendq *queue);
 
-/* Copy `count` parts, without the first `skip` bytes of them, behind what is queued. 0 or -ENOMEM (nothing queued). */
+/* Copy `count` parts, without the first `skip` bytes of them, behind what is queued. 0 or
+ * -ENOMEM (nothing queued). */
 int sendq_append(struct sendq *queue, const struct iovec *parts, int count, size_t skip);
 
 /* The same in front of what is queued; only while nothing of the first piece has gone. */

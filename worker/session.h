@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A session speaks one protocol on one connection: it turns bytes into messages and messages into bytes. The table of
- * functions is the protocol, the union in the connection is its state. One file a protocol: session_<protocol>.c.
+ * A session speaks one protocol on one connection: it turns bytes into messages and messages
+ * into bytes. The table of functions is the protocol, the union in the connection is its state.
+ * One file a protocol: session_<protocol>.c.
  */
 #ifndef CREWMAN_SESSION_H
 #define CREWMAN_SESSION_H
@@ -29,15 +30,17 @@ union session_state {
 
 struct session {
     const char *name;
-    bool has_handshake;   /* false: OPEN right after on_connect */
-    bool awaits_goodbye;  /* after our goodbye, the peer's is awaited before the socket is closed */
+    bool has_handshake;  /* false: OPEN right after on_connect */
+    bool awaits_goodbye; /* after our goodbye, the peer's is awaited before the socket is closed
+                          */
 
     void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
     void (*done)(struct crew_conn *conn);  /* NULL: nothing to free */
 
-    /* Consume from *data, *len. Bytes that are left are given again, with more behind them, at the next receive, so a
-     * session leaves some only while its handshake is not complete or conn_is_reading() is false. In CLOSING it is
-     * called only if it awaits the peer's goodbye. */
+    /* Consume from *data, *len. Bytes that are left are given again, with more behind them, at
+     * the next receive, so a session leaves some only while its handshake is not complete or
+     * conn_is_reading() is false. In CLOSING it is called only if it awaits the peer's goodbye.
+     */
     void (*receive)(struct crew_conn *conn, char **data, size_t *len);
 
     /* Room to receive into directly (NULL or 0: none); `filled` is told how much came. */
@@ -47,10 +50,12 @@ struct session {
     /* Send one message of the app. */
     int (*send)(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);
 
-    /* Say goodbye (NULL: the protocol has none). Also in OPENING: refuse the handshake. */
+    /* Say goodbye with a WebSocket close code (NULL: the protocol has none). In OPENING it
+     * refuses the handshake; `code` may then be an HTTP status. */
     void (*goodbye)(struct crew_conn *conn, int code, const char *text);
 
-    /* Ask for a sign of life that the peer's protocol answers by itself, naming `token` in it (NULL: has none). */
+    /* Ask for a sign of life that the peer's protocol answers by itself, naming `token` in it
+     * (NULL: has none). */
     void (*probe)(struct crew_conn *conn, uint32_t token);
 };
 

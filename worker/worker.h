@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * struct worker: everything that one crewman-worker process owns hangs off it. One process serves one slot of
- * one service: one loop, one app, its connections. The parts are embedded here; each is set up and torn down
- * by its own file.
+ * struct worker: everything that one crewman-worker process owns hangs off it. One process
+ * serves one slot of one service: one loop, one app, its connections. The parts are embedded
+ * here; each is set up and torn down by its own file.
  */
 #ifndef CREWMAN_WORKER_H
 #define CREWMAN_WORKER_H
@@ -24,10 +24,10 @@
 
 struct worker {
     uv_loop_t loop;
-    struct plan plan;                /* who we are: service config, slot, generation, descriptors */
-    const struct crew_service *app;  /* the callbacks; a zeroed one until the app is loaded */
+    struct plan plan; /* who we are: service config, slot, generation, descriptors */
+    const struct crew_service *app; /* the callbacks; a zeroed one until the app is loaded */
     struct scoreboard *board;
-    struct score_line *line;         /* our own, in the board or, without one, private memory */
+    struct score_line *line; /* our own, in the board or, without one, private memory */
     struct guard guard;
     struct timers timers;
     struct conns conns;
@@ -37,8 +37,8 @@ struct worker {
     struct lifecycle lifecycle;
 };
 
-/* The one worker of this process, for the crew_* functions that have no connection to start from. The only
- * such access: everything internal is handed its worker. */
+/* The one worker of this process, for the crew_* functions that have no connection to start
+ * from. The only such access: everything internal is handed its worker. */
 struct worker *worker_self(void);
 
 #endif
