@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `text` (lines) and `frame` (a 4-byte length in front): the two simple framings. Workerman:
+ * text://, frame://.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "conn.h"
+#include "worker.h"
+
+#define FRAME_HEADER 4u
+
+static size_t max_message(const struct crew_conn *conn) {
+    return (size_t)conn->worker->plan.service.limits.max_message;
+}
+
+static void fail(struct crew_conn *conn, const struct codec_event *event) {
+    int error = event->error == CODEC_TOO_BIG     ? CREW_ETOOBIG
+                : event->error == CODEC_NO_MEMORY ? CREW_ENOMEM
+                                                  : CREW_EPROTO;
+    conn_violate(conn, error, 0, event->text);
+}
+
+static void receive_text(struct crew_conn *conn, char **data, size_t *len) {
+    struct codec_event event;
+    while (conn_is_reading(conn)) {
+        switch (text_decoder_next(&conn->protocol.text, max_message(conn), data, len, &event)) {
+        case CODEC_NEED_MORE:
+            return;
+        case CODEC_MESSAGE:
+            conn_deliver(conn, event.data, event.len, CREW_MSG_TEXT);
+            break;
+        case CODEC_ERROR:
+            fail(conn, &event);
+            return;
+        }
+    }
+}
+
+static int send_text(struct crew_conn *conn, const void *data, size_t len,
+                     enum crew_msg_type type) {
+    static const char newline[] = "\n";
+    (void)type;
+    struct iovec parts[] = {{(void *)(uintptr_t)data, len}, {(void *)(uintptr_t)newline, 1}};
+    return conn_write(conn, parts, 2);
+}
+
+static void start_text(struct crew_conn *conn) {
+    text_decoder_init(&conn->protocol.text);
+}
+
+static void done_text(struct crew_conn *conn) {
+    text_decoder_done(&conn->protocol.text);
+}
+
+const struct session session_text = {
+    .name = "text",
+    .start = start_text,
+    .done = done_text,
+    .receive = receive_text,
+    .send = send_text,
+};
+
+static void receive_frame(struct crew_conn *conn, char **data, size_t *len) {
+    struct codec_event event;
+    while (conn_is_reading(conn)) {
+        switch (
+            frame_decoder_next(&conn->protocol.frame, max_message(conn), data, len, &event)) {
+        case CODEC_NEED_MORE:
+            return;
+        case CODEC_MESSAGE:
+            conn_deliver(conn, event.data, event.len, CREW_MSG_BINARY);
+            break;
+        case CODEC_ERROR:
+            fail(conn, &event);
+            return;
+        }
+    }
+}
+
+static int send_frame(struct crew_conn *conn, const void *data, size_t len,
+                      enum crew_msg_type type) {
+    (void)type;
+    if (len > UINT32_MAX - FRAME_HEADER)
+        return CREW_ETOOBIG;
+    uint32_t header = htonl((uint32_t)len + FRAME_HEADER);
+    struct iovec parts[] = {{&header, sizeof(header)}, {(void *)(uintptr_t)data, len}};
+    return conn_write(conn, parts, 2);
+}
+
+static void start_frame(struct crew_conn *conn) {
+    frame_decoder_init(&conn->protocol.frame);
+}
+
+static void done_frame(struct crew_conn *conn) {
+    frame_decoder_done(&conn->protocol.frame);
+}
+
+const struct session session_frame = {
+    .name = "frame",
+    .start = start_frame,
+    .done = done_frame,
+    .receive = receive_frame,
+    .send = send_frame,
+};
