@@ -18,6 +18,11 @@
 #define CONFIG_WORKERS_MAX  512
 #define CONFIG_SERVICES_MAX 64
 
+/* The longest name of a socket that the master makes in run_dir, and so the longest run_dir: both and a slash fit in
+ * sun_path. */
+#define CONFIG_SOCKET_NAME_MAX 55
+#define CONFIG_RUN_DIR_MAX     (107 - 1 - CONFIG_SOCKET_NAME_MAX)
+
 struct config_heartbeat {
     uint64_t ping_interval_ms; /* 0: off */
     uint64_t idle_timeout_ms;  /* 0: off */
@@ -60,8 +65,9 @@ struct config {
     uint64_t reload_spread_ms; /* over which the old connections are closed by a reload */
     char *log_file;        /* absolute; "" : stderr, or run_dir/crewman.log of a daemon */
     int log_level;
-    struct config_service *services;
+    struct config_service *services; /* empty until config_merge() */
     size_t service_count;
+    struct config_file *file; /* the text and its positions, NULL when there is none; of config*.c only */
 };
 
 /* Errors found, as lines for people: "FILE:LINE:COLUMN: path.to.key: what was found; what was expected". */
@@ -72,7 +78,7 @@ struct config_errors {
 
 /* What an app declares, as crewman-worker --describe printed it: {"v":1,"abi":1,"services":[{"name","listen","workers",
  * "config":{...}}]}. Kept apart from the file: a caller reads the file first (for app, user, run_dir), describes the
- * apps, then merges. */
+ * apps, then merges. config_merge() sets config->apps to the paths given. */
 struct config_app {
     const char *path;  /* absolute; borrowed */
     const json_t *description; /* borrowed */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Layers into a struct, and the checks across keys. A complaint stands where the winning value
+ * was written, in the file before the app: that is where people look.
+ */
+#include "config_service.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_render.h"
+#include "config_value.h"
+#include "memory.h"
+#include "units.h"
+
+struct config_path config_service_path(const char *name) {
+    return (struct config_path){.parts = {"services", name}, .depth = 2, .index = -1};
+}
+
+bool config_service_is_name(const char *name) {
+    size_t len = strlen(name);
+    return len >= 1 && len <= CONFIG_NAME_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+}
+
+void config_service_build(struct config_draft *draft, const char *name) {
+    const struct config_table *table = config_table_get(CONFIG_OF_SERVICE);
+    struct config_service *service = &draft->service;
+    char why[256];
+    snprintf(service->name, sizeof(service->name), "%s", name);
+    for (size_t i = 0; i < table->count; i++) {
+        size_t layer = config_layer_store(draft->layers, LAYER_COUNT, &table->rows[i], service);
+        draft->origins[i] = (unsigned char)layer;
+    }
+    if (listen_parse(service->listen_text, &service->listen, why, sizeof(why)) < 0)
+        service->listen = (struct listen_address){.protocol = LISTEN_NONE};
+    service->effective = config_render_block(CONFIG_OF_SERVICE, service);
+}
+
+void config_service_set_app(struct config_draft *draft, const char *app) {
+    struct config_service *service = &draft->service;
+    free(service->app);
+    service->app = memory_copy_text(app);
+    json_decref(service->effective);
+    service->effective = config_render_block(CONFIG_OF_SERVICE, service);
+}
+
+static unsigned origin(const struct config_draft *draft, const char *path) {
+    const struct config_row *row = config_table_find(CONFIG_OF_SERVICE, path);
+    assert(row);
+    return draft->origins[row - config_table_get(CONFIG_OF_SERVICE)->rows];
+}
+
+/* False while an app may still change one of the two. */
+static bool is_decided(const struct config_draft *draft, const char *a, const char *b) {
+    return draft->is_complete ||
+           (origin(draft, a) == LAYER_FILE && origin(draft, b) == LAYER_FILE);
+}
+
+/* "found VALUE; expected …" at the value of `path` in the layer that won. */
+static void complain(const struct config_draft *draft, const char *path,
+                     struct config_errors *errors, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void complain(const struct config_draft *draft, const char *path,
+                     struct config_errors *errors, const char *format, ...) {
+    char buffer[CONFIG_PATH_BUFFER], shown[CONFIG_SHOWN_MAX], what[256];
+    unsigned from = origin(draft, path);
+    const struct config_layer *layer = &draft->layers[from < LAYER_COUNT ? from : LAYER_FILE];
+    struct config_path base = config_service_path(draft->service.name);
+    struct config_path whole = config_check_path(&base, path, buffer);
+    static const struct config_source nowhere = {.name = "the defaults"};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    config_report_show(config_check_lookup(draft->service.effective, path), shown);
+    config_report_at_value(errors, layer->source ? layer->source : &nowhere, &whole,
+                           "found %s; expected %s", shown, what);
+}
+
+static void check_heartbeat(const struct config_draft *draft, struct config_errors *errors) {
+    static const char ping[] = "heartbeat.ping_interval", idle[] = "heartbeat.idle_timeout";
+    const struct config_heartbeat *heartbeat = &draft->service.heartbeat;
+    uint64_t ping_ms = heartbeat->ping_interval_ms, idle_ms = heartbeat->idle_timeout_ms;
+    char text[32];
+    if (ping_ms == 0 || idle_ms == 0 || ping_ms < idle_ms || !is_decided(draft, ping, idle))
+        return;
+    if (origin(draft, idle) <= origin(draft, ping)) {
+        duration_format(ping_ms, text, sizeof(text));
+        complain(draft, idle, errors, "more than %s, which is \"%s\"", ping, text);
+    } else {
+        duration_format(idle_ms, text, sizeof(text));
+        complain(draft, ping, errors, "less than %s, which is \"%s\"", idle, text);
+    }
+}
+
+static void check_client_ping(const struct config_draft *draft, struct config_errors *errors) {
+    static const char ping[] = "heartbeat.client_ping", pong[] = "heartbeat.client_pong";
+    const struct config_heartbeat *heartbeat = &draft->service.heartbeat;
+    if (*heartbeat->client_pong && !*heartbeat->client_ping && is_decided(draft, ping, pong))
+        complain(draft, pong, errors, "%s to be set too", ping);
+}
+
+static void check_reuse_port(const struct config_draft *draft, struct config_errors *errors) {
+    if (draft->service.reuse_port && draft->service.listen.is_unix &&
+        is_decided(draft, "reuse_port", "listen"))
+        complain(draft, "reuse_port", errors, "false, as listen is a unix socket");
+}
+
+void config_service_check(const struct config_draft *draft, struct config_errors *errors) {
+    check_heartbeat(draft, errors);
+    check_client_ping(draft, errors);
+    check_reuse_port(draft, errors);
+}
+
+static bool is_from_file(const struct config_draft *draft) {
+    return origin(draft, "listen") == LAYER_FILE && origin(draft, "reuse_port") == LAYER_FILE;
+}
+
+static bool may_share(const struct config_draft *a, const struct config_draft *b) {
+    if (!listen_overlaps(&a->service.listen, &b->service.listen))
+        return true;
+    if (a->service.reuse_port && b->service.reuse_port)
+        return true;
+    return !a->is_complete && !(is_from_file(a) && is_from_file(b));
+}
+
+void config_service_check_all(const struct config_draft *drafts, size_t count,
+                              struct config_errors *errors) {
+    for (size_t i = 1; i < count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (may_share(&drafts[i], &drafts[j]))
+                continue;
+            const struct config_service *other = &drafts[j].service;
+            complain(&drafts[i], "listen", errors,
+                     "another address than that of services.%s, \"%s\"", other->name,
+                     other->listen_text);
+        }
+    }
+}
+
+int config_service_load(const char *name, const json_t *effective,
+                        struct config_service *out_service, char *out_why, size_t size) {
+    struct config_source source = {.name = "plan"};
+    struct config_errors errors = {0};
+    struct config_check check = {.scope = CONFIG_OF_SERVICE,
+                                 .source = &source,
+                                 .base = config_service_path(name),
+                                 .errors = &errors};
+    struct config_draft draft = {.layers = {{&source, effective}}, .is_complete = true};
+    if (!config_service_is_name(name) || !json_is_object(effective)) {
+        snprintf(out_why, size, "plan: expected the name and the block of a service");
+        return -EINVAL;
+    }
+    config_check_block(&check, effective);
+    if (errors.count == 0) {
+        config_service_build(&draft, name);
+        config_service_check(&draft, &errors);
+    }
+    if (errors.count > 0) {
+        snprintf(out_why, size, "%s", errors.lines[0]);
+        config_errors_done(&errors);
+        config_service_done(&draft.service);
+        return -EINVAL;
+    }
+    *out_service = draft.service;
+    return 0;
+}
+
+void config_service_done(struct config_service *service) {
+    const struct config_table *table = config_table_get(CONFIG_OF_SERVICE);
+    for (size_t i = 0; i < table->count; i++)
+        config_value_done(&table->rows[i], service);
+    json_decref(service->effective);
+    *service = (struct config_service){0};
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The rows. Order is the order of the sample file, the manual and `crewman check`; the rows of
+ * a group stand together. Help texts are sentences that a reader of the sample file understands
+ * alone.
+ */
+#include "config_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "crewman.h"
+#include "nearest.h"
+
+#define SECOND 1000ull
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KIB    1024ull
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+
+#define AT(member)         .offset = offsetof(struct config, member)
+#define AT_SERVICE(member) .offset = offsetof(struct config_service, member)
+
+static const char *const log_levels[] = {"debug", "info", "notice", "warning", "error", NULL};
+
+_Static_assert(CREW_LOG_DEBUG == 0 && CREW_LOG_ERROR == 4, "log_levels is indexed by them");
+
+static const struct config_row instance_rows[] = {
+    {"app", "[]", .example = "\"/srv/chat/chat.so\"", .type = CONFIG_PATHS, AT(apps),
+     .count_offset = offsetof(struct config, app_count),
+     .help = "The app: the path of a shared object, or a list of several. A relative path "
+             "begins at "
+             "the folder of this file."},
+    {"user", "\"\"", .type = CONFIG_USER, AT(user), .reload = CONFIG_RELOAD_NEVER,
+     .computed = "stay who started it",
+     .help =
+         "The user that workers run as. Needs a start by root, who binds the addresses first."},
+    {"group", "\"\"", .type = CONFIG_GROUP, AT(group), .reload = CONFIG_RELOAD_NEVER,
+     .computed = "the group of `user`",
+     .help = "The group that workers run as, in place of the user's own."},
+    {"run_dir", "\"\"", .type = CONFIG_PATH, AT(run_dir), .reload = CONFIG_RELOAD_NEVER,
+     .computed =
+         "/run/crewman for root; $XDG_RUNTIME_DIR/crewman or /tmp/crewman-UID for others",
+     .help =
+         "The folder of the pid file and the admin sockets. It tells instances on one machine "
+         "apart."},
+    {"stop_timeout", "\"2s\"", .type = CONFIG_DURATION, AT(stop_timeout_ms), .min = 100,
+     .max = HOUR,
+     .help =
+         "How long a stop lets workers close their connections politely before it kills them."},
+    {"drain_timeout", "\"30s\"", .type = CONFIG_DURATION, AT(drain_timeout_ms), .max = 7 * DAY,
+     .help = "How long a graceful stop or reload waits for connections to end by themselves."},
+    {"reload_spread", "\"3s\"", .type = CONFIG_DURATION, AT(reload_spread_ms),
+     .max = 10 * MINUTE,
+     .help = "A reload closes the connections of an old worker evenly over this time, so that "
+             "clients "
+             "do not all come back at once."},
+    {"watchdog", "\"60s\"", .type = CONFIG_DURATION, AT(watchdog_ms), .min = 2 * SECOND,
+     .max = DAY, .zero_is_off = true,
+     .help = "A worker whose event loop stands still for so long is killed and replaced."},
+    {"log.file", "\"\"", .example = "\"/var/log/crewman.log\"", .type = CONFIG_PATH,
+     AT(log_file), .reload = CONFIG_RELOAD_NEVER,
+     .computed = "standard error; crewman.log in run_dir for a daemon",
+     .help = "The log file. Its folder must exist."},
+    {"log.level", "\"notice\"", .type = CONFIG_WORD, AT(log_level), .words = log_levels,
+     .help = "The least level that is logged."},
+};
+
+static const struct config_row service_rows[] = {
+    {"app", "\"\"", .example = "\"/srv/chat/chat.so\"", .type = CONFIG_PATH, AT_SERVICE(app),
+     .file_only = true, .computed = "the one app that declares the service",
+     .help = "The app that serves it. Needed only when several apps declare a service of this "
+             "name."},
+    {"listen", "\"\"", .example = "\"websocket://0.0.0.0:8282\"", .type = CONFIG_LISTEN,
+     AT_SERVICE(listen_text),
+     .computed = "as the app declares it; no listener when it does not",
+     .help = "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
+             "websocket, "
+             "text, frame and tcp. Hosts are numeric; [::] takes IPv4 and IPv6."},
+    {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
+     .max = CONFIG_WORKERS_MAX,
+     .help = "The number of processes; \"auto\" is one a usable CPU."},
+    {"reuse_port", "false", .type = CONFIG_BOOL, AT_SERVICE(reuse_port),
+     .reload = CONFIG_RELOAD_SOCKET,
+     .help =
+         "Give each worker a listening socket of its own, among which the kernel spreads new "
+         "connections, in place of one that they share."},
+    {"backlog", "4096", .type = CONFIG_COUNT, AT_SERVICE(backlog), .min = 1, .max = 65535,
+     .reload = CONFIG_RELOAD_SOCKET,
+     .help =
+         "How many new connections may wait to be accepted. The kernel's net.core.somaxconn "
+         "bounds it."},
+    {"socket.mode", "\"0660\"", .type = CONFIG_MODE, AT_SERVICE(socket_mode), .max = 0777,
+     .reload = CONFIG_RELOAD_SOCKET, .help = "The mode of a unix socket's file, in octal."},
+    {"socket.user", "\"\"", .type = CONFIG_USER, AT_SERVICE(socket_user),
+     .reload = CONFIG_RELOAD_SOCKET, .computed = "who started it",
+     .help = "The owner of a unix socket's file."},
+    {"socket.group", "\"\"", .type = CONFIG_GROUP, AT_SERVICE(socket_group),
+     .reload = CONFIG_RELOAD_SOCKET, .computed = "the group of who started it",
+     .help = "The group of a unix socket's file."},
+
+    {"heartbeat.ping_interval", "\"25s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(heartbeat.ping_interval_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
+     .help = "A connection that was silent for so long is sent a probe: a WebSocket ping, or "
+             "ping_data."},
+    {"heartbeat.idle_timeout", "\"60s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(heartbeat.idle_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
+     .help = "A connection from which nothing was received for so long is dead and is closed."},
+    {"heartbeat.ping_data", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.ping_data),
+     .computed = "the protocol's own ping, where it has one",
+     .help = "A message to send as the probe, for protocols without a ping, and for WebSocket "
+             "clients "
+             "whose script must see it."},
+    {"heartbeat.client_ping", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.client_ping),
+     .computed = "off",
+     .help = "A message that is a client's own heartbeat: the server answers client_pong, and "
+             "the app "
+             "does not see it."},
+    {"heartbeat.client_pong", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.client_pong),
+     .computed = "no answer", .help = "The answer to client_ping."},
+    {"heartbeat.tcp_keepalive", "\"55s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(heartbeat.tcp_keepalive_ms), .min = SECOND, .max = 9 * HOUR,
+     .zero_is_off = true,
+     .help = "After so long a silence the kernel probes the peer by itself (TCP keep-alive)."},
+    {"heartbeat.tcp_user_timeout", "\"0\"", .type = CONFIG_DURATION,
+     AT_SERVICE(heartbeat.tcp_user_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
+     .help = "The kernel gives up a connection whose peer has not acknowledged sent data for "
+             "so long "
+             "(TCP_USER_TIMEOUT)."},
+
+    {"limits.handshake_timeout", "\"10s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(limits.handshake_timeout_ms), .min = SECOND, .max = HOUR,
+     .help = "How long a client may take for the protocol's handshake."},
+    {"limits.close_timeout", "\"5s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(limits.close_timeout_ms), .min = SECOND, .max = HOUR,
+     .help = "How long a polite close may take before the connection is cut."},
+    {"limits.header_size", "\"16k\"", .type = CONFIG_SIZE, AT_SERVICE(limits.header_size),
+     .min = KIB, .max = MIB, .help = "The longest head of a request, all headers together."},
+    {"limits.headers", "100", .type = CONFIG_COUNT, AT_SERVICE(limits.headers), .min = 8,
+     .max = 1000, .help = "The most headers of a request."},
+    {"limits.max_message", "\"10m\"", .type = CONFIG_SIZE, AT_SERVICE(limits.max_message),
+     .min = 1, .max = GIB, .help = "The longest message that a client may send."},
+    {"limits.max_send_buffer", "\"1m\"", .type = CONFIG_SIZE,
+     AT_SERVICE(limits.max_send_buffer), .min = KIB, .max = GIB,
+     .help =
+         "The most that may wait to be sent to one client; a send beyond it is refused. The "
+         "high-water mark is half of it."},
+    {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
+     .max = 10000000, .computed = "as many as the limit of open files allows",
+     .help = "The most connections of one worker."},
+    {"limits.max_connections_per_address", "0", .type = CONFIG_COUNT,
+     AT_SERVICE(limits.max_connections_per_address), .max = 10000000, .computed = "off",
+     .help = "The most connections that one worker takes from one client address."},
+    {"limits.message_rate", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.message_rate),
+     .max = 1000000, .computed = "off",
+     .help = "The most messages a second from one connection."},
+};
+
+static const struct config_table tables[] = {
+    [CONFIG_OF_INSTANCE] = {instance_rows, sizeof(instance_rows) / sizeof(*instance_rows)},
+    [CONFIG_OF_SERVICE] = {service_rows, sizeof(service_rows) / sizeof(*service_rows)},
+};
+
+_Static_assert(sizeof(service_rows) / sizeof(*service_rows) <= CONFIG_ROWS_MAX, "raise it");
+_Static_assert(sizeof(instance_rows) / sizeof(*instance_rows) <= CONFIG_ROWS_MAX, "raise it");
+
+const struct config_table *config_table_get(enum config_scope scope) {
+    return &tables[scope];
+}
+
+const struct config_row *config_table_find(enum config_scope scope, const char *path) {
+    for (size_t i = 0; i < tables[scope].count; i++)
+        if (strcmp(tables[scope].rows[i].path, path) == 0)
+            return &tables[scope].rows[i];
+    return NULL;
+}
+
+/* What of `path` lies below `group`, or NULL. */
+static const char *below(const char *path, const char *group) {
+    size_t len = strlen(group);
+    if (len == 0)
+        return path;
+    return strncmp(path, group, len) == 0 && path[len] == '.' ? path + len + 1 : NULL;
+}
+
+bool config_table_has_group(enum config_scope scope, const char *path) {
+    for (size_t i = 0; i < tables[scope].count; i++)
+        if (below(tables[scope].rows[i].path, path))
+            return true;
+    return false;
+}
+
+/* The path in `table` whose last part is `key`, or NULL. */
+static const char *find_leaf(const struct config_table *table, const char *key) {
+    for (size_t i = 0; i < table->count; i++) {
+        const char *dot = strrchr(table->rows[i].path, '.');
+        if (strcmp(dot ? dot + 1 : table->rows[i].path, key) == 0)
+            return table->rows[i].path;
+    }
+    return NULL;
+}
+
+const char *config_table_suggest(enum config_scope scope, const char *group, const char *key,
+                                 char *buffer, size_t size) {
+    struct nearest nearest;
+    nearest_init(&nearest, key);
+    for (size_t i = 0; i < tables[scope].count; i++) {
+        char sibling[NEAREST_WORD_MAX];
+        const char *rest = below(tables[scope].rows[i].path, group);
+        if (!rest)
+            continue;
+        snprintf(sibling, sizeof(sibling), "%.*s", (int)strcspn(rest, "."), rest);
+        if (nearest_offer(&nearest, sibling))
+            snprintf(buffer, size, "%s", sibling);
+    }
+    if (scope == CONFIG_OF_INSTANCE && *group == '\0' && nearest_offer(&nearest, "services"))
+        snprintf(buffer, size, "services");
+    if (nearest.best)
+        return buffer;
+    const char *elsewhere = find_leaf(&tables[scope], key);
+    if (elsewhere || scope == CONFIG_OF_SERVICE)
+        return elsewhere;
+    elsewhere = find_leaf(&tables[CONFIG_OF_SERVICE], key);
+    if (!elsewhere)
+        return NULL;
+    snprintf(buffer, size, "services.NAME.%s", elsewhere);
+    return buffer;
+}

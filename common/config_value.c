@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One small function a type and direction. Strings hold no NUL: jansson refuses it.
+ */
+#include "config_value.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "config_expect.h"
+#include "config_report.h"
+#include "listen.h"
+#include "memory.h"
+#include "units.h"
+
+static void *member(const struct config_row *row, void *object) {
+    return (char *)object + row->offset;
+}
+
+static const void *const_member(const struct config_row *row, const void *object) {
+    return (const char *)object + row->offset;
+}
+
+char *config_value_absolute(const char *path, const char *folder) {
+    if (!folder || path[0] == '/' || path[0] == '\0')
+        return memory_copy_text(path);
+    return memory_format("%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
+}
+
+uint32_t config_value_cpus(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) < 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    if (count > CONFIG_WORKERS_MAX)
+        return CONFIG_WORKERS_MAX;
+    return count < 1 ? 1 : (uint32_t)count;
+}
+
+static bool in_range(const struct config_row *row, uint64_t number) {
+    return (number == 0 && row->zero_is_off) || (number >= row->min && number <= row->max);
+}
+
+static int parse_number(const struct config_row *row, const json_t *json, uint64_t *out) {
+    if (!json_is_integer(json) || json_integer_value(json) < 0)
+        return -EINVAL;
+    *out = (uint64_t)json_integer_value(json);
+    return in_range(row, *out) ? 0 : -EINVAL;
+}
+
+static int parse_unit(const struct config_row *row, const json_t *json,
+                      int (*parse)(const char *, uint64_t *), uint64_t *out) {
+    if (!json_is_string(json))
+        return -EINVAL;
+    int rc = parse(json_string_value(json), out);
+    return rc == 0 && !in_range(row, *out) ? -ERANGE : rc;
+}
+
+static int parse_duration(const struct config_row *row, const json_t *json, uint64_t *out) {
+    /* A number has no unit; only of nothing it does not matter. */
+    if (json_is_integer(json) && json_integer_value(json) == 0)
+        return parse_number(row, json, out);
+    return parse_unit(row, json, duration_parse, out);
+}
+
+static int parse_size(const struct config_row *row, const json_t *json, uint64_t *out) {
+    return json_is_integer(json) ? parse_number(row, json, out)
+                                 : parse_unit(row, json, size_parse, out);
+}
+
+static int parse_mode(const struct config_row *row, const json_t *json, uint64_t *out) {
+    const char *text = json_string_value(json);
+    uint64_t mode = 0;
+    size_t digits = text ? strspn(text, "01234567") : 0;
+    if (digits == 0 || digits > 4 || text[digits] != '\0')
+        return -EINVAL;
+    for (; *text; text++)
+        mode = mode * 8 + (uint64_t)(*text - '0');
+    *out = mode;
+    return in_range(row, mode) ? 0 : -EINVAL;
+}
+
+static int parse_word(const struct config_row *row, const json_t *json, uint64_t *out) {
+    const char *text = json_string_value(json);
+    for (size_t i = 0; text && row->words[i]; i++) {
+        if (strcmp(row->words[i], text) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int parse_workers(const struct config_row *row, const json_t *json, uint64_t *out) {
+    if (!json_is_string(json))
+        return parse_number(row, json, out);
+    if (strcmp(json_string_value(json), "auto") != 0)
+        return -EINVAL;
+    *out = config_value_cpus();
+    return 0;
+}
+
+static int parse_text(const struct config_row *row, const json_t *json, const char **out) {
+    const char *text = json_string_value(json);
+    if (!text || strlen(text) > config_expect_longest(row))
+        return -EINVAL;
+    if (row->type == CONFIG_USER && *text && !getpwnam(text))
+        return -EINVAL;
+    if (row->type == CONFIG_GROUP && *text && !getgrnam(text))
+        return -EINVAL;
+    *out = text;
+    return 0;
+}
+
+static int parse_paths(const json_t *json, long *out_index) {
+    size_t i;
+    json_t *item;
+    if (json_is_string(json))
+        return json_string_length(json) > 0 ? 0 : -EINVAL;
+    if (!json_is_array(json))
+        return -EINVAL;
+    json_array_foreach(json, i, item) {
+        if (json_string_length(item) == 0 || json_string_length(item) > CONFIG_STRING_MAX) {
+            *out_index = (long)i;
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int parse(const struct config_row *row, const json_t *json, struct config_value *value,
+                 long *out_index) {
+    switch (row->type) {
+    case CONFIG_BOOL:
+        value->number = json_is_true(json);
+        return json_is_boolean(json) ? 0 : -EINVAL;
+    case CONFIG_COUNT:
+        return parse_number(row, json, &value->number);
+    case CONFIG_DURATION:
+        return parse_duration(row, json, &value->number);
+    case CONFIG_SIZE:
+        return parse_size(row, json, &value->number);
+    case CONFIG_MODE:
+        return parse_mode(row, json, &value->number);
+    case CONFIG_WORD:
+        return parse_word(row, json, &value->number);
+    case CONFIG_WORKERS:
+        return parse_workers(row, json, &value->number);
+    case CONFIG_PATHS:
+        value->list = json;
+        return parse_paths(json, out_index);
+    case CONFIG_STRING:
+    case CONFIG_PATH:
+    case CONFIG_USER:
+    case CONFIG_GROUP:
+    case CONFIG_LISTEN:
+        return parse_text(row, json, &value->text);
+    }
+    return -EINVAL;
+}
+
+int config_value_parse(const struct config_row *row, const json_t *json,
+                       struct config_value *out_value, long *out_index, char *out_why,
+                       size_t size) {
+    struct config_value value = {0};
+    long index = -1;
+    if (parse(row, json, &value, &index) < 0) {
+        const json_t *culprit = index < 0 ? json : json_array_get(json, (size_t)index);
+        config_expect_explain(row, culprit, out_why, size);
+        *out_index = index;
+        return -EINVAL;
+    }
+    if (row->type == CONFIG_LISTEN) {
+        struct listen_address address;
+        char shown[CONFIG_SHOWN_MAX], expected[256];
+        if (listen_parse(value.text, &address, expected, sizeof(expected)) < 0) {
+            config_report_show(json, shown);
+            snprintf(out_why, size, "found %s; %s", shown, expected);
+            *out_index = -1;
+            return -EINVAL;
+        }
+    }
+    *out_value = value;
+    return 0;
+}
+
+static void store_paths(const struct config_row *row, const json_t *list, const char *folder,
+                        void *object) {
+    size_t count = json_is_array(list) ? json_array_size(list) : 1;
+    char **items = count ? memory_new(count * sizeof(*items)) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_is_array(list) ? json_array_get(list, i) : list;
+        items[i] = config_value_absolute(json_string_value(item), folder);
+    }
+    *(char ***)member(row, object) = items;
+    *(size_t *)(void *)((char *)object + row->count_offset) = count;
+}
+
+void config_value_store(const struct config_row *row, const struct config_value *value,
+                        const char *folder, void *object) {
+    void *place = member(row, object);
+    config_value_done(row, object);
+    switch (row->type) {
+    case CONFIG_BOOL:
+        *(bool *)place = value->number != 0;
+        break;
+    case CONFIG_COUNT:
+    case CONFIG_MODE:
+    case CONFIG_WORKERS:
+        *(uint32_t *)place = (uint32_t)value->number;
+        break;
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+        *(uint64_t *)place = value->number;
+        break;
+    case CONFIG_WORD:
+        *(int *)place = (int)value->number;
+        break;
+    case CONFIG_PATHS:
+        store_paths(row, value->list, folder, object);
+        break;
+    case CONFIG_PATH:
+        *(char **)place = config_value_absolute(value->text, folder);
+        break;
+    case CONFIG_STRING:
+    case CONFIG_USER:
+    case CONFIG_GROUP:
+    case CONFIG_LISTEN:
+        *(char **)place = memory_copy_text(value->text);
+        break;
+    }
+}
+
+static json_t *render_unit(uint64_t number, void (*format)(uint64_t, char *, size_t)) {
+    char text[32];
+    format(number, text, sizeof(text));
+    return json_string(text);
+}
+
+static json_t *render_mode(uint32_t mode) {
+    char text[16];
+    snprintf(text, sizeof(text), "%04o", mode);
+    return json_string(text);
+}
+
+static json_t *render_paths(const struct config_row *row, const void *object) {
+    char *const *items = *(char *const *const *)const_member(row, object);
+    size_t count = *(const size_t *)(const void *)((const char *)object + row->count_offset);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, memory_expect(json_string(items[i])));
+    return list;
+}
+
+/* Strings came from JSON or the system; what is no UTF-8 (a path given on the command line) is
+ * shown as "?". */
+static json_t *render_string(const char *text) {
+    json_t *json = json_string(text ? text : "");
+    return json ? json : json_string("?");
+}
+
+json_t *config_value_render(const struct config_row *row, const void *object) {
+    const void *place = const_member(row, object);
+    json_t *json = NULL;
+    switch (row->type) {
+    case CONFIG_BOOL:
+        json = json_boolean(*(const bool *)place);
+        break;
+    case CONFIG_COUNT:
+    case CONFIG_WORKERS:
+        json = json_integer(*(const uint32_t *)place);
+        break;
+    case CONFIG_MODE:
+        json = render_mode(*(const uint32_t *)place);
+        break;
+    case CONFIG_DURATION:
+        json = render_unit(*(const uint64_t *)place, duration_format);
+        break;
+    case CONFIG_SIZE:
+        json = render_unit(*(const uint64_t *)place, size_format);
+        break;
+    case CONFIG_WORD:
+        json = json_string(row->words[*(const int *)place]);
+        break;
+    case CONFIG_PATHS:
+        json = render_paths(row, object);
+        break;
+    case CONFIG_STRING:
+    case CONFIG_PATH:
+    case CONFIG_USER:
+    case CONFIG_GROUP:
+    case CONFIG_LISTEN:
+        json = render_string(*(char *const *)place);
+        break;
+    }
+    return memory_expect(json);
+}
+
+void config_value_done(const struct config_row *row, void *object) {
+    void *place = member(row, object);
+    switch (row->type) {
+    case CONFIG_PATHS: {
+        char ***items = place;
+        size_t *count = (void *)((char *)object + row->count_offset);
+        for (size_t i = 0; i < *count; i++)
+            free((*items)[i]);
+        free(*items);
+        *items = NULL;
+        *count = 0;
+        break;
+    }
+    case CONFIG_STRING:
+    case CONFIG_PATH:
+    case CONFIG_USER:
+    case CONFIG_GROUP:
+    case CONFIG_LISTEN:
+        free(*(char **)place);
+        *(char **)place = NULL;
+        break;
+    case CONFIG_BOOL:
+    case CONFIG_COUNT:
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+    case CONFIG_MODE:
+    case CONFIG_WORD:
+    case CONFIG_WORKERS:
+        break;
+    }
+}
