@@ -1,0 +1,50 @@
+"""Fixtures of the process tests: instances of the real programs, always cleaned up and checked."""
+
+import pytest
+
+import crew
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures or fills the machine; run one at a time")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not any(mark.name == "timeout" for mark in item.iter_markers()):
+            item.add_marker(pytest.mark.timeout(120 * crew.PATIENCE))
+
+
+@pytest.fixture
+def instances():
+    """Makes instances without starting them; at the end none may leave a process or an error."""
+    made = []
+
+    def make(config=None, env=None):
+        made.append(crew.Instance(config, env))
+        return made[-1]
+
+    yield make
+    faults = [fault for one in made for fault in one.clean_up()]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def probe(instances):
+    """Starts one instance of the probe app: probe(protocol, workers, heartbeat=…, limits=…)."""
+
+    def start(protocol="websocket", workers=1, *, app="probe", env=None, foreground=False,
+              is_started=True, top=None, **service):
+        port = crew.free_port()
+        block = {"listen": f"{protocol}://127.0.0.1:{port}", "workers": workers}
+        block.update({key: value for key, value in service.items() if value is not None})
+        config = {"app": crew.app(app), "services": {"probe": block},
+                  "log": {"level": "debug"}, "reload_spread": "0"}
+        config.update(top or {})
+        instance = instances(config, env)
+        instance.port = port
+        if is_started:
+            instance.start_foreground() if foreground else instance.start()
+        return instance
+
+    return start

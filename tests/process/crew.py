@@ -1,0 +1,265 @@
+"""Starting, asking and cleaning up Crewman instances, for the process tests.
+
+An Instance has its own folder with config, run_dir and log. Its processes carry a mark in their
+environment: by that they are found again, and only those are ever killed.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("CREWMAN_BUILD", ROOT / "build" / "gcc")).resolve()
+CREWMAN = BUILD / "crewman"
+WORKER = BUILD / "crewman-worker"
+APPS = BUILD / "tests" / "process" / "apps"
+EXAMPLES = BUILD / "examples"
+MARK = "CREWMAN_TEST_INSTANCE"
+IS_SANITIZED = "asan" in BUILD.name or os.environ.get("CREWMAN_SANITIZED") == "1"
+# Sanitized programs are several times slower.
+PATIENCE = 3 if IS_SANITIZED else 1
+
+LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (\w+) +(\S+?)\[(\d+)\] (.*)$")
+
+
+def app(name):
+    return str(APPS / f"{name}.so")
+
+
+def wait_for(condition, timeout=10.0, what="condition"):
+    """Asks again and again until the answer is true, and answers it."""
+    deadline = time.monotonic() + timeout * PATIENCE
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"timed out waiting for {what}")
+        time.sleep(0.02)
+
+
+_next_port = None
+
+
+def free_port():
+    """A port below the range of outgoing connections, not the same for two test processes."""
+    global _next_port
+    if _next_port is None:
+        number = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+        _next_port = 12000 + number * 1500 + os.getpid() % 700
+    while True:
+        _next_port += 1
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", _next_port))
+                return _next_port
+            except OSError:
+                continue
+
+
+def is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children(pid):
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(word) for word in text.split()]
+
+
+def fd_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+class Instance:
+    def __init__(self, config=None, env=None):
+        self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
+        self.folder.chmod(0o777)
+        self.run_dir = self.folder / "run"
+        self.config_path = self.folder / "crewman.json"
+        self.log_path = self.run_dir / "crewman.log"
+        self.mark = uuid.uuid4().hex
+        self.process = None
+        self.expected_errors = []
+        self.env = dict(os.environ)
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            options = self.env.get(name, "")
+            self.env[name] = f"{options}:log_path={self.folder}/sanitizer".lstrip(":")
+        self.env[MARK] = self.mark
+        self.env.pop("XDG_RUNTIME_DIR", None)
+        self.env.update(env or {})
+        if config is not None:
+            self.write_config(config)
+
+    # -- commands
+
+    def write_config(self, config):
+        if isinstance(config, dict):
+            config.setdefault("run_dir", str(self.run_dir))
+            log_file = (config.get("log") or {}).get("file")
+            if log_file:
+                self.log_path = Path(log_file)
+            self.config = config
+            config = json.dumps(config, indent=2)
+        self.config_path.write_text(config)
+
+    def run(self, *args, timeout=60, cwd=None):
+        """Any verb of this instance's crewman; answers the CompletedProcess."""
+        return subprocess.run([str(CREWMAN), *args], env=self.env, text=True, capture_output=True,
+                              timeout=timeout * PATIENCE, stdin=subprocess.DEVNULL,
+                              cwd=cwd or self.folder)
+
+    def verb(self, verb, *args, timeout=60):
+        return self.run(verb, "-c", str(self.config_path), *args, timeout=timeout)
+
+    def start(self, *args, expect=0):
+        """`crewman start -d`; it answers when every worker is ready."""
+        done = self.verb("start", "-d", *args)
+        assert done.returncode == expect, f"start: {done.returncode}\n{done.stdout}{done.stderr}" \
+                                          f"\n{self.log()}"
+        return done
+
+    def start_foreground(self, *args, wait=True):
+        self.log_path = self.folder / "terminal"
+        with open(self.log_path, "w") as out:
+            self.process = subprocess.Popen(
+                [str(CREWMAN), "start", "-c", str(self.config_path), *args], env=self.env,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder)
+        if wait:
+            wait_for(self.is_ready, 20, f"start\n{self.log()}")
+        return self.process
+
+    def stop(self, *args, expect=0):
+        done = self.verb("stop", *args)
+        assert done.returncode == expect, f"stop: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def reload(self, *args, expect=0, timeout=60):
+        done = self.verb("reload", *args, timeout=timeout)
+        assert done.returncode == expect, \
+            f"reload: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
+        return done
+
+    # -- what is going on
+
+    def status(self):
+        done = self.verb("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def workers(self, service=None):
+        """The rows of status, in order of slot."""
+        rows = self.status()["workers"]
+        return sorted((row for row in rows if service in (None, row["service"])),
+                      key=lambda row: (row["service"], row["slot"], row["generation"]))
+
+    def worker(self, slot=0):
+        return next(row for row in self.workers() if row["slot"] == slot)
+
+    def is_ready(self):
+        done = self.verb("status", "--json")
+        if done.returncode != 0:
+            return False
+        rows = json.loads(done.stdout)["workers"]
+        return bool(rows) and all(row["state"] == "ready" for row in rows)
+
+    def wait_ready(self, timeout=15):
+        wait_for(self.is_ready, timeout, "all workers ready")
+
+    def connections(self):
+        done = self.verb("connections", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["connections"]
+
+    def master_pid(self):
+        return int((self.run_dir / "crewman.pid").read_text())
+
+    def worker_pids(self):
+        return [row["pid"] for row in self.workers() if row["pid"] > 0]
+
+    def processes(self):
+        """Every living process of this instance, by the mark in its environment."""
+        found = []
+        needle = f"{MARK}={self.mark}".encode()
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and int(entry) != os.getpid():
+                try:
+                    if needle in Path(f"/proc/{entry}/environ").read_bytes() \
+                            and is_alive(int(entry)):
+                        found.append(int(entry))
+                except OSError:
+                    continue
+        return found
+
+    def log(self):
+        try:
+            return self.log_path.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_log(self, pattern, timeout=10, count=1):
+        """Waits until that many lines match; answers the matches."""
+        def found():
+            hits = list(re.finditer(pattern, self.log(), re.M))
+            return hits if len(hits) >= count else None
+        try:
+            return wait_for(found, timeout)
+        except AssertionError:
+            raise AssertionError(f"not in the log: {pattern}\n{self.log()}") from None
+
+    def expect_errors(self, *patterns):
+        self.expected_errors += patterns
+
+    # -- the end
+
+    def errors(self):
+        """Lines of level error that the test did not announce, and what sanitizers found."""
+        found = []
+        for line in self.log().splitlines():
+            match = LOG_LINE.match(line)
+            if match and match[1] == "error" and \
+                    not any(re.search(pattern, line) for pattern in self.expected_errors):
+                found.append(line)
+        for report in sorted(self.folder.glob("sanitizer.*")):
+            found.append(report.read_text(errors="replace"))
+        return found
+
+    def clean_up(self):
+        """Stops what runs; answers what should not have been there, as lines."""
+        faults = []
+        try:
+            if self.processes() and self.config_path.exists():
+                self.verb("stop", timeout=20)
+        except subprocess.TimeoutExpired:
+            faults.append("`crewman stop` did not return")
+        deadline = time.monotonic() + 5 * PATIENCE
+        while self.processes() and time.monotonic() < deadline:
+            if self.process is not None:
+                self.process.poll()
+            time.sleep(0.02)
+        for pid in self.processes():
+            faults.append(f"process {pid} was left: " + Path(f"/proc/{pid}/cmdline").read_bytes()
+                          .replace(b"\0", b" ").decode(errors="replace"))
+            os.kill(pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait(10)
+        faults += self.errors()
+        if faults:
+            faults.append(self.log()[-8000:])
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return faults

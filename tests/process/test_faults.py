@@ -1,0 +1,445 @@
+"""Killed, stopped and wedged processes, nonsense on the control pipe, a full disk, no descriptors."""
+
+import grp
+import os
+import pwd
+import re
+import resource
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+import crew
+from load import Load
+from ws import WebSocket, dial
+
+
+def test_a_killed_worker_is_replaced_and_costs_only_its_connections(probe):
+    instance = probe(workers=2)
+    instance.expect_errors("SIGKILL")
+    clients = [WebSocket(instance.port) for _ in range(10)]
+    pids = [int(client.ask("!pid")) for client in clients]
+    victim = pids[0]
+    assert len(set(pids)) == 2
+    os.kill(victim, signal.SIGKILL)
+    for client, pid in zip(clients, pids):
+        if pid == victim:
+            assert client.wait_closed().code is None
+        else:
+            assert client.ask("hello") == "hello"
+    crew.wait_for(lambda: instance.is_ready() and victim not in instance.worker_pids(), 5,
+                  "a replacement")
+    lost = pids.count(victim)
+    obituary = instance.wait_log(rf"^.*\b{victim}\b.*SIGKILL.*$")[0][0]
+    assert re.search(rf"\b{lost} connections", obituary), obituary
+    for client in clients:
+        client.sock.close()
+
+
+def test_obituary_names_the_callback(probe):
+    instance = probe()
+    instance.expect_errors("SIGSEGV")
+    with WebSocket(instance.port) as client:
+        pid = client.ask("!pid")
+        client.send("!crash")
+        client.wait_closed()
+    obituary = instance.wait_log(rf"^.*\b{pid}\b.*SIGSEGV.*$")[0][0]
+    assert "on_message" in obituary and "1 connection" in obituary
+    instance.wait_ready()
+
+
+def test_obituary_names_the_exit_code(probe):
+    instance = probe()
+    instance.expect_errors("")
+    with WebSocket(instance.port) as client:
+        pid = client.ask("!pid")
+        client.send("!exit 7")
+        client.wait_closed()
+    assert "7" in instance.wait_log(rf"^.*\b{pid}\b.*exit.*$")[0][0]
+    instance.wait_ready()
+
+
+def test_crash_after_crash_backs_off(probe):
+    """An app that crashes with each message is restarted ever more slowly, and status says so."""
+    instance = probe()
+    instance.expect_errors("SIGSEGV", "")
+    deaths, states = 0, set()
+    deadline = time.monotonic() + 6 * crew.PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with WebSocket(instance.port, timeout=0.3) as client:
+                client.send("!crash")
+                client.wait_closed()
+                deaths += 1
+        except OSError:
+            states.update(row["state"] for row in instance.workers())
+    assert "backoff" in states
+    assert 3 <= deaths <= 12, deaths
+    crew.wait_for(instance.is_ready, 30, "the last start")
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
+
+
+def test_others_serve_while_one_crashes_again_and_again(probe):
+    instance = probe(workers=2)
+    instance.expect_errors("SIGSEGV", "")
+    for _ in range(8):
+        with WebSocket(instance.port) as client:
+            client.send("!crash")
+            client.wait_closed()
+    instance.wait_ready(30)
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
+
+
+def test_exit_78_is_never_retried(probe):
+    instance = probe(workers=2)
+    instance.expect_errors("")
+    with WebSocket(instance.port) as client:
+        client.send("!exit 78")
+        client.wait_closed()
+    crew.wait_for(lambda: "failed" in {row["state"] for row in instance.workers()}, 10, "failed")
+    time.sleep(1.5)  # many times the first back-off
+    assert sorted(row["state"] for row in instance.workers()) == ["failed", "ready"]
+    assert len(instance.processes()) == 2
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
+
+
+def test_a_stopped_worker_is_not_taken_for_dead(probe):
+    instance = probe(workers=2)
+    victim = instance.worker_pids()[0]
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        crew.wait_for(lambda: "busy" in {row["state"] for row in instance.workers()}, 6, "busy")
+        assert len(instance.processes()) == 3
+        # The rest serves everybody: nobody waits for the stopped one for ever.
+        for _ in range(20):
+            with WebSocket(instance.port) as client:
+                assert client.ask("hello") == "hello"
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    instance.wait_ready()
+    assert victim in instance.worker_pids()
+
+
+def test_the_watchdog_ends_a_worker_that_never_comes_back(probe):
+    instance = probe(workers=1, top={"watchdog": "2s"})
+    instance.expect_errors("")
+    with WebSocket(instance.port) as client:
+        pid = int(client.ask("!pid"))
+        client.send("!block 60000")
+        client.wait_closed()
+    crew.wait_for(lambda: instance.is_ready() and instance.worker_pids() != [pid], 15,
+                  "a replacement")
+    obituary = instance.wait_log(rf"^.*\b{pid}\b.*SIGABRT.*$")
+    assert any("on_message" in match[0] for match in obituary)
+
+
+def test_the_watchdog_kills_a_worker_that_is_stopped(probe):
+    instance = probe(workers=1, top={"watchdog": "2s"})
+    instance.expect_errors("")
+    pid = instance.worker_pids()[0]
+    os.kill(pid, signal.SIGSTOP)
+    crew.wait_for(lambda: not crew.is_alive(pid), 15, "SIGKILL")
+    instance.wait_ready()
+
+
+def test_stop_ends_a_stopped_worker_too(probe):
+    instance = probe(workers=2, top={"stop_timeout": "1s"})
+    instance.expect_errors("")
+    os.kill(instance.worker_pids()[0], signal.SIGSTOP)
+    instance.stop()
+    assert not instance.processes()
+
+
+def test_workers_outlive_a_killed_master_only_to_drain(probe):
+    instance = probe(workers=2)
+    instance.expect_errors("")
+    with WebSocket(instance.port) as client:
+        client.ask("hello")
+        os.kill(instance.master_pid(), signal.SIGKILL)
+        instance.wait_log("probe: worker drain", count=2)
+        assert client.ask("still served") == "still served"
+        with pytest.raises((ConnectionError, TimeoutError)):
+            sock = dial(instance.port, 2)
+            sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            if sock.recv(1) == b"":
+                raise ConnectionError
+        client.close()
+    crew.wait_for(lambda: not instance.processes(), 15, "the orphans' end")
+
+
+FAKE_WORKER = """#!/usr/bin/python3 -B
+import os, socket, struct, sys, time
+if "--describe" in sys.argv:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+count = {counter!r}
+with open(count, "a") as file:
+    file.write("x")
+if os.path.getsize(count) > {bad}:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+pipe = socket.socket(fileno=3)
+pipe.setblocking(True)
+pipe.sendall({nonsense!r})
+time.sleep(60)
+"""
+
+
+NOISE = bytes((at * at * 31 + at * 7) % 251 for at in range(4096))
+
+
+def message(text):
+    body = text.encode()
+    return len(body).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize("nonsense", [
+    b"\xff\xff\xff\xff and more",
+    b"\0\0\0\0",
+    message("no json"),
+    message("[1, 2]"),
+    message('{"v":1,"type":"plan"}'),
+    message('{"v":1,"type":"dance"}'),
+    message('{"v":99,"type":"hello","pid":1,"version":"x","abi":1}'),
+    message('{"v":1,"type":"beat","connections":-5}'),
+    message('{"v":1,"type":"hello","pid":"many","version":7,"abi":[]}'),
+    message('{"v":1,"type":"hello"' + ',"x":' + "[" * 5000 + "]" * 5000 + "}"),
+    NOISE,
+], ids=["length", "empty", "text", "array", "direction", "unknown", "version", "range", "types",
+        "depth", "noise"])
+def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
+    """The worker that starts after the others are up speaks nonsense; the next one is sane."""
+    instance = probe(workers=2, is_started=False)
+    instance.expect_errors("")
+    programs = instance.folder / "bin"
+    programs.mkdir()
+    shutil.copy(crew.CREWMAN, programs / "crewman")
+    os.symlink(crew.WORKER, programs / "crewman-worker")
+    subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path],
+                   check=True, env=instance.env, timeout=60)
+    with WebSocket(instance.port) as one, WebSocket(instance.port) as two:
+        pids = {int(one.ask("!pid")): one, int(two.ask("!pid")): two}
+        fake = programs / "fake"
+        fake.write_text(FAKE_WORKER.format(real=str(crew.WORKER), nonsense=nonsense, bad=1,
+                                           counter=str(instance.folder / "count")))
+        fake.chmod(0o755)
+        fake.rename(programs / "crewman-worker")
+        victim = instance.worker_pids()[0]
+        os.kill(victim, signal.SIGKILL)
+        master = instance.master_pid()
+        crew.wait_for(lambda: (instance.folder / "count").exists()
+                      and (instance.folder / "count").stat().st_size >= 2, 20, "a third worker")
+        instance.wait_ready(20)
+        assert instance.master_pid() == master and crew.is_alive(master)
+        for pid, client in pids.items():
+            if pid != victim:
+                assert client.ask("hello") == "hello"
+    assert len(instance.processes()) == 3
+
+
+@pytest.mark.parametrize("nonsense", [b"\xff\xff\xff\xff", message("no json"),
+                                      message('{"v":1,"type":"ready"}'), NOISE, b""],
+                         ids=["length", "text", "direction", "noise", "nothing"])
+@pytest.mark.parametrize("whose", ["master", "worker"])
+def test_nonsense_on_an_admin_socket_costs_that_client_only(probe, nonsense, whose):
+    instance = probe()
+    path = next(entry for entry in instance.run_dir.iterdir()
+                if stat.S_ISSOCK(entry.stat().st_mode)
+                and (entry.name == "admin.sock") == (whose == "master"))
+    for _ in range(40):
+        with dial(path, 5) as sock:
+            try:
+                sock.sendall(nonsense)
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(4096):
+                    pass
+            except ConnectionError:
+                pass
+    idle = []
+    for _ in range(60):  # more than it cares to hold
+        try:
+            idle.append(dial(path, 5))
+        except (ConnectionError, BlockingIOError, TimeoutError):
+            break
+    for sock in idle:
+        sock.close()
+    crew.wait_for(instance.is_ready, 5, "status")
+    assert instance.connections() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_other_users_may_not_talk_to_the_admin_socket(probe):
+    instance = probe()
+    instance.run_dir.chmod(0o755)
+    (instance.run_dir / "admin.sock").chmod(0o666)  # even if the mode were wrong
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                           str(crew.CREWMAN), "stop", "-c", str(instance.config_path)],
+                          env=instance.env, capture_output=True, text=True)
+    assert done.returncode not in (0, 2), done
+    assert instance.is_ready()
+
+
+def test_descriptors_exhausted_keeps_serving_and_recovers(probe):
+    instance = probe("text", is_started=False)
+    subprocess.run(["bash", "-c", "ulimit -n 64; exec \"$@\"", "start", crew.CREWMAN, "start",
+                    "-d", "-q", "-c", instance.config_path], check=True, env=instance.env)
+    pid = instance.worker_pids()[0]
+    with dial(instance.port) as first:
+        first.sendall(b"hello\n")
+        assert first.recv(100) == b"hello\n"
+        crowd = [dial(instance.port) for _ in range(150)]
+        crew.wait_for(lambda: crew.fd_count(pid) >= 50, 5, "the worker to fill up")
+        first.sendall(b"hello\n")
+        assert first.recv(100) == b"hello\n"
+        before = cpu_seconds(pid)
+        time.sleep(1)
+        assert cpu_seconds(pid) - before < 0.5, "the worker spins"
+        for sock in crowd:
+            sock.close()
+
+        def is_served():
+            with dial(instance.port, 2) as sock:
+                try:
+                    sock.sendall(b"again\n")
+                    return sock.recv(100) == b"again\n"
+                except OSError:
+                    return False
+        crew.wait_for(is_served, 10, "a served newcomer")
+        first.sendall(b"hello\n")
+        assert first.recv(100) == b"hello\n"
+    assert instance.worker_pids() == [pid]
+
+
+def test_emfile_by_a_lowered_limit(probe):
+    """The limit itself is hit, not only a count that stays below it."""
+    instance = probe("text")
+    instance.expect_errors("descriptor")
+    pid = instance.worker_pids()[0]
+    with dial(instance.port) as first:
+        first.sendall(b"hello\n")
+        assert first.recv(100) == b"hello\n"
+        old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (crew.fd_count(pid) + 5, old[1]))
+        crowd = [dial(instance.port) for _ in range(40)]
+        instance.wait_log("descriptor|Too many open files|EMFILE", timeout=10)
+        before = cpu_seconds(pid)
+        first.sendall(b"hello\n")
+        assert first.recv(100) == b"hello\n"
+        time.sleep(1)
+        assert cpu_seconds(pid) - before < 0.5, "the worker spins"
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+        for sock in crowd:
+            sock.close()
+        with dial(instance.port, 10) as late:
+            late.sendall(b"again\n")
+            assert late.recv(100) == b"again\n"
+    assert instance.worker_pids() == [pid]
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_log_on_a_full_disk_stops_nobody(probe):
+    instance = probe(workers=2, top={"log": {"file": "/dev/full", "level": "debug"}})
+    with WebSocket(instance.port) as client:
+        for _ in range(20):
+            assert client.ask("!log lost") == "logged"
+        assert client.ask("!print lost") == "printed"
+    instance.reload()
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_disk_that_fills_up_and_is_emptied(probe):
+    instance = probe(is_started=False)
+    disk = instance.folder / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs", disk],
+                      capture_output=True).returncode != 0:
+        pytest.skip("no mount here")
+    try:
+        instance.config["log"] = {"file": str(disk / "crewman.log"), "level": "debug"}
+        instance.write_config(instance.config)
+        instance.start()
+        with open(disk / "ballast", "wb", buffering=0) as ballast:
+            try:
+                while ballast.write(b"x" * 512):
+                    pass
+            except OSError:
+                pass
+        with WebSocket(instance.port) as client:
+            for _ in range(200):
+                assert client.ask("!log " + "y" * 100) == "logged"
+            (disk / "ballast").unlink()
+            assert client.ask("!log room again") == "logged"
+        instance.wait_log("says room again")
+        instance.wait_log(r"lines? lost")
+        instance.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_workers_run_as_the_user_of_the_config(probe):
+    instance = probe(top={"user": "www-data", "group": "daemon"}, is_started=False)
+    instance.start()
+    with WebSocket(instance.port) as client:
+        uid, gid = pwd.getpwnam("www-data").pw_uid, grp.getgrnam("daemon").gr_gid
+        assert client.ask("!uid") == f"{uid} {uid} {gid} {gid}"
+        status = open(f"/proc/{client.ask('!pid')}/status").read()
+        assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in status
+    assert "Uid:\t0" in open(f"/proc/{instance.master_pid()}/status").read()
+    instance.reload()
+    assert len(instance.connections()) == 0
+
+
+@pytest.mark.parametrize("top", [{"user": "nobody-has-this-name"},
+                                 {"user": "www-data", "group": "no-such-group"}])
+def test_a_user_that_does_not_exist_is_fatal(probe, top):
+    instance = probe(top=top, is_started=False)
+    instance.expect_errors("")
+    done = instance.start(expect=1)
+    assert list(top.values())[-1] in done.stderr
+    assert not instance.processes()
+
+
+@pytest.mark.alone
+def test_burst_of_connections_is_shared_fairly(probe):
+    instance = probe("tcp", workers=4)
+    clients = []
+    try:
+        for _ in range(2000):
+            clients.append(socket.create_connection(("127.0.0.1", instance.port)))
+        crew.wait_for(lambda: sum(row["connections"] for row in instance.workers()) == 2000, 20,
+                      "2000 accepted connections")
+        shares = [row["connections"] for row in instance.workers()]
+        assert max(shares) <= 1.1 * min(shares), shares
+    finally:
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.alone
+def test_kill_9_of_each_worker_in_turn_under_load(probe):
+    instance = probe(workers=3)
+    instance.expect_errors("SIGKILL")
+    with Load(instance.port, 30, reconnects=True) as load:
+        crew.wait_for(lambda: load.handshakes >= 30, 20, "the load")
+        for slot in range(3):
+            victim = instance.worker(slot)["pid"]
+            os.kill(victim, signal.SIGKILL)
+            crew.wait_for(lambda: instance.is_ready()
+                          and instance.worker(slot)["pid"] != victim, 15, "a replacement")
+        before = load.echoes
+        crew.wait_for(lambda: load.echoes > before + 500, 20, "echoes afterwards")
+    assert not [fault for fault in load.faults if "Refused" in fault], load.faults[:5]

@@ -1,0 +1,266 @@
+"""Clients that fall silent are found in idle_timeout, and those that show life are left alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import crew
+from ws import PING, PONG, WebSocket, dial
+
+FAST = {"ping_interval": "1s", "idle_timeout": "3s"}
+IDLE_TIMEOUT = 3
+
+# A client process: says that it is open, answers pings for ever, prints how it ended.
+CLIENT = """
+import sys
+sys.path.insert(0, {folder!r})
+from ws import WebSocket
+client = WebSocket({where!r}, timeout=None)
+print("open", flush=True)
+print("closed", client.wait_closed().code, flush=True)
+"""
+
+
+@pytest.fixture
+def client_process():
+    started = []
+
+    def start(where, prefix=()):
+        code = CLIENT.format(folder=os.path.dirname(__file__), where=where)
+        process = subprocess.Popen([*prefix, sys.executable, "-B", "-c", code], text=True,
+                                   stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout.readline() == "open\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+def test_a_stopped_client_is_closed_and_one_that_answers_pings_stays(probe, client_process):
+    instance = probe(heartbeat=FAST)
+    silent, living = client_process(instance.port), client_process(instance.port)
+    silent.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + 2)
+    # It last spoke up to one ping interval before it was stopped.
+    assert IDLE_TIMEOUT - 1.2 < time.monotonic() - stopped < IDLE_TIMEOUT + 2 * crew.PATIENCE
+    time.sleep(2 * IDLE_TIMEOUT)  # the time in which a living client must not be closed
+    assert living.poll() is None
+    assert instance.log().count("reason=heartbeat") == 1
+    assert "code=1006" in instance.wait_log(r"probe: close .*reason=heartbeat.*")[0][0]
+    rows = instance.connections()
+    assert len(rows) == 1 and 0 <= rows[0]["rtt_ms"] < 1000
+    crew.wait_for(lambda: instance.worker()["reaped"] == 1, 5, "the counter")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+def test_a_client_behind_a_dead_network_is_closed(probe, client_process):
+    """No FIN, no RST, no acknowledgement: its packets are simply lost."""
+    name = f"crewt{os.getpid()}"
+    here, there = f"10.213.{os.getpid() % 250}.1", f"10.213.{os.getpid() % 250}.2"
+    link = f"crv{os.getpid() % 100000}"
+
+    def ip(*args):
+        subprocess.run(["ip", *args], check=True, capture_output=True)
+
+    try:
+        ip("netns", "add", name)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
+    try:
+        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("addr", "add", f"{here}/30", "dev", link)
+        ip("link", "set", link, "up")
+        ip("-n", name, "addr", "add", f"{there}/30", "dev", "eth0")
+        ip("-n", name, "link", "set", "eth0", "up")
+        port = crew.free_port()
+        instance = probe(listen=f"websocket://0.0.0.0:{port}", heartbeat=FAST)
+        client_process((here, port), ["ip", "netns", "exec", name])
+        assert instance.connections()[0]["peer"].startswith(there)
+        ip("-n", name, "link", "set", "eth0", "down")
+        cut = time.monotonic()
+        instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + 2)
+        assert time.monotonic() - cut < IDLE_TIMEOUT + 2 * crew.PATIENCE
+    finally:
+        subprocess.run(["ip", "link", "del", link], capture_output=True)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def test_a_client_that_reads_pings_and_does_not_answer(probe):
+    instance = probe(heartbeat=FAST)
+    with WebSocket(instance.port, answers_pings=False) as client:
+        started = time.monotonic()
+        end = client.wait_closed()
+        assert IDLE_TIMEOUT - 0.5 <= time.monotonic() - started < IDLE_TIMEOUT + 2 * crew.PATIENCE
+        assert len(client.pings) >= 1
+        assert end.code in (None, 1001, 1008, 1011)
+    instance.wait_log("reason=heartbeat")
+
+
+def test_sending_to_a_silent_client_proves_nothing(probe):
+    """Echo and broadcasts go out all the time; the one who says nothing is still dead."""
+    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "2s"})
+    with WebSocket(instance.port) as silent, WebSocket(instance.port) as busy:
+        started = time.monotonic()
+        seen = b""
+        while time.monotonic() - started < 2 + 2 * crew.PATIENCE:
+            busy.send("!all news")
+            busy.recv()
+            silent.sock.settimeout(0.2)
+            try:
+                piece = silent.sock.recv(65536)
+            except TimeoutError:
+                continue
+            if not piece or b"\x88" in piece:
+                break
+            seen += piece
+        else:
+            raise AssertionError("still there")
+        assert b"news" in seen
+        assert busy.ask("hello") == "hello"
+    instance.wait_log("reason=heartbeat")
+
+
+def test_any_received_byte_is_life(probe):
+    instance = probe("text", heartbeat={"ping_interval": "0", "idle_timeout": "2s"})
+    with dial(instance.port) as sock:
+        for _ in range(8):
+            sock.sendall(b"x")  # never a whole line
+            time.sleep(0.5)
+        sock.sendall(b"\n")
+        assert sock.recv(100) == b"x" * 8 + b"\n"
+        time.sleep(0.1)
+        started = time.monotonic()
+        assert sock.recv(100) == b""
+        assert 1.5 < time.monotonic() - started < 4 * crew.PATIENCE
+    instance.wait_log("reason=heartbeat")
+
+
+def test_an_unasked_pong_and_a_ping_are_life(probe):
+    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "2s"})
+    with WebSocket(instance.port) as client:
+        for turn in range(8):
+            client.send(b"", PONG if turn % 2 else PING)
+            time.sleep(0.5)
+        assert client.ask("hello") == "hello"
+
+
+def test_client_ping_is_answered_without_the_app(probe):
+    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "2s",
+                                "client_ping": "ping", "client_pong": "pong!"})
+    with WebSocket(instance.port) as client:
+        for _ in range(6):
+            assert client.ask("ping") == "pong!"
+            time.sleep(0.5)
+        assert client.ask("pingping") == "pingping"
+        assert client.ask("pin") == "pin"
+
+
+def test_client_ping_without_an_answer_is_only_life(probe):
+    instance = probe("text", heartbeat={"client_ping": '{"type":"ping"}'})
+    with dial(instance.port) as sock:
+        sock.sendall(b'{"type":"ping"}\nhello\n')
+        assert sock.recv(100) == b"hello\n"
+
+
+def test_ping_data_is_sent_to_those_without_pings(probe):
+    instance = probe("text", heartbeat={"ping_interval": "1s", "idle_timeout": "3s",
+                                        "ping_data": '{"type":"ping"}'})
+    with dial(instance.port) as sock:
+        for _ in range(4):
+            assert sock.recv(100) == b'{"type":"ping"}\n'
+            sock.sendall(b"alive\n")
+            assert sock.recv(100) == b"alive\n"
+        rows = instance.connections()
+        assert rows[0]["rtt_ms"] >= 0
+
+
+def test_ping_data_reaches_the_scripts_of_a_websocket_client(probe):
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "3s",
+                                "ping_data": '{"type":"ping"}'})
+    with WebSocket(instance.port) as client:
+        assert client.recv()[1] == b'{"type":"ping"}'
+        client.send('{"type":"pong"}')
+
+
+def test_no_pings_while_a_client_talks(probe):
+    instance = probe(heartbeat={"ping_interval": "2s", "idle_timeout": "6s"})
+    with WebSocket(instance.port) as client:
+        for _ in range(20):
+            client.ask("hello")
+            time.sleep(0.2)
+        assert client.pings == []
+
+
+def test_round_trip_is_measured(probe):
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "5s"})
+    with WebSocket(instance.port, answers_pings=False) as client:
+        opcode, data = client.recv_frame()
+        assert opcode == PING
+        time.sleep(0.5)
+        client.send(data, PONG)
+        crew.wait_for(lambda: instance.connections()[0]["rtt_ms"] >= 450, 5, "the round trip")
+        assert instance.connections()[0]["rtt_ms"] < 1500 * crew.PATIENCE
+        client.send("!stats")
+        while (answer := client.recv_frame())[0] != 1:
+            client.send(answer[1], PONG)
+        assert b'"rtt_ms":-1' not in answer[1]
+
+
+def test_heartbeat_off_means_off(probe):
+    instance = probe("text", heartbeat={"ping_interval": "0", "idle_timeout": "0"})
+    with dial(instance.port) as sock:
+        sock.settimeout(4)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        sock.sendall(b"hello\n")
+        assert sock.recv(100) == b"hello\n"
+
+
+def test_a_paused_connection_is_not_blamed_for_its_silence(probe):
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "2s"})
+    with WebSocket(instance.port) as client:
+        assert client.ask("!pause 5000") == "paused"
+        assert client.ask("hello") == "hello"
+    assert "reason=heartbeat" not in instance.log()
+
+
+def test_kernel_keepalive_and_user_timeout_are_set(probe):
+    instance = probe("tcp", heartbeat={"tcp_keepalive": "40s", "tcp_user_timeout": "90s",
+                                       "ping_interval": "25s", "idle_timeout": "60s"})
+    with dial(instance.port) as sock:
+        sock.sendall(b"hello")
+        assert sock.recv(100) == b"hello"
+        mine = sock.getsockname()[1]
+        shown = subprocess.run(["ss", "-tnoH", "src", f"127.0.0.1:{instance.port}", "dst",
+                                f"127.0.0.1:{mine}"], capture_output=True, text=True).stdout
+        assert "timer:(keepalive," in shown, shown
+        seconds = shown.split("timer:(keepalive,")[1].split(",")[0]
+        assert "sec" in seconds and 30 <= float(seconds.replace("sec", "")) <= 40
+
+
+def test_the_heartbeat_example(instances):
+    """The seed case as shipped, only with its own port: who came, who went and why."""
+    port = crew.free_port()
+    instance = instances({"app": str(crew.EXAMPLES / "heartbeat.so"), "services": {"heartbeat": {
+        "listen": f"websocket://127.0.0.1:{port}",
+        "heartbeat": {"ping_interval": "1s", "idle_timeout": "2s"}}}})
+    instance.start()
+    with WebSocket(port) as polite, WebSocket(port, answers_pings=False) as silent:
+        mine = silent.sock.getsockname()[1]
+        instance.wait_log(rf"came 127\.0\.0\.1:{mine}")
+        assert polite.ask("ping") == "pong"
+        assert '"online_s":' in polite.ask("how do I look?")
+        instance.wait_log(rf"gone 127\.0\.0\.1:{mine} after [2-9] s, silent for [2-9] s: heartbeat"
+                          if crew.PATIENCE == 1 else rf"gone 127\.0\.0\.1:{mine} .*: heartbeat")
+        gone = polite.sock.getsockname()[1]
+        polite.close()
+        instance.wait_log(rf"gone 127\.0\.0\.1:{gone} .*: peer")

@@ -1,0 +1,249 @@
+"""Reload: new code without a refused connection, and nothing at all when the new code is no good."""
+
+import os
+import signal
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+import crew
+from load import Load
+from ws import WebSocket, dial
+
+
+def test_reload_brings_new_code_and_a_new_generation(probe):
+    instance = probe(workers=2)
+    old = set(instance.worker_pids())
+    instance.config["app"] = crew.app("probe_v2")
+    instance.write_config(instance.config)
+    instance.reload()
+    rows = instance.workers()
+    assert [(row["slot"], row["generation"]) for row in rows if row["state"] == "ready"] == \
+        [(0, 2), (1, 2)]
+    assert not old & {row["pid"] for row in rows if row["state"] == "ready"}
+    with WebSocket(instance.port) as client:
+        assert client.ask("!who").endswith(" 2 2")
+
+
+def test_the_same_path_with_new_code(probe):
+    instance = probe(is_started=False)
+    mine = instance.folder / "mine.so"
+    shutil.copy(crew.app("probe"), mine)
+    instance.config["app"] = str(mine)
+    instance.write_config(instance.config)
+    instance.start()
+    fresh = instance.folder / "fresh.so"
+    shutil.copy(crew.app("probe_v2"), fresh)
+    fresh.rename(mine)
+    instance.reload()
+    with WebSocket(instance.port) as client:
+        assert client.ask("!who") == "probe 0 2 2"
+
+
+def test_old_connections_are_closed_politely_with_1012(probe):
+    instance = probe()
+    with WebSocket(instance.port) as client:
+        client.ask("hello")
+        instance.reload()
+        assert client.wait_closed().code == 1012
+    log = instance.log()
+    assert log.index("probe: worker drain") < log.index("reason=reload")
+    assert "probe: worker stop" in log
+
+
+def test_polite_closes_are_spread_over_reload_spread(probe):
+    instance = probe(top={"reload_spread": "2s"})
+    clients = [WebSocket(instance.port) for _ in range(30)]
+    ends = []
+
+    def watch(client):
+        client.wait_closed()
+        ends.append(time.monotonic())
+        client.sock.close()
+
+    watchers = [threading.Thread(target=watch, args=[client]) for client in clients]
+    for watcher in watchers:
+        watcher.start()
+    instance.reload()
+    for watcher in watchers:
+        watcher.join(20)
+    assert len(ends) == 30
+    assert 1 < max(ends) - min(ends) < 4 * crew.PATIENCE
+
+
+def test_reload_g_lets_connections_end_by_themselves(probe):
+    instance = probe(top={"drain_timeout": "30s"})
+    with WebSocket(instance.port) as client:
+        old = client.ask("!pid")
+        instance.reload("-g")
+        assert client.ask("!pid") == old
+        with WebSocket(instance.port) as newcomer:
+            assert newcomer.ask("!pid") != old
+        states = {row["state"] for row in instance.workers()}
+        assert states == {"ready", "draining"}
+        assert client.close() == 1000
+    crew.wait_for(lambda: int(old) not in instance.processes(), 10, "the old worker's end")
+
+
+def test_reload_g_is_bounded_by_drain_timeout(probe):
+    instance = probe(top={"drain_timeout": "1s"})
+    with WebSocket(instance.port) as client:
+        old = int(client.ask("!pid"))
+        instance.reload("-g")
+        assert client.wait_closed().code == 1012
+    crew.wait_for(lambda: old not in instance.processes(), 10, "the old worker's end")
+
+
+@pytest.mark.parametrize("broken, text", [("fail_start", "on_worker_start"),
+                                          ("crash_start", "SIGABRT"),
+                                          ("no_symbol", "crew_app"), ("wrong_abi", "999")])
+@pytest.mark.alone
+def test_reload_with_a_broken_app_disturbs_none_of_100_clients(probe, broken, text):
+    instance = probe(workers=2)
+    instance.expect_errors("")
+    pids = instance.worker_pids()
+    with Load(instance.port, 100) as load:
+        crew.wait_for(lambda: load.handshakes == 100 and load.echoes > 1000, 30, "the load")
+        instance.config["app"] = crew.app(broken)
+        instance.write_config(instance.config)
+        for _ in range(2):
+            done = instance.reload(expect=1)
+            assert text in done.stderr, done.stderr
+        before = load.echoes
+        crew.wait_for(lambda: load.echoes > before + 1000, 30, "more echoes")
+        assert instance.worker_pids() == pids
+        assert len(instance.processes()) == 3
+    assert load.faults == [] and load.closes == []
+    assert load.handshakes == 100
+
+
+def test_reload_with_a_bad_config_changes_nothing(probe):
+    instance = probe()
+    with WebSocket(instance.port) as client:
+        pid = client.ask("!pid")
+        instance.write_config('{"services": {"probe": {"workers": "many"}}}')
+        done = instance.run("reload", "--run-dir", str(instance.run_dir))
+        assert done.returncode == 1 and "workers" in done.stderr
+        assert client.ask("!pid") == pid
+    instance.expect_errors("")
+    instance.write_config(instance.config)
+
+
+def test_an_app_that_hangs_at_start_does_not_hang_the_reload_of_others(probe):
+    """The start deadline is the watchdog: a hanging newcomer is given up, the old one serves on."""
+    instance = probe(top={"watchdog": "3s"})
+    instance.expect_errors("")
+    with WebSocket(instance.port) as client:
+        pid = client.ask("!pid")
+        instance.config["app"] = crew.app("hang_start")
+        instance.write_config(instance.config)
+        instance.reload(expect=1, timeout=90)
+        assert client.ask("!pid") == pid
+    assert len(instance.processes()) == 2
+
+
+def test_more_and_fewer_workers(probe):
+    instance = probe(workers=2)
+    for count in (4, 1):
+        instance.config["services"]["probe"]["workers"] = count
+        instance.write_config(instance.config)
+        instance.reload()
+        crew.wait_for(lambda: [row["slot"] for row in instance.workers()] == list(range(count)),
+                      10, f"{count} workers")
+        with WebSocket(instance.port) as client:
+            assert client.ask("hello") == "hello"
+
+
+def test_another_listen_address(probe):
+    instance = probe()
+    old_port, new_port = instance.port, crew.free_port()
+    instance.config["services"]["probe"]["listen"] = f"websocket://127.0.0.1:{new_port}"
+    instance.write_config(instance.config)
+    instance.reload()
+    with WebSocket(new_port) as client:
+        assert client.ask("hello") == "hello"
+
+    def is_refused():
+        try:
+            dial(old_port, 2).close()
+            return False
+        except ConnectionRefusedError:
+            return True
+    crew.wait_for(is_refused, 10, "the old address's end")
+
+
+def test_another_address_that_is_taken_changes_nothing(probe):
+    import socket
+    instance = probe()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        instance.config["services"]["probe"]["listen"] = f"websocket://127.0.0.1:{port}"
+        instance.write_config(instance.config)
+        instance.expect_errors("")
+        done = instance.reload(expect=1)
+        assert f"127.0.0.1:{port}" in done.stderr
+    with WebSocket(instance.port) as client:
+        assert client.ask("!who") == "probe 0 1 1"
+
+
+def test_two_reloads_at_once_both_get_an_answer(probe):
+    instance = probe(workers=2)
+    both = [subprocess.Popen([crew.CREWMAN, "reload", "-c", instance.config_path], text=True,
+                             env=instance.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(2)]
+    ends = [(process.communicate(timeout=60), process.returncode) for process in both]
+    codes = sorted(code for _, code in ends)
+    assert codes in ([0, 0], [0, 1]), ends
+    if codes == [0, 1]:
+        assert all(out[1].strip() for out, code in ends if code == 1)
+    instance.wait_ready()
+
+
+def test_a_worker_that_ignores_its_drain_is_killed_in_the_end(probe):
+    instance = probe(top={"stop_timeout": "1s", "drain_timeout": "1s", "watchdog": "0"})
+    instance.expect_errors("SIGKILL")
+    with WebSocket(instance.port) as client:
+        old = int(client.ask("!pid"))
+        client.send("!block 60000")
+        instance.reload()
+        crew.wait_for(lambda: not crew.is_alive(old), 15, "the blocked worker's end")
+    instance.wait_ready()
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(900)
+def test_100_reloads_under_load_refuse_nobody_and_leak_nothing(probe):
+    instance = probe(workers=2, top={"reload_spread": "100ms"})
+    instance.reload()
+    master = instance.master_pid()
+    descriptors, sockets = crew.fd_count(master), len(list(instance.run_dir.iterdir()))
+    with Load(instance.port, 30, reconnects=True) as load:
+        crew.wait_for(lambda: load.handshakes >= 30, 30, "the load")
+        for turn in range(100):
+            instance.reload()
+            assert load.faults == [], f"in reload {turn + 1}: {load.faults[:5]}"
+        assert load.handshakes > 500 and load.echoes > 5000
+    assert load.faults == []
+    assert set(load.closes) <= {1012}
+    crew.wait_for(lambda: len(instance.processes()) == 3, 15, "the old workers' end")
+    assert [row["generation"] for row in instance.workers()] == [102, 102]
+    crew.wait_for(lambda: crew.fd_count(master) == descriptors, 10,
+                  f"{descriptors} descriptors, not {crew.fd_count(master)}")
+    assert len(list(instance.run_dir.iterdir())) == sockets
+    assert instance.master_pid() == master
+
+
+def test_reload_survives_a_worker_killed_in_the_middle(probe):
+    instance = probe(workers=3)
+    instance.expect_errors("SIGKILL")
+    reloading = subprocess.Popen([crew.CREWMAN, "reload", "-c", instance.config_path],
+                                 env=instance.env, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+    os.kill(instance.worker_pids()[-1], signal.SIGKILL)
+    assert reloading.wait(60) in (0, 1)
+    instance.wait_ready(20)
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
