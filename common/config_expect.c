@@ -55,11 +55,13 @@ void config_expect_describe(const struct config_row *row, char *out_text, size_t
         describe_range(row, "a size like \"64k\",", size_format, out_text, size);
         break;
     case CONFIG_STRING:
-    case CONFIG_LISTEN:
         snprintf(out_text, size, "a string of at most %zu bytes", config_expect_longest(row));
         break;
+    case CONFIG_LISTEN:
+        snprintf(out_text, size, "an address like \"websocket://0.0.0.0:8282\"");
+        break;
     case CONFIG_PATH:
-        snprintf(out_text, size, "a path of at most %zu bytes", config_expect_longest(row));
+        snprintf(out_text, size, "a path in a string");
         break;
     case CONFIG_PATHS:
         snprintf(out_text, size, "a path or a list of paths");

@@ -31,9 +31,9 @@ _Static_assert(CREW_LOG_DEBUG == 0 && CREW_LOG_ERROR == 4, "log_levels is indexe
 static const struct config_row instance_rows[] = {
     {"app", "[]", .example = "\"/srv/chat/chat.so\"", .type = CONFIG_PATHS, AT(apps),
      .count_offset = offsetof(struct config, app_count),
+     .computed = "none; it may be given to `crewman start` in place of a config file",
      .help = "The app: the path of a shared object, or a list of several. A relative path "
-             "begins at "
-             "the folder of this file."},
+             "begins at the folder of this file."},
     {"user", "\"\"", .type = CONFIG_USER, AT(user), .reload = CONFIG_RELOAD_NEVER,
      .computed = "stay who started it",
      .help =
@@ -41,12 +41,12 @@ static const struct config_row instance_rows[] = {
     {"group", "\"\"", .type = CONFIG_GROUP, AT(group), .reload = CONFIG_RELOAD_NEVER,
      .computed = "the group of `user`",
      .help = "The group that workers run as, in place of the user's own."},
-    {"run_dir", "\"\"", .type = CONFIG_PATH, AT(run_dir), .reload = CONFIG_RELOAD_NEVER,
+    {"run_dir", "\"\"", .example = "\"/run/crewman\"", .type = CONFIG_PATH, AT(run_dir),
+     .reload = CONFIG_RELOAD_NEVER,
      .computed =
          "/run/crewman for root; $XDG_RUNTIME_DIR/crewman or /tmp/crewman-UID for others",
-     .help =
-         "The folder of the pid file and the admin sockets. It tells instances on one machine "
-         "apart."},
+     .help = "The folder of the pid file and the admin sockets. It tells instances on one "
+             "machine apart."},
     {"stop_timeout", "\"2s\"", .type = CONFIG_DURATION, AT(stop_timeout_ms), .min = 100,
      .max = HOUR,
      .help =
@@ -56,8 +56,7 @@ static const struct config_row instance_rows[] = {
     {"reload_spread", "\"3s\"", .type = CONFIG_DURATION, AT(reload_spread_ms),
      .max = 10 * MINUTE,
      .help = "A reload closes the connections of an old worker evenly over this time, so that "
-             "clients "
-             "do not all come back at once."},
+             "clients do not all come back at once."},
     {"watchdog", "\"60s\"", .type = CONFIG_DURATION, AT(watchdog_ms), .min = 2 * SECOND,
      .max = DAY, .zero_is_off = true,
      .help = "A worker whose event loop stands still for so long is killed and replaced."},
@@ -78,21 +77,18 @@ static const struct config_row service_rows[] = {
      AT_SERVICE(listen_text),
      .computed = "as the app declares it; no listener when it does not",
      .help = "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
-             "websocket, "
-             "text, frame and tcp. Hosts are numeric; [::] takes IPv4 and IPv6."},
+             "websocket, text, frame and tcp. Hosts are numeric; [::] takes IPv4 and IPv6."},
     {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
      .max = CONFIG_WORKERS_MAX,
      .help = "The number of processes; \"auto\" is one a usable CPU."},
     {"reuse_port", "false", .type = CONFIG_BOOL, AT_SERVICE(reuse_port),
      .reload = CONFIG_RELOAD_SOCKET,
-     .help =
-         "Give each worker a listening socket of its own, among which the kernel spreads new "
-         "connections, in place of one that they share."},
+     .help = "Give each worker a listening socket of its own, among which the kernel spreads "
+             "new connections, in place of one that they share."},
     {"backlog", "4096", .type = CONFIG_COUNT, AT_SERVICE(backlog), .min = 1, .max = 65535,
      .reload = CONFIG_RELOAD_SOCKET,
-     .help =
-         "How many new connections may wait to be accepted. The kernel's net.core.somaxconn "
-         "bounds it."},
+     .help = "How many new connections may wait to be accepted. The kernel's "
+             "net.core.somaxconn bounds it."},
     {"socket.mode", "\"0660\"", .type = CONFIG_MODE, AT_SERVICE(socket_mode), .max = 0777,
      .reload = CONFIG_RELOAD_SOCKET, .help = "The mode of a unix socket's file, in octal."},
     {"socket.user", "\"\"", .type = CONFIG_USER, AT_SERVICE(socket_user),
@@ -112,13 +108,11 @@ static const struct config_row service_rows[] = {
     {"heartbeat.ping_data", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.ping_data),
      .computed = "the protocol's own ping, where it has one",
      .help = "A message to send as the probe, for protocols without a ping, and for WebSocket "
-             "clients "
-             "whose script must see it."},
+             "clients whose script must see it."},
     {"heartbeat.client_ping", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.client_ping),
      .computed = "off",
      .help = "A message that is a client's own heartbeat: the server answers client_pong, and "
-             "the app "
-             "does not see it."},
+             "the app does not see it."},
     {"heartbeat.client_pong", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.client_pong),
      .computed = "no answer", .help = "The answer to client_ping."},
     {"heartbeat.tcp_keepalive", "\"55s\"", .type = CONFIG_DURATION,
@@ -128,8 +122,7 @@ static const struct config_row service_rows[] = {
     {"heartbeat.tcp_user_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(heartbeat.tcp_user_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
      .help = "The kernel gives up a connection whose peer has not acknowledged sent data for "
-             "so long "
-             "(TCP_USER_TIMEOUT)."},
+             "so long (TCP_USER_TIMEOUT)."},
 
     {"limits.handshake_timeout", "\"10s\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.handshake_timeout_ms), .min = SECOND, .max = HOUR,
@@ -145,9 +138,8 @@ static const struct config_row service_rows[] = {
      .min = 1, .max = GIB, .help = "The longest message that a client may send."},
     {"limits.max_send_buffer", "\"1m\"", .type = CONFIG_SIZE,
      AT_SERVICE(limits.max_send_buffer), .min = KIB, .max = GIB,
-     .help =
-         "The most that may wait to be sent to one client; a send beyond it is refused. The "
-         "high-water mark is half of it."},
+     .help = "The most that may wait to be sent to one client; a send beyond it is refused. "
+             "The high-water mark is half of it."},
     {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
      .max = 10000000, .computed = "as many as the limit of open files allows",
      .help = "The most connections of one worker."},
