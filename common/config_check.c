@@ -47,16 +47,25 @@ static void check_value(const struct config_check *check, const struct config_ro
     path->index = -1;
 }
 
+/* What to say about an unknown key beyond that. */
+static void advise(const struct config_check *check, const char *group, const char *key,
+                   char *out_text, size_t size) {
+    char buffer[CONFIG_PATH_BUFFER];
+    size_t dot = strcspn(key, ".");
+    const char *meant = config_table_suggest(check->scope, group, key, buffer, sizeof(buffer));
+    *out_text = '\0';
+    if (key[dot] && config_table_find(check->scope, key))
+        snprintf(out_text, size, "; expected \"%.*s\": { \"%s\": … }", (int)dot, key,
+                 key + dot + 1);
+    else if (meant)
+        snprintf(out_text, size, "; did you mean \"%s\"?", meant);
+}
+
 static void refuse_key(const struct config_check *check, const char *group,
                        const struct config_path *path) {
-    char buffer[CONFIG_PATH_BUFFER];
-    const char *key = path->parts[path->depth - 1];
-    const char *meant = config_table_suggest(check->scope, group, key, buffer, sizeof(buffer));
-    if (meant)
-        config_report_at_key(check->errors, check->source, path,
-                             "unknown key; did you mean \"%s\"?", meant);
-    else
-        config_report_at_key(check->errors, check->source, path, "unknown key");
+    char advice[CONFIG_PATH_BUFFER + 64];
+    advise(check, group, path->parts[path->depth - 1], advice, sizeof(advice));
+    config_report_at_key(check->errors, check->source, path, "unknown key%s", advice);
 }
 
 static bool is_elsewhere(const struct config_check *check, const char *path) {
@@ -70,7 +79,10 @@ static void check_entry(const struct config_check *check, const char *group, con
                         struct config_path *path, const json_t *json) {
     char shown[CONFIG_SHOWN_MAX];
     const struct config_row *row = config_table_find(check->scope, name);
-    if (row && !(row->file_only && check->is_declared)) {
+    if (row && row->file_only && check->is_declared) {
+        config_report_at_key(check->errors, check->source, path,
+                             "found a key that only a config file may have");
+    } else if (row) {
         check_value(check, row, path, json);
     } else if (config_table_has_group(check->scope, name)) {
         if (json_is_object(json)) {
@@ -93,6 +105,8 @@ static void check_group(const struct config_check *check, const char *group,
     json_object_foreach((json_t *)(uintptr_t)block, key, json) {
         char name[CONFIG_PATH_BUFFER];
         int len = snprintf(name, sizeof(name), "%s%s%s", group, *group ? "." : "", key);
+        if (check->errors->count > CONFIG_ERRORS_MAX)
+            return;
         assert(path->depth < CONFIG_TEXT_DEPTH_MAX);
         path->parts[path->depth++] = key;
         /* A name that had to be cut, or with a dot of its own, is none of ours. */

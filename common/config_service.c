@@ -14,7 +14,6 @@
 #include "config_render.h"
 #include "config_value.h"
 #include "memory.h"
-#include "units.h"
 
 struct config_path config_service_path(const char *name) {
     return (struct config_path){.parts = {"services", name}, .depth = 2, .index = -1};
@@ -60,6 +59,17 @@ static bool is_decided(const struct config_draft *draft, const char *a, const ch
            (origin(draft, a) == LAYER_FILE && origin(draft, b) == LAYER_FILE);
 }
 
+/* The value of a key as it was written, wherever that was. */
+static void show_value(const struct config_draft *draft, const char *path,
+                       char out_text[CONFIG_SHOWN_MAX]) {
+    unsigned from = origin(draft, path);
+    if (from < LAYER_COUNT)
+        config_report_show(config_check_lookup(draft->layers[from].block, path), out_text);
+    else
+        snprintf(out_text, CONFIG_SHOWN_MAX, "%s",
+                 config_table_find(CONFIG_OF_SERVICE, path)->fallback);
+}
+
 /* "found VALUE; expected …" at the value of `path` in the layer that won. */
 static void complain(const struct config_draft *draft, const char *path,
                      struct config_errors *errors, const char *format, ...)
@@ -77,7 +87,7 @@ static void complain(const struct config_draft *draft, const char *path,
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
-    config_report_show(config_check_lookup(draft->service.effective, path), shown);
+    show_value(draft, path, shown);
     config_report_at_value(errors, layer->source ? layer->source : &nowhere, &whole,
                            "found %s; expected %s", shown, what);
 }
@@ -86,15 +96,15 @@ static void check_heartbeat(const struct config_draft *draft, struct config_erro
     static const char ping[] = "heartbeat.ping_interval", idle[] = "heartbeat.idle_timeout";
     const struct config_heartbeat *heartbeat = &draft->service.heartbeat;
     uint64_t ping_ms = heartbeat->ping_interval_ms, idle_ms = heartbeat->idle_timeout_ms;
-    char text[32];
+    char other[CONFIG_SHOWN_MAX];
     if (ping_ms == 0 || idle_ms == 0 || ping_ms < idle_ms || !is_decided(draft, ping, idle))
         return;
     if (origin(draft, idle) <= origin(draft, ping)) {
-        duration_format(ping_ms, text, sizeof(text));
-        complain(draft, idle, errors, "more than %s, which is \"%s\"", ping, text);
+        show_value(draft, ping, other);
+        complain(draft, idle, errors, "more than %s, which is %s", ping, other);
     } else {
-        duration_format(idle_ms, text, sizeof(text));
-        complain(draft, ping, errors, "less than %s, which is \"%s\"", idle, text);
+        show_value(draft, idle, other);
+        complain(draft, ping, errors, "less than %s, which is %s", idle, other);
     }
 }
 
