@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a key takes, in words: for errors, the sample file and the manual. Made from the rows alone.
+ * What a key takes, in words: for errors, the sample file and the manual. Made from the rows
+ * alone.
  */
 #ifndef CREWMAN_CONFIG_EXPECT_H
 #define CREWMAN_CONFIG_EXPECT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The file that a struct config was read from, kept for as long as errors may need a position in it. Called
- * by config*.c only.
+ * The file that a struct config was read from, kept for as long as errors may need a position
+ * in it. Called by config*.c only.
  */
 #ifndef CREWMAN_CONFIG_FILE_H
 #define CREWMAN_CONFIG_FILE_H

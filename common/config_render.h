@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * From the structs back to JSON as people write it: `crewman check`, the plan of a worker, the comparison
- * that a reload makes.
+ * From the structs back to JSON as people write it: `crewman check`, the plan of a worker, the
+ * comparison that a reload makes.
  */
 #ifndef CREWMAN_CONFIG_RENDER_H
 #define CREWMAN_CONFIG_RENDER_H

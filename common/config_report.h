@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Collects what is wrong with a configuration: one line an error, bounded in number and length, each with
- * the place it comes from. Called by config*.c only; readers of the lines include config.h.
+ * Collects what is wrong with a configuration: one line an error, bounded in number and length,
+ * each with the place it comes from. Called by config*.c only; readers of the lines include
+ * config.h.
  */
 #ifndef CREWMAN_CONFIG_REPORT_H
 #define CREWMAN_CONFIG_REPORT_H
@@ -15,10 +16,11 @@
 /* More errors than this end in one line that says so. */
 #define CONFIG_ERRORS_MAX 100
 
-/* Where a value was read. Without a text (an app's declaration) errors have no line and column. */
+/* Where a value was read. Without a text (an app's declaration) errors have no line and column.
+ */
 struct config_source {
-    const char *name;               /* as people know it: the file as given, or the app's path */
-    const char *folder;             /* relative paths begin here; NULL: leave them */
+    const char *name;   /* as people know it: the file as given, or the app's path */
+    const char *folder; /* relative paths begin here; NULL: leave them */
     const struct config_text *text; /* or NULL */
 };
 

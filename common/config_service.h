@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One service while its configuration is put together: the layers it comes from (the file, the app's own
- * config, the app's descriptor, defaults), which of them won for each key, and the checks that concern
- * more than one key. Called by config.c and config_merge.c.
+ * One service while its configuration is put together: the layers it comes from (the file, the
+ * app's own config, the app's descriptor, defaults), which of them won for each key, and the
+ * checks that concern more than one key. Called by config.c and config_merge.c.
  */
 #ifndef CREWMAN_CONFIG_SERVICE_H
 #define CREWMAN_CONFIG_SERVICE_H
@@ -16,11 +16,12 @@ struct config_draft {
     struct config_service service;
     struct config_layer layers[LAYER_COUNT];
     unsigned char origins[CONFIG_ROWS_MAX]; /* LAYER_… a row */
-    bool is_complete; /* false: apps may still add to it, so only what the file alone decides is wrong */
+    bool is_complete; /* false: apps may still add to it, so only what the file alone decides is
+                         wrong */
 };
 
-/* Fill draft->service from draft->layers, all of which config_check_block() has passed. Freed with
- * config_service_done(&draft->service). */
+/* Fill draft->service from draft->layers, all of which config_check_block() has passed. Freed
+ * with config_service_done(&draft->service). */
 void config_service_build(struct config_draft *draft, const char *name);
 
 /* The app that serves it, absolute; copied. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one table of configuration keys. Checker, effective config, sample file and manual are made from it:
- * a new key is one row here and one member in config.h. Holds no state.
+ * The one table of configuration keys. Checker, effective config, sample file and manual are
+ * made from it: a new key is one row here and one member in config.h. Holds no state.
  */
 #ifndef CREWMAN_CONFIG_TABLE_H
 #define CREWMAN_CONFIG_TABLE_H
@@ -36,18 +36,19 @@ enum config_type {
 
 enum config_reload {
     CONFIG_RELOAD_FREE = 0, /* a reload may change it */
-    CONFIG_RELOAD_SOCKET,   /* only together with the listen address, as it belongs to the socket */
-    CONFIG_RELOAD_NEVER     /* only a restart may */
+    CONFIG_RELOAD_SOCKET, /* only together with the listen address, as it belongs to the socket
+                           */
+    CONFIG_RELOAD_NEVER   /* only a restart may */
 };
 
 struct config_row {
     const char *path;     /* "log.level"; of a service relative to its block */
     const char *fallback; /* the default as JSON */
-    const char *example;  /* shown in the sample file instead of the default, as JSON; or NULL */
-    const char *help;     /* sentences for the sample file and the manual */
+    const char *example; /* shown in the sample file instead of the default, as JSON; or NULL */
+    const char *help;    /* sentences for the sample file and the manual */
     const char *computed; /* what "" or 0 stands for, when the default is found at run time */
     const char *const *words; /* of CONFIG_WORD, ends with NULL */
-    uint64_t min, max;    /* of numbers; of strings: max is the longest, 0: CONFIG_STRING_MAX */
+    uint64_t min, max; /* of numbers; of strings: max is the longest, 0: CONFIG_STRING_MAX */
     size_t offset, count_offset;
     enum config_type type;
     enum config_reload reload;
@@ -71,9 +72,9 @@ const struct config_row *config_table_find(enum config_scope scope, const char *
 /* True when some row lies below `path`: "log" for "log.level". */
 bool config_table_has_group(enum config_scope scope, const char *path);
 
-/* The key that was probably meant by the unknown `key` inside `group` ("" at the top): one of its siblings
- * that is near, or the whole path of one of that name elsewhere in the scope. NULL when there is none.
- * Written to `buffer` where it has to be cut out of a path. */
+/* The key that was probably meant by the unknown `key` inside `group` ("" at the top): one of
+ * its siblings that is near, or the whole path of one of that name elsewhere in the scope. NULL
+ * when there is none. Written to `buffer` where it has to be cut out of a path. */
 const char *config_table_suggest(enum config_scope scope, const char *group, const char *key,
                                  char *buffer, size_t size);
 

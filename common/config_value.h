@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One value of the configuration: from JSON, checked against its row, into the member of the struct, and
- * back. Knows types and ranges, no keys. Called by config_check.c and config_service.c.
+ * One value of the configuration: from JSON, checked against its row, into the member of the
+ * struct, and back. Knows types and ranges, no keys. Called by config_check.c and
+ * config_service.c.
  */
 #ifndef CREWMAN_CONFIG_VALUE_H
 #define CREWMAN_CONFIG_VALUE_H
@@ -17,13 +18,14 @@ struct config_value {
     const json_t *list; /* borrowed; of CONFIG_PATHS, a string or a list of strings */
 };
 
-/* -EINVAL with "found …; expected …"; for a list `*out_index` tells the element, else it is -1. */
+/* -EINVAL with "found …; expected …"; for a list `*out_index` tells the element, else it is -1.
+ */
 int config_value_parse(const struct config_row *row, const json_t *json,
                        struct config_value *out_value, long *out_index, char *out_why,
                        size_t size);
 
-/* Put it into its member of `object`, which becomes the owner of a copy; what was there is freed. `folder`:
- * where relative paths begin, NULL to leave them. */
+/* Put it into its member of `object`, which becomes the owner of a copy; what was there is
+ * freed. `folder`: where relative paths begin, NULL to leave them. */
 void config_value_store(const struct config_row *row, const struct config_value *value,
                         const char *folder, void *object);
 

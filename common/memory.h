@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory whose amount the config bounds: exhaustion ends the process with a line, so that callers need
- * no second path. Never for memory that a peer or a client asks for.
+ * Memory whose amount the config bounds: exhaustion ends the process with a line, so that
+ * callers need no second path. Never for memory that a peer or a client asks for.
  */
 #ifndef CREWMAN_MEMORY_H
 #define CREWMAN_MEMORY_H

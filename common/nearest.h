@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * "Did you mean …": the known word nearest to one that somebody mistyped. Pure; called by the config,
- * the listen parser and the command line.
+ * "Did you mean …": the known word nearest to one that somebody mistyped. Pure; called by the
+ * config, the listen parser and the command line.
  */
 #ifndef CREWMAN_NEAREST_H
 #define CREWMAN_NEAREST_H
@@ -18,14 +18,14 @@ struct nearest {
     size_t distance;
 };
 
-/* Init, offer each known word, read `best`. A word is near when at most a third of its letters (at least
- * one) were changed, left out, added or swapped with their neighbour; the first of equals wins.
- * nearest_offer() answers whether the candidate is the nearest so far. */
+/* Init, offer each known word, read `best`. A word is near when at most a third of its letters
+ * (at least one) were changed, left out, added or swapped with their neighbour; the first of
+ * equals wins. nearest_offer() answers whether the candidate is the nearest so far. */
 void nearest_init(struct nearest *nearest, const char *word);
 bool nearest_offer(struct nearest *nearest, const char *candidate);
 
-/* The number of such changes between two words of at most NEAREST_WORD_MAX letters, any case; for longer
- * ones NEAREST_WORD_MAX + 1. */
+/* The number of such changes between two words of at most NEAREST_WORD_MAX letters, any case;
+ * for longer ones NEAREST_WORD_MAX + 1. */
 size_t nearest_distance(const char *a, const char *b);
 
 #endif
