@@ -7,6 +7,7 @@
 #define CREWMAN_CONTROL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "channel.h"
@@ -19,6 +20,9 @@ struct control {
     struct channel *channel;
     uv_timer_t beat;
     bool is_orphan; /* the master is gone */
+    bool has_plan;
+    uint64_t beat_at_us;   /* of the last beat */
+    uint64_t worst_lag_us; /* since the last beat */
 };
 
 int control_start(struct worker *worker);

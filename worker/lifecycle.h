@@ -24,10 +24,22 @@ enum lifecycle_stage {
 struct lifecycle {
     enum lifecycle_stage stage;
     int reason; /* CREW_CLOSE_RELOAD or CREW_CLOSE_SHUTDOWN, from draining on */
-    uint64_t spread_ms, close_by_ms;
+    uint64_t spread_ms, close_by_ms; /* of the drain that is under way */
+    uint64_t closed;                 /* connections that we closed ourselves */
     uv_timer_t deadline;
     int exit_code;
+    bool is_set_up;   /* reaper and admin socket are started */
+    bool has_refused; /* on_worker_start did */
 };
+
+/* Exit codes of a worker: the app refused, trying again may help; or it can never work
+ * (EX_CONFIG). */
+#define LIFECYCLE_EXIT_AGAIN 1
+#define LIFECYCLE_EXIT_NEVER 78
+
+void lifecycle_init(struct worker *worker);
+/* Ends what lifecycle_start() began; the loop must be run once more to close handles. */
+void lifecycle_done(struct worker *worker);
 
 /* The plan is in worker->plan: go from STARTING to SERVING. 0, or the exit code to end with;
  * `out_why` has the reason. */
@@ -37,6 +49,13 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size);
  * politely over spread_ms. Calls after the first only ever shorten it. */
 void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64_t timeout_ms,
                      uint64_t spread_ms);
+
+/* The worker itself wishes to end (crew_worker_stop(), SIGTERM): at the next turn of the loop
+ * it drains, not gracefully. */
+void lifecycle_ask_stop(struct worker *worker);
+
+/* Leave the loop now, with that exit code. */
+void lifecycle_end(struct worker *worker, int exit_code);
 
 /* From conns.c, whenever a connection has ended (any stage). */
 void lifecycle_conn_ended(struct worker *worker);

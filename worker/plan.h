@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "scoreboard.h"
 
 struct plan {
     struct config_service service; /* name, app, listen, heartbeat, limits */
@@ -20,7 +21,9 @@ struct plan {
     int listener_fd;  /* -1: none */
     int scoreboard_fd, admin_fd;
     bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
+    int log_level;
     char user[64], group[64];
+    char app[4096]; /* path of its shared object */
 };
 
 /* Fill from a checked "plan" message. -EINVAL with a line for people; nothing to free then. */

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "acceptor.h"
+#include "admin.h"
 #include "app.h"
 #include "config.h"
 #include "conns.h"
@@ -26,6 +27,7 @@ struct worker {
     uv_loop_t loop;
     struct plan plan; /* who we are: service config, slot, generation, descriptors */
     const struct crew_service *app; /* the callbacks; a zeroed one until the app is loaded */
+    struct crew_service service;    /* of the app; `app` points here */
     struct scoreboard *board;
     struct score_line *line; /* our own, in the board or, without one, private memory */
     struct guard guard;
@@ -35,6 +37,9 @@ struct worker {
     struct reaper reaper;
     struct control control;
     struct lifecycle lifecycle;
+    struct admin admin;
+    uv_signal_t term;
+    struct score_line own_line;     /* before there is a scoreboard */
 };
 
 /* The one worker of this process, for the crew_* functions that have no connection to start

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The worker's own admin socket, made by the master: answers `connections` with one row a
+ * connection, in pages. Only root and the user of the master may ask. Bounded: few clients, one
+ * page at a time.
+ */
+#ifndef CREWMAN_ADMIN_H
+#define CREWMAN_ADMIN_H
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "list.h"
+
+struct worker;
+
+#define ADMIN_CLIENTS_MAX 8u
+#define ADMIN_PAGE        1000u
+
+struct admin {
+    uv_poll_t poll;
+    struct list clients;
+    size_t count;
+    int fd;
+    uid_t master_uid; /* owner of the socket at start, before privileges were dropped */
+};
+
+int admin_start(struct worker *worker);
+void admin_stop(struct worker *worker);
+
+#endif

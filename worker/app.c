@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See app.h. What the descriptor says is trusted no further than its sizes; code of the app
+ * runs first in its constructors.
+ */
+#include "app.h"
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+
+/* Up to here the first version of the header went; a descriptor that is smaller is no
+ * descriptor. */
+#define SERVICE_SIZE_MIN (offsetof(struct crew_service, on_worker_start))
+
+static int fail(char *why, size_t size, const char *path, const char *text) {
+    snprintf(why, size, "%s: %s", path, text);
+    return CREW_EINVAL;
+}
+
+static int check_head(const struct crew_app *app, const char *path, char *why, size_t size) {
+    if (app->magic != CREW_MAGIC)
+        return fail(why, size, path, "crew_app is no Crewman descriptor: use CREW_APP()");
+    if (app->abi != CREW_ABI) {
+        snprintf(why, size,
+                 "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: "
+                 "compile the app again with its crewman.h",
+                 path, app->abi, CREW_VERSION, CREW_ABI);
+        return CREW_EINVAL;
+    }
+    if (app->size < sizeof(struct crew_app) || app->service_size < SERVICE_SIZE_MIN ||
+        !app->services || app->service_count == 0 || app->service_count > CONFIG_SERVICES_MAX)
+        return fail(why, size, path, "its descriptor is damaged or names no service");
+    return 0;
+}
+
+static void read_service(const struct crew_app *app, size_t i,
+                         struct crew_service *out_service) {
+    const char *at = (const char *)app->services + i * app->service_size;
+    size_t known =
+        app->service_size < sizeof(*out_service) ? app->service_size : sizeof(*out_service);
+    *out_service = (struct crew_service){0};
+    memcpy(out_service, at, known);
+}
+
+static bool is_name(const char *name) {
+    size_t len = name ? strlen(name) : 0;
+    return len > 0 && len <= CONFIG_NAME_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+}
+
+static int check_services(const struct crew_app *app, const char *path, char *why,
+                          size_t size) {
+    for (size_t i = 0; i < app->service_count; i++) {
+        struct crew_service service, other;
+        read_service(app, i, &service);
+        if (!is_name(service.name)) {
+            snprintf(
+                why, size,
+                "%s: service %zu: its name is \"%s\", expected 1 to %d of a-z, 0-9, _ and -",
+                path, i + 1, service.name ? service.name : "", CONFIG_NAME_MAX);
+            return CREW_EINVAL;
+        }
+        for (size_t j = 0; j < i; j++) {
+            read_service(app, j, &other);
+            if (strcmp(other.name, service.name) == 0) {
+                snprintf(why, size, "%s: two services are named \"%s\"", path, service.name);
+                return CREW_EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
+int app_load(const char *path, const struct crew_app **out_app, char *out_why, size_t size) {
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        const char *text = dlerror();
+        bool names_path = text && strncmp(text, path, strlen(path)) == 0;
+        snprintf(out_why, size, "%s%s%s", names_path ? "" : path, names_path ? "" : ": ",
+                 text ? text : "cannot be loaded");
+        return CREW_EINVAL;
+    }
+    const struct crew_app *app = dlsym(library, "crew_app");
+    if (!app)
+        return fail(out_why, size, path, "exports no crew_app: is CREW_APP() missing?");
+    int err = check_head(app, path, out_why, size);
+    if (!err)
+        err = check_services(app, path, out_why, size);
+    if (err)
+        return err;
+    *out_app = app;
+    return 0;
+}
+
+int app_service(const struct crew_app *app, const char *name,
+                struct crew_service *out_service) {
+    for (size_t i = 0; i < app->service_count; i++) {
+        struct crew_service service;
+        read_service(app, i, &service);
+        if (service.name && strcmp(service.name, name) == 0) {
+            *out_service = service;
+            return 0;
+        }
+    }
+    return CREW_ENOENT;
+}
+
+static json_t *describe_service(const struct crew_service *service, const char *path, char *why,
+                                size_t size) {
+    const char *config_text = service->config ? service->config : "{}";
+    json_error_t error;
+    json_t *config = json_loads(config_text, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(config)) {
+        snprintf(why, size, "%s: service \"%s\": config:%d:%d: %s", path, service->name,
+                 config ? 1 : error.line, config ? 1 : error.column,
+                 config ? "expected a JSON object" : error.text);
+        json_decref(config);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:I, s:o}", "name", service->name, "listen",
+                     service->listen ? service->listen : "", "workers",
+                     (json_int_t)service->workers, "config", config);
+}
+
+json_t *app_describe(const struct crew_app *app, const char *path, char *out_why, size_t size) {
+    json_t *services = json_array();
+    for (size_t i = 0; i < app->service_count; i++) {
+        struct crew_service service;
+        read_service(app, i, &service);
+        json_t *row = describe_service(&service, path, out_why, size);
+        if (!row || json_array_append_new(services, row) != 0) {
+            json_decref(services);
+            return NULL;
+        }
+    }
+    return json_pack("{s:i, s:i, s:s, s:o}", "v", 1, "abi", (int)CREW_ABI, "version",
+                     CREW_VERSION, "services", services);
+}

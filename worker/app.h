@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The app: a shared object, loaded once and never unloaded, checked before anything in it is
+ * called.
+ */
+#ifndef CREWMAN_APP_H
+#define CREWMAN_APP_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "crewman.h"
+
+/* Load `path` and check its descriptor: magic, ABI, sizes, names. 0 and the descriptor
+ * (borrowed, for good), or CREW_EINVAL with a line for people that names the file and both
+ * versions where they differ. */
+int app_load(const char *path, const struct crew_app **out_app, char *out_why, size_t size);
+
+/* Copy the service of that name; fields that the app's header did not have yet are zero.
+ * CREW_ENOENT without one. */
+int app_service(const struct crew_app *app, const char *name, struct crew_service *out_service);
+
+/* What crewman-worker --describe prints: {"v", "abi", "version", "services": [...]}, a new
+ * reference. NULL with a line when a service's config text is no JSON object. */
+json_t *app_describe(const struct crew_app *app, const char *path, char *out_why, size_t size);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See control.h; the messages are listed in docs/control-protocol.md.
+ */
+#include "control.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "process.h"
+#include "worker.h"
+
+#define BEAT_MS          1000u
+#define PLAN_DEADLINE_MS 10000u
+#define ORPHAN_DRAIN_MS  30000u
+#define ORPHAN_SPREAD_MS 3000u
+
+static void tell(struct worker *worker, enum message_id id, json_t *body) {
+    struct control *control = &worker->control;
+    if (!control->channel || channel_send(control->channel, message_get(id), body, -1) != 0)
+        log_debug("control: \"%s\" could not be sent", message_get(id)->name);
+}
+
+void control_send_ready(struct worker *worker) {
+    tell(worker, MSG_READY, json_object());
+}
+
+void control_send_failed(struct worker *worker, int exit_code, const char *why) {
+    tell(worker, MSG_FAILED, json_pack("{s:i, s:s}", "exit", exit_code, "reason", why));
+}
+
+void control_send_drained(struct worker *worker) {
+    tell(worker, MSG_DRAINED,
+         json_pack("{s:I}", "closed", (json_int_t)worker->lifecycle.closed));
+}
+
+static uint64_t take_lag_us(struct control *control) {
+    uint64_t lag = control->worst_lag_us;
+    control->worst_lag_us = 0;
+    return lag;
+}
+
+static void note_totals(struct worker *worker) {
+    const struct conns_totals *totals = &worker->conns.totals;
+    struct score_line *line = worker->line;
+    score_set(line->connections, (uint32_t)worker->conns.count);
+    score_set(line->accepted, totals->accepted);
+    score_set(line->messages_in, totals->messages_in);
+    score_set(line->messages_out, totals->messages_out);
+    score_set(line->bytes_in, totals->bytes_in);
+    score_set(line->bytes_out, totals->bytes_out);
+    score_set(line->send_failures, totals->send_failures);
+    score_set(line->reaped, totals->reaped);
+}
+
+static json_t *beat_body(struct worker *worker) {
+    const struct conns_totals *totals = &worker->conns.totals;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } fields[] = {
+        {"connections", worker->conns.count},
+        {"accepted", totals->accepted},
+        {"messages_in", totals->messages_in},
+        {"messages_out", totals->messages_out},
+        {"bytes_in", totals->bytes_in},
+        {"bytes_out", totals->bytes_out},
+        {"send_failures", totals->send_failures},
+        {"reaped", totals->reaped},
+        {"refused", totals->refused},
+        {"protocol_errors", totals->protocol_errors},
+        {"limit_errors", totals->limit_errors},
+        {"timeouts", totals->timeouts},
+        {"timers", timers_count(&worker->timers)},
+        {"lag_us", take_lag_us(&worker->control)},
+    };
+    json_t *body = json_object();
+    for (size_t i = 0; body && i < sizeof(fields) / sizeof(fields[0]); i++)
+        json_object_set_new(body, fields[i].name, json_integer((json_int_t)fields[i].value));
+    return body;
+}
+
+/* How late this beat is tells how long the loop could not turn. */
+static void note_lag(struct control *control) {
+    uint64_t now = uv_hrtime() / 1000u;
+    uint64_t due = control->beat_at_us + BEAT_MS * 1000u;
+    if (control->beat_at_us != 0 && now > due && now - due > control->worst_lag_us)
+        control->worst_lag_us = now - due;
+    control->beat_at_us = now;
+}
+
+static void on_beat(uv_timer_t *timer) {
+    struct worker *worker = timer->data;
+    note_lag(&worker->control);
+    note_totals(worker);
+    tell(worker, MSG_BEAT, beat_body(worker));
+}
+
+static void start_beats(struct worker *worker) {
+    uv_timer_start(&worker->control.beat, on_beat, BEAT_MS, BEAT_MS);
+}
+
+static void give_up(struct worker *worker, int exit_code, const char *why) {
+    log_error("%s", why);
+    control_send_failed(worker, exit_code, why);
+    lifecycle_end(worker, exit_code);
+}
+
+static void on_plan_late(uv_timer_t *timer) {
+    give_up(timer->data, LIFECYCLE_EXIT_NEVER, "no plan came from the master");
+}
+
+static void receive_plan(struct worker *worker, const json_t *body) {
+    char why[1024];
+    if (worker->lifecycle.stage != STAGE_STARTING || worker->control.has_plan) {
+        log_error("control: a second plan");
+        return;
+    }
+    uv_timer_stop(&worker->control.beat);
+    int err = plan_load(body, &worker->plan, why, sizeof(why));
+    if (err) {
+        give_up(worker, LIFECYCLE_EXIT_NEVER, why);
+        return;
+    }
+    worker->control.has_plan = true;
+    int exit_code = lifecycle_start(worker, why, sizeof(why));
+    if (exit_code != 0) {
+        give_up(worker, exit_code, why);
+        return;
+    }
+    start_beats(worker);
+    control_send_ready(worker);
+}
+
+static void receive_drain(struct worker *worker, const json_t *body) {
+    const char *reason = json_string_value(json_object_get(body, "reason"));
+    lifecycle_drain(worker,
+                    strcmp(reason, "reload") == 0 ? CREW_CLOSE_RELOAD : CREW_CLOSE_SHUTDOWN,
+                    json_is_true(json_object_get(body, "graceful")),
+                    (uint64_t)json_integer_value(json_object_get(body, "timeout_ms")),
+                    (uint64_t)json_integer_value(json_object_get(body, "spread_ms")));
+}
+
+static void receive_stop(struct worker *worker, const json_t *body) {
+    uint64_t timeout = (uint64_t)json_integer_value(json_object_get(body, "timeout_ms"));
+    lifecycle_drain(worker, CREW_CLOSE_SHUTDOWN, false, timeout, 0);
+}
+
+static void receive_log(struct worker *worker, int fd) {
+    if (fd < 0) {
+        log_warning("control: reopen_logs came without a descriptor");
+        return;
+    }
+    if (dup3(fd, STDERR_FILENO, 0) < 0)
+        log_error("control: the new log cannot be taken over");
+    if (worker->plan.stdout_is_log)
+        dup3(fd, STDOUT_FILENO, 0);
+    close(fd);
+}
+
+static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
+    struct worker *worker = owner;
+    if (type->id == MSG_REOPEN_LOGS) {
+        receive_log(worker, fd);
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (type->id == MSG_PLAN)
+        receive_plan(worker, body);
+    else if (type->id == MSG_DRAIN)
+        receive_drain(worker, body);
+    else
+        receive_stop(worker, body);
+}
+
+static void on_end(void *owner, const char *reason) {
+    struct worker *worker = owner;
+    struct control *control = &worker->control;
+    channel_close(control->channel);
+    control->channel = NULL;
+    control->is_orphan = true;
+    log_warning("the master is gone%s%s: draining", reason ? ": " : "", reason ? reason : "");
+    lifecycle_drain(worker, CREW_CLOSE_SHUTDOWN, true, ORPHAN_DRAIN_MS, ORPHAN_SPREAD_MS);
+}
+
+static const struct channel_events events = {on_message, on_end};
+
+int control_start(struct worker *worker) {
+    struct control *control = &worker->control;
+    uv_timer_init(&worker->loop, &control->beat);
+    control->beat.data = worker;
+    control->channel =
+        channel_open(&worker->loop, CONTROL_FD, MESSAGE_TO_WORKER, &events, worker);
+    if (!control->channel)
+        return CREW_ENOMEM;
+    tell(worker, MSG_HELLO,
+         json_pack("{s:i, s:s, s:i}", "pid", (int)getpid(), "version", CREW_VERSION, "abi",
+                   (int)CREW_ABI));
+    uv_timer_start(&control->beat, on_plan_late, PLAN_DEADLINE_MS, 0);
+    return 0;
+}
+
+void control_stop(struct worker *worker) {
+    struct control *control = &worker->control;
+    uv_close((uv_handle_t *)&control->beat, NULL);
+    channel_close(control->channel);
+    control->channel = NULL;
+}

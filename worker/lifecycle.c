@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See lifecycle.h. Up: the user first, before any code of the app runs; then the app; the
+ * listener last, so that nothing is accepted before on_worker_start has returned.
+ */
+#include "lifecycle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "admin.h"
+#include "log.h"
+#include "process.h"
+#include "worker.h"
+
+/* What is kept of the time for closing when a drain ran out of it: politeness needs a moment.
+ */
+#define CLOSING_MIN_MS 500u
+/* For the closes of a worker that ends by its own wish. */
+#define ASKED_STOP_MS 5000u
+
+static int fail(char *why, size_t size, int exit_code, const char *text) {
+    snprintf(why, size, "%s", text);
+    return exit_code;
+}
+
+static void set_title(const struct plan *plan) {
+    char title[128];
+    snprintf(title, sizeof(title), "crewman: worker %s/%u generation %u", plan->service.name,
+             plan->slot, plan->generation);
+    (void)uv_set_process_title(title);
+}
+
+static void set_up_log(const struct plan *plan) {
+    char who[64];
+    snprintf(who, sizeof(who), "%s/%u", plan->service.name, plan->slot);
+    log_setup(2, (enum crew_log_level)plan->log_level, who);
+}
+
+static int take_line(struct worker *worker, char *why, size_t size) {
+    worker->board = scoreboard_open(worker->plan.scoreboard_fd);
+    if (!worker->board)
+        return fail(why, size, LIFECYCLE_EXIT_NEVER,
+                    "the descriptor of the scoreboard is none");
+    worker->line = &worker->board->lines[worker->plan.line];
+    score_line_clear(worker->line);
+    score_set(worker->line->pid, (uint32_t)uv_os_getpid());
+    score_set(worker->line->state, SCORE_STARTING);
+    return 0;
+}
+
+static int become_user(const struct plan *plan, char *why, size_t size) {
+    struct identity identity;
+    if (process_identity(plan->user, plan->group, &identity, why, size) != 0 ||
+        process_become(&identity, why, size) != 0)
+        return LIFECYCLE_EXIT_NEVER;
+    return 0;
+}
+
+static int load_app(struct worker *worker, char *why, size_t size) {
+    const struct crew_app *app;
+    static const char no_service[] = "the app has no such service any more";
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_LOAD);
+    int err = app_load(worker->plan.app, &app, why, size);
+    guard_leave(worker, entry);
+    if (err)
+        return LIFECYCLE_EXIT_NEVER;
+    if (app_service(app, worker->plan.service.name, &worker->service) != 0)
+        return fail(why, size, LIFECYCLE_EXIT_NEVER, no_service);
+    return 0;
+}
+
+static int call_worker_start(struct worker *worker, char *why, size_t size) {
+    if (!worker->app->on_worker_start)
+        return 0;
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_WORKER_START);
+    int result = worker->app->on_worker_start();
+    guard_leave(worker, entry);
+    if (result >= 0)
+        return 0;
+    worker->lifecycle.has_refused = true;
+    snprintf(why, size, "on_worker_start answered %d (%s)", result, crew_strerror(result));
+    return LIFECYCLE_EXIT_AGAIN;
+}
+
+int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
+    set_title(&worker->plan);
+    set_up_log(&worker->plan);
+    int exit_code = take_line(worker, out_why, size);
+    if (!exit_code)
+        exit_code = become_user(&worker->plan, out_why, size);
+    if (!exit_code)
+        exit_code = load_app(worker, out_why, size);
+    if (exit_code)
+        return exit_code;
+    if (reaper_start(worker) != 0 || admin_start(worker) != 0)
+        return fail(out_why, size, LIFECYCLE_EXIT_AGAIN, "the event loop cannot be set up");
+    worker->lifecycle.is_set_up = true;
+    exit_code = call_worker_start(worker, out_why, size);
+    if (exit_code)
+        return exit_code;
+    int err = acceptor_start(worker);
+    if (err) {
+        snprintf(out_why, size, "cannot accept: %s", crew_strerror(err));
+        return LIFECYCLE_EXIT_AGAIN;
+    }
+    score_set(worker->line->state, SCORE_ACCEPTING);
+    worker->lifecycle.stage = STAGE_SERVING;
+    return 0;
+}
+
+static void call_back(struct worker *worker, enum score_callback which,
+                      void (*callback)(void)) {
+    if (!callback)
+        return;
+    struct guard_entry entry = guard_enter(worker, which);
+    callback();
+    guard_leave(worker, entry);
+}
+
+void lifecycle_end(struct worker *worker, int exit_code) {
+    struct lifecycle *lifecycle = &worker->lifecycle;
+    if (lifecycle->stage == STAGE_ENDED)
+        return;
+    lifecycle->stage = STAGE_ENDED;
+    lifecycle->exit_code = exit_code;
+    uv_stop(&worker->loop);
+}
+
+static void finish(struct worker *worker) {
+    control_send_drained(worker);
+    lifecycle_end(worker, 0);
+}
+
+static void on_deadline(uv_timer_t *timer);
+
+static uint64_t time_left(const struct worker *worker) {
+    uint64_t now = uv_now(&worker->loop), by = worker->lifecycle.close_by_ms;
+    return by > now ? by - now : 0;
+}
+
+static void begin_closing(struct worker *worker) {
+    struct lifecycle *lifecycle = &worker->lifecycle;
+    lifecycle->stage = STAGE_CLOSING;
+    call_back(worker, SCORE_IN_WORKER_STOP, worker->app->on_worker_stop);
+    lifecycle->closed += worker->conns.count;
+    if (list_is_empty(&worker->conns.all)) {
+        finish(worker);
+        return;
+    }
+    uint64_t left = time_left(worker);
+    if (left < CLOSING_MIN_MS)
+        left = CLOSING_MIN_MS;
+    /* The last client must be told early enough to answer before the time is over. */
+    uint64_t spread = lifecycle->spread_ms < left / 2 ? lifecycle->spread_ms : left / 2;
+    conns_close_all(worker, lifecycle->reason, spread);
+    uv_timer_start(&lifecycle->deadline, on_deadline, left, 0);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+    struct worker *worker = timer->data;
+    if (worker->lifecycle.stage == STAGE_SERVING) { /* see lifecycle_ask_stop() */
+        lifecycle_drain(worker, CREW_CLOSE_RELOAD, false, ASKED_STOP_MS, 0);
+        return;
+    }
+    if (worker->lifecycle.stage == STAGE_DRAINING) {
+        begin_closing(worker);
+        return;
+    }
+    conns_destroy_all(worker, worker->lifecycle.reason);
+    conns_settle(worker);
+    finish(worker);
+}
+
+static void begin_draining(struct worker *worker, int reason) {
+    struct lifecycle *lifecycle = &worker->lifecycle;
+    lifecycle->stage = STAGE_DRAINING;
+    lifecycle->reason = reason;
+    acceptor_stop(worker);
+    score_set(worker->line->state, SCORE_DRAINING);
+    call_back(worker, SCORE_IN_WORKER_DRAIN, worker->app->on_worker_drain);
+}
+
+void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64_t timeout_ms,
+                     uint64_t spread_ms) {
+    struct lifecycle *lifecycle = &worker->lifecycle;
+    uint64_t by = uv_now(&worker->loop) + timeout_ms;
+    if (lifecycle->stage == STAGE_STARTING) {
+        lifecycle_end(worker, 0);
+        return;
+    }
+    if (lifecycle->stage == STAGE_ENDED)
+        return;
+    bool is_first = lifecycle->stage == STAGE_SERVING;
+    if (is_first || by < lifecycle->close_by_ms)
+        lifecycle->close_by_ms = by;
+    if (is_first || spread_ms < lifecycle->spread_ms)
+        lifecycle->spread_ms = spread_ms;
+    if (is_first)
+        begin_draining(worker, reason);
+    if (lifecycle->stage == STAGE_CLOSING) {
+        conns_close_all(worker, lifecycle->reason, lifecycle->spread_ms);
+        uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
+    } else if (is_graceful && worker->conns.count > 0) {
+        uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
+    } else {
+        begin_closing(worker);
+    }
+}
+
+void lifecycle_ask_stop(struct worker *worker) {
+    if (worker->lifecycle.stage <= STAGE_SERVING)
+        uv_timer_start(&worker->lifecycle.deadline, on_deadline, 0, 0);
+}
+
+void lifecycle_conn_ended(struct worker *worker) {
+    struct lifecycle *lifecycle = &worker->lifecycle;
+    if (!list_is_empty(&worker->conns.all))
+        return;
+    if (lifecycle->stage == STAGE_DRAINING)
+        begin_closing(worker);
+    else if (lifecycle->stage == STAGE_CLOSING)
+        finish(worker);
+}
+
+void lifecycle_init(struct worker *worker) {
+    uv_timer_init(&worker->loop, &worker->lifecycle.deadline);
+    worker->lifecycle.deadline.data = worker;
+}
+
+void lifecycle_done(struct worker *worker) {
+    uv_close((uv_handle_t *)&worker->lifecycle.deadline, NULL);
+    if (!worker->lifecycle.is_set_up)
+        return;
+    acceptor_stop(worker);
+    admin_stop(worker);
+    reaper_stop(worker);
+}

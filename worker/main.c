@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * crewman-worker: one process of one service, started by crewman; or, with --describe, a
+ * short-lived one that prints what an app declares.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "log.h"
+#include "process.h"
+#include "worker.h"
+
+#define EXIT_USAGE 2
+
+static struct worker *self; /* what worker_self() answers */
+
+struct worker *worker_self(void) {
+    return self;
+}
+
+static const char usage[] =
+    "crewman-worker is started by crewman; try: crewman start APP.so\n"
+    "\n"
+    "usage: crewman-worker --describe [--user USER] [--group GROUP] APP.so\n"
+    "       crewman-worker --version\n";
+
+struct arguments {
+    bool describes, shows_version;
+    const char *user, *group, *app;
+};
+
+static int read_arguments(int argc, char **argv, struct arguments *out) {
+    static const struct option options[] = {{"describe", no_argument, NULL, 'd'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"group", required_argument, NULL, 'g'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd')
+            out->describes = true;
+        else if (option == 'v')
+            out->shows_version = true;
+        else if (option == 'u')
+            out->user = optarg;
+        else if (option == 'g')
+            out->group = optarg;
+        else
+            return -EINVAL;
+    }
+    out->app = argv[optind];
+    int rest = argc - optind;
+    return rest == (out->describes ? 1 : 0) ? 0 : -EINVAL;
+}
+
+static int fail_describe(const char *why) {
+    fprintf(stderr, "%s\n", why);
+    return LIFECYCLE_EXIT_NEVER;
+}
+
+/* The app's constructors run in here: not before we are the user that its workers will be. */
+static int describe(const struct arguments *arguments) {
+    const struct crew_app *app;
+    struct identity identity;
+    char why[1024];
+    if (process_identity(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
+        process_become(&identity, why, sizeof(why)) != 0 ||
+        app_load(arguments->app, &app, why, sizeof(why)) != 0)
+        return fail_describe(why);
+    json_t *description = app_describe(app, arguments->app, why, sizeof(why));
+    if (!description)
+        return fail_describe(why);
+    int result = json_dumpf(description, stdout, JSON_COMPACT);
+    json_decref(description);
+    return result == 0 && fflush(stdout) == 0 ? 0
+                                              : fail_describe("standard output: cannot write");
+}
+
+static bool is_control_pipe(int fd) {
+    int type = 0;
+    socklen_t len = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+static void on_term(uv_signal_t *handle, int number) {
+    struct worker *worker = handle->data;
+    log_notice("%s: ending; the master starts another worker", process_signal_name(number));
+    lifecycle_ask_stop(worker);
+}
+
+/* A terminal sends its signals to the whole group; what they mean is the master's to say. */
+static void ignore_signals(void) {
+    static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN);
+}
+
+static int set_up(struct worker *worker) {
+    static const struct crew_service no_service;
+    worker->service = no_service;
+    worker->app = &worker->service;
+    worker->line = &worker->own_line;
+    worker->acceptor.fd = -1;
+    timers_init(&worker->timers);
+    if (uv_loop_init(&worker->loop) != 0)
+        return CREW_ENOMEM;
+    lifecycle_init(worker);
+    uv_signal_init(&worker->loop, &worker->term);
+    worker->term.data = worker;
+    uv_signal_start(&worker->term, on_term, SIGTERM);
+    int err = conns_init(worker);
+    return err ? err : control_start(worker);
+}
+
+/* Handles that the app left open must not keep the process: their memory is the app's. */
+static void close_handle(uv_handle_t *handle, void *arg) {
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void tear_down(struct worker *worker) {
+    lifecycle_done(worker);
+    conns_done(worker);
+    timers_done(&worker->timers);
+    control_stop(worker);
+    uv_close((uv_handle_t *)&worker->term, NULL);
+    uv_run(&worker->loop, UV_RUN_NOWAIT);
+    uv_walk(&worker->loop, close_handle, NULL);
+    uv_run(&worker->loop, UV_RUN_NOWAIT);
+    (void)uv_loop_close(&worker->loop);
+    if (worker->control.has_plan)
+        plan_done(&worker->plan);
+    score_set(worker->line->state, SCORE_FREE);
+    scoreboard_close(worker->board);
+}
+
+static int serve(void) {
+    static struct worker worker;
+    self = &worker;
+    ignore_signals();
+    log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");
+    if (set_up(&worker) != 0) {
+        log_error("the event loop cannot be set up");
+        return LIFECYCLE_EXIT_AGAIN;
+    }
+    uv_run(&worker.loop, UV_RUN_DEFAULT);
+    int exit_code = worker.lifecycle.exit_code;
+    tear_down(&worker);
+    return exit_code;
+}
+
+int main(int argc, char **argv) {
+    struct arguments arguments = {0};
+    argv = uv_setup_args(argc, argv);
+    if (read_arguments(argc, argv, &arguments) != 0) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (arguments.shows_version) {
+        printf("crewman-worker %s (ABI %u)\n", CREW_VERSION, CREW_ABI);
+        return 0;
+    }
+    if (arguments.describes)
+        return describe(&arguments);
+    if (argc > 1 || !is_control_pipe(CONTROL_FD)) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    return serve();
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See plan.h. The channel has checked names and types against the table; here is what only a
+ * worker can check.
+ */
+#include "plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "crewman.h"
+#include "log.h"
+
+static long long number(const json_t *body, const char *key) {
+    return json_integer_value(json_object_get(body, key));
+}
+
+static const char *text(const json_t *body, const char *key) {
+    const char *value = json_string_value(json_object_get(body, key));
+    return value ? value : "";
+}
+
+static int check_range(const json_t *body, const char *key, long long min, long long max,
+                       char *why, size_t size) {
+    long long value = number(body, key);
+    if (value >= min && value <= max)
+        return 0;
+    snprintf(why, size, "plan: %s is %lld, expected %lld to %lld", key, value, min, max);
+    return CREW_EINVAL;
+}
+
+static int check(const json_t *body, char *why, size_t size) {
+    static const struct {
+        const char *key;
+        long long min, max;
+    } ranges[] = {
+        {"slot", 0, CONFIG_WORKERS_MAX - 1},
+        {"generation", 1, INT32_MAX},
+        {"process", 1, (1 << 24) - 1},
+        {"line", 0, SCOREBOARD_LINES - 1},
+        {"listener", -1, INT32_MAX},
+        {"scoreboard", 3, INT32_MAX},
+        {"admin", 3, INT32_MAX},
+    };
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        int err = check_range(body, ranges[i].key, ranges[i].min, ranges[i].max, why, size);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t size) {
+    struct plan plan = {0};
+    int err = check(body, out_why, size);
+    if (err)
+        return err;
+    err = config_service_load(text(body, "service"), json_object_get(body, "config"),
+                              &plan.service, out_why, size);
+    if (err)
+        return err;
+    plan.slot = (unsigned)number(body, "slot");
+    plan.generation = (unsigned)number(body, "generation");
+    plan.process = (uint32_t)number(body, "process");
+    plan.line = (uint32_t)number(body, "line");
+    plan.listener_fd = (int)number(body, "listener");
+    plan.scoreboard_fd = (int)number(body, "scoreboard");
+    plan.admin_fd = (int)number(body, "admin");
+    plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
+    int level = log_level_parse(text(body, "log_level"));
+    plan.log_level = level < 0 ? CREW_LOG_NOTICE : level;
+    snprintf(plan.user, sizeof(plan.user), "%s", text(body, "user"));
+    snprintf(plan.group, sizeof(plan.group), "%s", text(body, "group"));
+    snprintf(plan.app, sizeof(plan.app), "%s", text(body, "app"));
+    *out_plan = plan;
+    return 0;
+}
+
+void plan_done(struct plan *plan) {
+    config_service_done(&plan->service);
+}

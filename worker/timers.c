@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See timers.h. libuv re-arms a repeating timer from the time it ran, which drifts; here each
+ * tick is armed anew for its own due time.
+ */
+#include "timers.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "crewman.h"
+#include "worker.h"
+
+#define INTERVAL_MAX ((uint64_t)1 << 40)
+
+struct timer {
+    uv_timer_t handle; /* first: the handle is the timer */
+    int64_t id;
+    uint64_t due_ms, interval_ms; /* loop time; interval 0: once */
+    void (*tick)(crew_timer timer, void *arg);
+    void *arg;
+};
+
+void timers_init(struct timers *timers) {
+    idmap_init(&timers->ids);
+    timers->next_id = 1;
+}
+
+size_t timers_count(const struct timers *timers) {
+    return timers->ids.count;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static void end(struct timers *timers, struct timer *timer) {
+    idmap_take(&timers->ids, (uint64_t)timer->id);
+    uv_timer_stop(&timer->handle);
+    uv_close((uv_handle_t *)&timer->handle, on_closed);
+}
+
+void timers_done(struct timers *timers) {
+    for (size_t i = 0; i < timers->ids.capacity; i++) {
+        struct timer *timer = timers->ids.entries[i].value;
+        if (timer)
+            uv_close((uv_handle_t *)&timer->handle, on_closed);
+    }
+    idmap_done(&timers->ids);
+}
+
+static void on_tick(uv_timer_t *handle);
+
+static void arm_next(struct timer *timer, uint64_t now) {
+    uint64_t missed = now >= timer->due_ms ? (now - timer->due_ms) / timer->interval_ms : 0;
+    timer->due_ms += (missed + 1) * timer->interval_ms;
+    uv_timer_start(&timer->handle, on_tick, timer->due_ms - now, 0);
+}
+
+static void on_tick(uv_timer_t *handle) {
+    struct timer *timer = (struct timer *)handle;
+    struct worker *worker = handle->data;
+    void (*tick)(crew_timer, void *) = timer->tick;
+    void *arg = timer->arg;
+    int64_t id = timer->id;
+    /* Before the call: the app may end it there, and then it is closed. */
+    if (timer->interval_ms > 0)
+        arm_next(timer, uv_now(&worker->loop));
+    else
+        end(&worker->timers, timer);
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_TIMER);
+    tick(id, arg);
+    guard_leave(worker, entry);
+}
+
+static crew_timer start(uint64_t ms, uint64_t interval, void (*tick)(crew_timer, void *),
+                        void *arg) {
+    struct worker *worker = worker_self();
+    struct timers *timers = &worker->timers;
+    if (!tick || ms > INTERVAL_MAX)
+        return CREW_EINVAL;
+    struct timer *timer = malloc(sizeof(*timer));
+    if (!timer || idmap_put(&timers->ids, (uint64_t)timers->next_id, timer) != 0) {
+        free(timer);
+        return CREW_ENOMEM;
+    }
+    uv_timer_init(&worker->loop, &timer->handle);
+    uv_update_time(
+        &worker->loop); /* due counts from this call, not from the last turn of the loop */
+    timer->handle.data = worker;
+    timer->id = timers->next_id++;
+    timer->interval_ms = interval;
+    timer->due_ms = uv_now(&worker->loop) + ms;
+    timer->tick = tick;
+    timer->arg = arg;
+    uv_timer_start(&timer->handle, on_tick, ms, 0);
+    return timer->id;
+}
+
+crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg) {
+    return ms == 0 ? CREW_EINVAL : start(ms, ms, tick, arg);
+}
+
+crew_timer crew_timer_add_once(uint64_t ms, void (*tick)(crew_timer timer, void *arg),
+                               void *arg) {
+    return start(ms, 0, tick, arg);
+}
+
+int crew_timer_del(crew_timer timer) {
+    struct timers *timers = &worker_self()->timers;
+    struct timer *found = timer > 0 ? idmap_find(&timers->ids, (uint64_t)timer) : NULL;
+    if (!found)
+        return CREW_ENOENT;
+    end(timers, found);
+    return 0;
+}
+
+uint64_t crew_now_ms(void) {
+    return uv_now(&worker_self()->loop);
+}
