@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Memory of the codecs: see codec_memory.h. Must never end the process: these amounts are a
+ * peer's choice.
+ */
+#include "codec_memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY_MIN 512u
+
+static codec_memory_resizer replaced;
+
+void *codec_memory_resize(void *memory, size_t size) {
+    return replaced ? replaced(memory, size) : realloc(memory, size);
+}
+
+void codec_memory_free(void *memory) {
+    free(memory);
+}
+
+void codec_memory_replace(codec_memory_resizer resizer) {
+    replaced = resizer;
+}
+
+size_t codec_memory_capacity(size_t needed, size_t bound) {
+    size_t capacity = needed > SIZE_MAX / 2 ? needed : needed * 2;
+    if (capacity < CAPACITY_MIN)
+        capacity = CAPACITY_MIN;
+    return capacity > bound && bound >= needed ? bound : capacity;
+}
+
+bool codec_buffer_append(struct codec_buffer **buffer, const char *data, size_t len,
+                         size_t bound) {
+    struct codec_buffer *old = *buffer;
+    size_t have = old ? old->len : 0;
+    if (len == 0 && old)
+        return true;
+    if (len > SIZE_MAX / 4 - have)
+        return false;
+    if (!old || len > old->capacity - have) {
+        size_t capacity = codec_memory_capacity(have + len, bound);
+        old = codec_memory_resize(old, sizeof(*old) + capacity);
+        if (!old)
+            return false;
+        old->capacity = capacity;
+        *buffer = old;
+    }
+    if (len > 0)
+        memcpy(old->data + have, data, len);
+    old->len = have + len;
+    return true;
+}
+
+void codec_buffer_free(struct codec_buffer **buffer) {
+    codec_memory_free(*buffer);
+    *buffer = NULL;
+}

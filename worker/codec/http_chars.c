@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Character classes and lists: see http_chars.h.
+ */
+#include "http_chars.h"
+
+#include <string.h>
+
+#define TOKEN 1u
+#define VALUE 2u
+
+#define T (TOKEN | VALUE)
+#define V VALUE
+
+/* clang-format off */
+static const unsigned char classes[256] = {
+    ['\t'] = V, [' '] = V, ['!'] = T, ['"'] = V, ['#'] = T, ['$'] = T, ['%'] = T, ['&'] = T,
+    ['\''] = T, ['('] = V, [')'] = V, ['*'] = T, ['+'] = T, [','] = V, ['-'] = T, ['.'] = T,
+    ['/'] = V, ['0' ... '9'] = T, [':'] = V, [';'] = V, ['<'] = V, ['='] = V, ['>'] = V,
+    ['?'] = V, ['@'] = V, ['A' ... 'Z'] = T, ['['] = V, ['\\'] = V, [']'] = V, ['^'] = T,
+    ['_'] = T, ['`'] = T, ['a' ... 'z'] = T, ['{'] = V, ['|'] = T, ['}'] = V, ['~'] = T,
+    [0x80 ... 0xff] = V,
+};
+/* clang-format on */
+
+bool http_char_is_token(char c) {
+    return (classes[(unsigned char)c] & TOKEN) != 0;
+}
+
+bool http_char_is_value(char c) {
+    return (classes[(unsigned char)c] & VALUE) != 0;
+}
+
+int http_char_hex(char c) {
+    if (http_char_is_digit(c))
+        return c - '0';
+    c = http_char_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool http_is_token(const char *data, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (!http_char_is_token(data[i]))
+            return false;
+    return len > 0;
+}
+
+#define ONES  0x0101010101010101u
+#define HIGHS 0x8080808080808080u
+
+/* May some byte of the word be none of a value? True for a tab as well: the table decides.
+ * Bytes below 0x20 borrow into their highest bit, 0x7f is the one that becomes zero by the xor.
+ */
+static bool is_doubtful(uint64_t word) {
+    uint64_t low = (word - ONES * 0x20) & ~word;
+    uint64_t del = word ^ (ONES * 0x7f);
+    return ((low | ((del - ONES) & ~del)) & HIGHS) != 0;
+}
+
+bool http_is_value(const char *data, size_t len) {
+    size_t i = 0;
+    while (i < len) {
+        uint64_t word;
+        if (len - i >= sizeof(word)) {
+            memcpy(&word, data + i, sizeof(word));
+            if (!is_doubtful(word)) {
+                i += sizeof(word);
+                continue;
+            }
+        }
+        if (!http_char_is_value(data[i]))
+            return false;
+        i++;
+    }
+    return true;
+}
+
+bool http_slice_equals(struct http_slice slice, const char *text) {
+    size_t len = strlen(text);
+    if (slice.len != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (http_char_lower(slice.data[i]) != http_char_lower(text[i]))
+            return false;
+    return true;
+}
+
+struct http_slice http_slice_trim(struct http_slice slice) {
+    while (slice.len > 0 && http_char_is_space(slice.data[0])) {
+        slice.data++;
+        slice.len--;
+    }
+    while (slice.len > 0 && http_char_is_space(slice.data[slice.len - 1]))
+        slice.len--;
+    return slice;
+}
+
+/* The length up to the comma, or to the end. */
+static uint32_t measure_element(struct http_slice list) {
+    bool is_quoted = false;
+    for (uint32_t i = 0; i < list.len; i++) {
+        char c = list.data[i];
+        if (is_quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            is_quoted = !is_quoted;
+        else if (c == ',' && !is_quoted)
+            return i;
+    }
+    return list.len;
+}
+
+bool http_list_next(struct http_slice *rest, struct http_slice *out_element) {
+    while (rest->len > 0) {
+        uint32_t len = measure_element(*rest);
+        struct http_slice element = http_slice_trim((struct http_slice){rest->data, len});
+        uint32_t step = len < rest->len ? len + 1 : len;
+        rest->data += step;
+        rest->len -= step;
+        if (element.len > 0) {
+            *out_element = element;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool http_list_has(struct http_slice list, const char *token) {
+    struct http_slice element;
+    while (http_list_next(&list, &element))
+        if (http_slice_equals(element, token))
+            return true;
+    return false;
+}

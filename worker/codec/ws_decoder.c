@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The decoder: see ws_decoder.h. The short way is a frame that is all there: its payload is
+ * unmasked in place and handed out. Everything else goes through struct ws_partial.
+ */
+#include "ws_decoder.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "codec_memory.h"
+#include "utf8.h"
+#include "ws_encode.h"
+#include "ws_header.h"
+#include "ws_mask.h"
+
+#define CONTROL_MAX 125u
+#define CODE_NONE   1005
+#define ROOM_MIN    16384u /* for ws_decoder_want() */
+
+enum stage { STAGE_HEADER, STAGE_PAYLOAD, STAGE_CONTROL };
+
+/* One message, or only one frame, that is not complete. */
+struct ws_partial {
+    size_t len, capacity; /* of data: the message so far */
+    size_t filled;        /* bytes that the caller has received behind it */
+    uint64_t left;        /* payload of the current frame that has not come */
+    uint32_t mask;        /* of the current frame, turned to its next byte */
+    struct utf8 utf8;
+    uint8_t stage;
+    uint8_t opcode; /* of the current frame */
+    bool is_final;  /* the current frame is */
+    bool in_message;
+    bool is_text;
+    bool is_spent; /* handed out: to be freed at the next call */
+    uint8_t header_len;
+    uint8_t control_len;
+    char header[WS_CLIENT_HEADER_MAX];
+    char control[CONTROL_MAX];
+    char data[];
+};
+
+void ws_decoder_init(struct ws_decoder *decoder) {
+    *decoder = (struct ws_decoder){0};
+}
+
+static void drop_partial(struct ws_decoder *decoder) {
+    codec_memory_free(decoder->partial);
+    decoder->partial = NULL;
+}
+
+void ws_decoder_done(struct ws_decoder *decoder) {
+    drop_partial(decoder);
+}
+
+static enum ws_event_type fail(struct ws_decoder *decoder, enum ws_fault fault,
+                               struct ws_event *out_event) {
+    drop_partial(decoder);
+    decoder->fault = (uint8_t)fault;
+    *out_event = (struct ws_event){
+        .type = WS_ERROR, .code = ws_fault_code(fault), .text = ws_fault_text(fault)};
+    return WS_ERROR;
+}
+
+static void consume(char **data, size_t *len, size_t count) {
+    if (count > 0) {
+        *data += count;
+        *len -= count;
+    }
+}
+
+/* Make sure of a partial with room for `more` bytes of data. */
+static bool reserve(struct ws_decoder *decoder, size_t more, size_t bound) {
+    struct ws_partial *partial = decoder->partial;
+    size_t have = partial ? partial->len : 0;
+    if (partial && more <= partial->capacity - have)
+        return true;
+    size_t capacity = more == 0 ? 0 : codec_memory_capacity(have + more, bound);
+    struct ws_partial *grown =
+        codec_memory_resize(partial, offsetof(struct ws_partial, data) + capacity);
+    if (!grown)
+        return false;
+    if (!partial)
+        memset(grown, 0, offsetof(struct ws_partial, data));
+    grown->capacity = capacity;
+    decoder->partial = grown;
+    return true;
+}
+
+static struct ws_rules rules_of(const struct ws_decoder *decoder,
+                                const struct ws_limits *limits) {
+    const struct ws_partial *partial = decoder->partial;
+    bool in_message = partial && partial->in_message;
+    size_t have = in_message ? partial->len : 0;
+    return (struct ws_rules){.in_message = in_message,
+                             .room =
+                                 have < limits->max_message ? limits->max_message - have : 0};
+}
+
+/* Collect a header that comes in pieces. As ws_header_parse(). */
+static int gather_header(struct ws_decoder *decoder, const struct ws_rules *rules, char **data,
+                         size_t *len, struct ws_header *out_header) {
+    if (*len == 0)
+        return 0;
+    if (!reserve(decoder, 0, 0))
+        return -WS_FAULT_MEMORY;
+    struct ws_partial *partial = decoder->partial;
+    size_t before = partial->header_len;
+    size_t piece = WS_CLIENT_HEADER_MAX - before;
+    if (piece > *len)
+        piece = *len;
+    memcpy(partial->header + before, *data, piece);
+    int size = ws_header_parse(partial->header, before + piece, rules, out_header);
+    if (size > 0) {
+        consume(data, len, (size_t)size - before);
+        partial->header_len = 0;
+    } else if (size == 0) {
+        consume(data, len, piece);
+        partial->header_len = (uint8_t)(before + piece);
+    }
+    return size;
+}
+
+static int next_header(struct ws_decoder *decoder, const struct ws_limits *limits, char **data,
+                       size_t *len, struct ws_header *out_header) {
+    struct ws_rules rules = rules_of(decoder, limits);
+    if (!decoder->partial || decoder->partial->header_len == 0) {
+        int size = ws_header_parse(*data, *len, &rules, out_header);
+        if (size > 0)
+            consume(data, len, (size_t)size);
+        if (size != 0)
+            return size;
+    }
+    return gather_header(decoder, &rules, data, len, out_header);
+}
+
+static enum ws_event_type deliver_close(struct ws_decoder *decoder, char *data, size_t len,
+                                        struct ws_event *out_event) {
+    if (len == 1) /* section 5.5.1: the body begins with a code of two bytes */
+        return fail(decoder, WS_FAULT_CLOSE_LENGTH, out_event);
+    int code = CODE_NONE;
+    if (len >= 2) {
+        code = (unsigned char)data[0] << 8 | (unsigned char)data[1];
+        if (!ws_close_code_is_sendable(code))
+            return fail(decoder, WS_FAULT_CLOSE_CODE, out_event);
+        data += 2;
+        len -= 2;
+    }
+    if (!utf8_is_valid(data, len))
+        return fail(decoder, WS_FAULT_CLOSE_UTF8, out_event);
+    *out_event = (struct ws_event){.type = WS_CLOSE, .data = data, .len = len, .code = code};
+    return WS_CLOSE;
+}
+
+static enum ws_event_type deliver_control(struct ws_decoder *decoder, unsigned opcode,
+                                          char *data, size_t len, struct ws_event *out_event) {
+    if (opcode == WS_OP_CLOSE)
+        return deliver_close(decoder, data, len, out_event);
+    *out_event = (struct ws_event){
+        .type = opcode == WS_OP_PING ? WS_PING : WS_PONG, .data = data, .len = len};
+    return out_event->type;
+}
+
+static enum ws_event_type deliver_message(bool is_text, char *data, size_t len,
+                                          struct ws_event *out_event) {
+    *out_event =
+        (struct ws_event){.type = WS_MESSAGE, .is_text = is_text, .data = data, .len = len};
+    return WS_MESSAGE;
+}
+
+/* A partial that holds nothing but the header that has just been read is done with. */
+static void drop_if_empty(struct ws_decoder *decoder) {
+    if (decoder->partial && !decoder->partial->in_message)
+        drop_partial(decoder);
+}
+
+/* The whole frame is there, and more than it is not needed. */
+static enum ws_event_type take_whole(struct ws_decoder *decoder, const struct ws_header *header,
+                                     char **data, size_t *len, struct ws_event *out_event) {
+    char *payload = *data;
+    size_t size = (size_t)header->len;
+    consume(data, len, size);
+    drop_if_empty(decoder);
+    ws_mask(payload, size, header->mask, 0);
+    if (ws_opcode_is_control(header->opcode))
+        return deliver_control(decoder, header->opcode, payload, size, out_event);
+    bool is_text = header->opcode == WS_OP_TEXT;
+    if (is_text && !utf8_is_valid(payload, size))
+        return fail(decoder, WS_FAULT_UTF8, out_event);
+    return deliver_message(is_text, payload, size, out_event);
+}
+
+static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *header) {
+    if (!reserve(decoder, 0, 0))
+        return false;
+    struct ws_partial *partial = decoder->partial;
+    partial->opcode = header->opcode;
+    partial->mask = header->mask;
+    partial->left = header->len;
+    if (ws_opcode_is_control(header->opcode)) {
+        partial->stage = STAGE_CONTROL;
+        partial->control_len = 0;
+        return true;
+    }
+    partial->stage = STAGE_PAYLOAD;
+    partial->is_final = header->is_final;
+    if (header->opcode != WS_OP_CONTINUATION) {
+        partial->in_message = true;
+        partial->is_text = header->opcode == WS_OP_TEXT;
+    }
+    return true;
+}
+
+/* Unmask the next `count` bytes of the current frame. */
+static void unmask(struct ws_partial *partial, char *data, size_t count) {
+    ws_mask(data, count, partial->mask, 0);
+    char turned[8];
+    memcpy(turned, &partial->mask, 4);
+    memcpy(turned + 4, &partial->mask, 4);
+    memcpy(&partial->mask, turned + (count & 3), 4);
+    partial->left -= count;
+}
+
+/* `count` masked bytes lie behind the message: they belong to it. */
+static enum ws_fault accept(struct ws_partial *partial, size_t count) {
+    char *piece = partial->data + partial->len;
+    unmask(partial, piece, count);
+    partial->len += count;
+    if (partial->is_text && !utf8_feed(&partial->utf8, piece, count))
+        return WS_FAULT_UTF8;
+    return WS_FAULT_NONE;
+}
+
+static size_t clamp(uint64_t left, size_t len) {
+    return left < len ? (size_t)left : len;
+}
+
+/* The capacity that this message cannot need to pass, as far as is known. */
+static size_t bound_of(const struct ws_partial *partial, size_t max_message) {
+    return partial->is_final ? partial->len + (size_t)partial->left : max_message;
+}
+
+static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_limits *limits,
+                                  char **data, size_t *len) {
+    if (decoder->partial->filled > 0) {
+        size_t filled = decoder->partial->filled;
+        decoder->partial->filled = 0;
+        enum ws_fault fault = accept(decoder->partial, filled);
+        if (fault)
+            return fault;
+    }
+    size_t count = clamp(decoder->partial->left, *len);
+    if (count == 0)
+        return WS_FAULT_NONE;
+    if (!reserve(decoder, count, bound_of(decoder->partial, limits->max_message)))
+        return WS_FAULT_MEMORY;
+    memcpy(decoder->partial->data + decoder->partial->len, *data, count);
+    consume(data, len, count);
+    return accept(decoder->partial, count);
+}
+
+static enum ws_event_type finish_message(struct ws_decoder *decoder,
+                                         struct ws_event *out_event) {
+    struct ws_partial *partial = decoder->partial;
+    if (partial->is_text && !utf8_is_complete(&partial->utf8))
+        return fail(decoder, WS_FAULT_UTF8, out_event);
+    partial->is_spent = true;
+    return deliver_message(partial->is_text, partial->data, partial->len, out_event);
+}
+
+/* WS_NEED_MORE with stage STAGE_HEADER: the frame is over, the message is not. */
+static enum ws_event_type step_payload(struct ws_decoder *decoder,
+                                       const struct ws_limits *limits, char **data, size_t *len,
+                                       struct ws_event *out_event) {
+    enum ws_fault fault = take_payload(decoder, limits, data, len);
+    if (fault)
+        return fail(decoder, fault, out_event);
+    if (decoder->partial->left > 0)
+        return WS_NEED_MORE;
+    decoder->partial->stage = STAGE_HEADER;
+    return decoder->partial->is_final ? finish_message(decoder, out_event) : WS_NEED_MORE;
+}
+
+static enum ws_event_type step_control(struct ws_decoder *decoder, char **data, size_t *len,
+                                       struct ws_event *out_event) {
+    struct ws_partial *partial = decoder->partial;
+    size_t count = clamp(partial->left, *len);
+    char *piece = partial->control + partial->control_len;
+    if (count > 0)
+        memcpy(piece, *data, count);
+    consume(data, len, count);
+    unmask(partial, piece, count);
+    partial->control_len = (uint8_t)(partial->control_len + count);
+    if (partial->left > 0)
+        return WS_NEED_MORE;
+    partial->stage = STAGE_HEADER;
+    partial->is_spent = !partial->in_message;
+    return deliver_control(decoder, partial->opcode, partial->control, partial->control_len,
+                           out_event);
+}
+
+static bool is_whole(const struct ws_header *header, size_t len) {
+    bool is_alone = header->is_final && header->opcode != WS_OP_CONTINUATION;
+    return header->len <= len && is_alone;
+}
+
+/* One header or the payload behind one. WS_NEED_MORE with input left: go on. */
+static enum ws_event_type step(struct ws_decoder *decoder, const struct ws_limits *limits,
+                               char **data, size_t *len, struct ws_event *out_event) {
+    unsigned stage = decoder->partial ? decoder->partial->stage : STAGE_HEADER;
+    if (stage == STAGE_PAYLOAD)
+        return step_payload(decoder, limits, data, len, out_event);
+    if (stage == STAGE_CONTROL)
+        return step_control(decoder, data, len, out_event);
+    struct ws_header header;
+    int size = next_header(decoder, limits, data, len, &header);
+    if (size < 0)
+        return fail(decoder, (enum ws_fault) - size, out_event);
+    if (size == 0)
+        return WS_NEED_MORE;
+    if (is_whole(&header, *len))
+        return take_whole(decoder, &header, data, len, out_event);
+    if (!begin_frame(decoder, &header))
+        return fail(decoder, WS_FAULT_MEMORY, out_event);
+    return step(decoder, limits, data, len, out_event);
+}
+
+enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_limits *limits,
+                                   char **data, size_t *len, struct ws_event *out_event) {
+    if (decoder->partial && decoder->partial->is_spent)
+        drop_partial(decoder);
+    if (decoder->fault)
+        return fail(decoder, (enum ws_fault)decoder->fault, out_event);
+    for (;;) {
+        enum ws_event_type type = step(decoder, limits, data, len, out_event);
+        if (type != WS_NEED_MORE || *len == 0)
+            return type;
+    }
+}
+
+/* Only behind as much again of the same message: what a peer announces is not allocated. */
+size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
+    struct ws_partial *partial = decoder->partial;
+    if (!partial || partial->is_spent || partial->stage != STAGE_PAYLOAD ||
+        partial->len < ROOM_MIN || partial->left < ROOM_MIN)
+        return 0;
+    if (partial->capacity - partial->len < ROOM_MIN &&
+        !reserve(decoder, ROOM_MIN, partial->len + (size_t)partial->left))
+        return 0;
+    partial = decoder->partial;
+    partial->filled = 0;
+    *out_room = partial->data + partial->len;
+    return clamp(partial->left, partial->capacity - partial->len);
+}
+
+void ws_decoder_filled(struct ws_decoder *decoder, size_t len) {
+    assert(decoder->partial && decoder->partial->stage == STAGE_PAYLOAD);
+    assert(len <= decoder->partial->left &&
+           len <= decoder->partial->capacity - decoder->partial->len);
+    decoder->partial->filled = len;
+}
