@@ -62,7 +62,6 @@ struct message {
     enum message_id id;
     const char *name;
     enum message_direction direction;
-    const struct message_field *fields; /* ends with a NULL name */
 };
 
 const struct message *message_get(enum message_id id);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table itself, and the check against it.
+ */
+#include "messages.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT(name)          {name, JSON_STRING, true, 0, 0}
+#define COUNT(name)         {name, JSON_INTEGER, true, 0, 0}
+#define RANGE(name, lo, hi) {name, JSON_INTEGER, true, lo, hi}
+#define BOOL(name)          {name, JSON_TRUE, true, 0, 0}
+#define LIST(name)          {name, JSON_ARRAY, true, 0, 0}
+#define OBJECT(name)        {name, JSON_OBJECT, true, 0, 0}
+#define END                 {NULL, JSON_NULL, false, 0, 0}
+
+static const struct message_field none[] = {END};
+static const struct message_field hello[] = {RANGE("pid", 1, INT32_MAX), TEXT("version"),
+                                             COUNT("abi"), END};
+static const struct message_field failed[] = {RANGE("exit", 0, 255), TEXT("reason"), END};
+static const struct message_field beat[] = {
+    COUNT("connections"),     COUNT("accepted"),     COUNT("messages_in"),   COUNT("messages_out"),
+    COUNT("bytes_in"),        COUNT("bytes_out"),    COUNT("send_failures"), COUNT("reaped"),
+    COUNT("refused"),         COUNT("protocol_errors"), COUNT("limit_errors"), COUNT("timeouts"),
+    COUNT("timers"),          COUNT("lag_us"),       END};
+static const struct message_field drained[] = {COUNT("closed"), END};
+static const struct message_field plan[] = {TEXT("service"),
+                                            OBJECT("config"),
+                                            TEXT("app"),
+                                            COUNT("slot"),
+                                            COUNT("generation"),
+                                            COUNT("process"),
+                                            COUNT("line"),
+                                            RANGE("listener", -1, INT32_MAX),
+                                            COUNT("scoreboard"),
+                                            COUNT("admin"),
+                                            BOOL("stdout_is_log"),
+                                            TEXT("user"),
+                                            TEXT("group"),
+                                            TEXT("log_level"),
+                                            END};
+static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"), COUNT("timeout_ms"),
+                                             COUNT("spread_ms"), END};
+static const struct message_field stop[] = {COUNT("timeout_ms"), END};
+static const struct message_field graceful[] = {BOOL("graceful"), END};
+static const struct message_field status[] = {OBJECT("master"), LIST("workers"), END};
+static const struct message_field roster[] = {LIST("workers"), END};
+static const struct message_field connections[] = {LIST("list"), BOOL("more"), END};
+static const struct message_field progress[] = {TEXT("text"), END};
+static const struct message_field refused[] = {TEXT("reason"), END};
+
+static const struct message_field *const fields_of[MSG_COUNT] = {
+    [MSG_HELLO] = hello,
+    [MSG_READY] = none,
+    [MSG_FAILED] = failed,
+    [MSG_BEAT] = beat,
+    [MSG_DRAINED] = drained,
+    [MSG_PLAN] = plan,
+    [MSG_DRAIN] = drain,
+    [MSG_STOP] = stop,
+    [MSG_REOPEN_LOGS] = none,
+    [MSG_ASK_STATUS] = none,
+    [MSG_ASK_ROSTER] = none,
+    [MSG_ASK_STOP] = graceful,
+    [MSG_ASK_RELOAD] = graceful,
+    [MSG_ASK_REOPEN_LOGS] = none,
+    [MSG_ASK_CONNECTIONS] = none,
+    [MSG_STATUS] = status,
+    [MSG_ROSTER] = roster,
+    [MSG_CONNECTIONS] = connections,
+    [MSG_PROGRESS] = progress,
+    [MSG_DONE] = none,
+    [MSG_REFUSED] = refused,
+};
+
+#define MESSAGE_ROW(id, name, direction) {MSG_##id, name, direction},
+static const struct message rows[] = {MESSAGES(MESSAGE_ROW)};
+#undef MESSAGE_ROW
+
+const struct message *message_get(enum message_id id) {
+    return &rows[id];
+}
+
+const struct message *message_find(enum message_direction direction, const char *name) {
+    for (size_t i = 0; i < MSG_COUNT; i++)
+        if (rows[i].direction == direction && strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static const char *type_name(json_type type) {
+    switch (type) {
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_TRUE:
+        return "true or false";
+    case JSON_ARRAY:
+        return "a list";
+    default:
+        return "an object";
+    }
+}
+
+static bool has_type(const json_t *value, json_type type) {
+    return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
+}
+
+static bool is_in_range(const json_t *value, const struct message_field *field) {
+    if (field->type != JSON_INTEGER)
+        return true;
+    json_int_t number = json_integer_value(value);
+    if (field->min == 0 && field->max == 0)
+        return number >= 0;
+    return number >= field->min && number <= field->max;
+}
+
+static int check_field(const struct message *message, const struct message_field *field,
+                       const json_t *body, char *why, size_t size) {
+    const json_t *value = json_object_get(body, field->name);
+    if (!value && !field->is_required)
+        return 0;
+    if (value && has_type(value, field->type) && is_in_range(value, field))
+        return 0;
+    snprintf(why, size, "message \"%s\": %s %s; expected %s", message->name, field->name,
+             !value                           ? "is missing"
+             : has_type(value, field->type) ? "is out of range"
+                                              : "has the wrong type",
+             type_name(field->type));
+    return -EPROTO;
+}
+
+int message_check(const struct message *message, const json_t *body, char *out_why, size_t size) {
+    const char *name = json_string_value(json_object_get(body, "type"));
+    json_int_t version = json_integer_value(json_object_get(body, "v"));
+    if (version != MESSAGE_VERSION) {
+        snprintf(out_why, size, "message \"%s\": version %lld; expected %d", message->name,
+                 (long long)version, MESSAGE_VERSION);
+        return -EPROTO;
+    }
+    if (!name || strcmp(name, message->name) != 0) {
+        snprintf(out_why, size, "message \"%s\": its type says \"%s\"", message->name,
+                 name ? name : "nothing");
+        return -EPROTO;
+    }
+    for (const struct message_field *field = fields_of[message->id]; field->name; field++) {
+        int err = check_field(message, field, body, out_why, size);
+        if (err)
+            return err;
+    }
+    return 0;
+}
