@@ -24,6 +24,9 @@
 extern "C" {
 #endif
 
+/* The worker is built with hidden symbols; these are what it exports. */
+#pragma GCC visibility push(default)
+
 #define CREW_VERSION "0.1.0"
 
 /* The layout of struct crew_app and struct crew_service. A worker refuses an app with another
@@ -312,6 +315,8 @@ struct crew_app {
         .services = crew_app_services_,                                                          \
         .version = CREW_VERSION,                                                                 \
     };
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

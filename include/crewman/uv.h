@@ -9,6 +9,6 @@
 #include <uv.h>
 
 /* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close it. */
-uv_loop_t *crew_worker_loop(void);
+__attribute__((visibility("default"))) uv_loop_t *crew_worker_loop(void);
 
 #endif
