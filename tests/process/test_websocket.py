@@ -67,7 +67,9 @@ HEADERS = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade",
     ("GET / HTTP/1.1", {f"X-{number}": "y" for number in range(120)}, (431,)),
     ("NONSENSE", {}, (400,)),
     ("\x00\x01\x02\xff", {}, (400,)),
-])
+], ids=["post", "http 1.0", "http 2.0", "two spaces", "no host", "no upgrade", "other upgrade",
+        "connection close", "no key", "short key", "version 8", "long header", "many headers",
+        "nonsense", "binary"])
 def test_handshakes_that_are_refused(instance, line, changed, status):
     fields = {name: value for name, value in {**HEADERS, **changed}.items() if value is not None}
     request = "".join([f"{line}\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items()),
@@ -135,7 +137,11 @@ def test_a_slow_handshake_does_not_buy_time(instance):
     (frame(b"x" * (1 << 19), fin=False)
      + frame(b"x" * ((1 << 19) + 1), opcode=CONTINUATION), 1009),
     (frame(b"\xff", fin=False, length=50), 1007),
-])
+], ids=["unmasked", "rsv1", "rsv3", "opcode 3", "opcode 11", "lone continuation",
+        "text in a fragment", "long ping", "ping in fragments", "length above 2^63",
+        "length not minimal", "close of one byte", "close 1005", "close 999",
+        "close reason not utf-8", "ff", "surrogate", "cut short", "overlong in a fragment",
+        "announced too big", "together too big", "ff in half a frame"])
 def test_broken_frames_get_their_close_code(instance, data, code):
     with WebSocket(instance.port) as client, WebSocket(instance.port) as bystander:
         client.send_raw(data)
