@@ -8,7 +8,11 @@
 
 #include <uv.h>
 
+#pragma GCC visibility push(default)
+
 /* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close it. */
-__attribute__((visibility("default"))) uv_loop_t *crew_worker_loop(void);
+uv_loop_t *crew_worker_loop(void);
+
+#pragma GCC visibility pop
 
 #endif
