@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "utf8.h"
 #include "worker.h"
 
 #define CLOSE_REASON_MAX 123u /* RFC 6455 section 5.5.1: 125 with the code */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See banner.h. Every row has been checked: it is printed when all workers have said that they
+ * are ready.
+ */
+#include "banner.h"
+
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "crewman.h"
+#include "master.h"
+#include "service.h"
+#include "table.h"
+
+static const struct table_column columns[] = {{"service", false},
+                                              {"listen", false},
+                                              {"workers", true},
+                                              {"user", false},
+                                              {"state", false}};
+
+static void print_end(const struct master *master) {
+    const char *log = master->config->log_file;
+    if (master->is_daemon)
+        printf("Log: %s%s\n", log[0] ? log : master->config->run_dir,
+               log[0] ? "" : "/crewman.log");
+    else if (log[0])
+        printf("Log: %s\n", log);
+    if (master->is_daemon)
+        printf("Started, pid %d. Stop it with: crewman stop --run-dir %s\n", (int)getpid(),
+               master->config->run_dir);
+    else
+        printf("Started, pid %d. Press Ctrl+C to stop.\n", (int)getpid());
+    fflush(stdout);
+}
+
+void banner_print(const struct master *master) {
+    struct utsname system = {0};
+    struct table table;
+    struct list *node;
+    uname(&system);
+    printf("Crewman %s  %s %s  run_dir %s\n", CREW_VERSION, system.sysname, system.release,
+           master->config->run_dir);
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    list_each (node, &master->services) {
+        const struct service *service = list_entry(node, struct service, in_master);
+        const char *listen = service->config->listen_text;
+        table_add(&table, "%s", service->name);
+        table_add(&table, "%s", listen[0] ? listen : "-");
+        table_add(&table, "%u", service->config->workers);
+        table_add(&table, "%s", master->config->user[0] ? master->config->user : "-");
+        table_add(&table, "ready");
+    }
+    table_print(&table, stdout);
+    table_done(&table);
+    print_end(master);
+}

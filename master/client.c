@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See client.h. A loop of its own for each question: the command line asks one at a time.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "options.h"
+
+struct question {
+    uv_loop_t loop;
+    uv_timer_t deadline;
+    struct channel *channel;
+    const struct client_events *events;
+    void *owner;
+    const char *path;
+    bool may_end;
+    int exit_code;
+};
+
+static int connect_to(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    int err = errno;
+    close(fd);
+    return -err;
+}
+
+static void leave(struct question *question, int exit_code) {
+    question->exit_code = exit_code;
+    channel_close(question->channel);
+    question->channel = NULL;
+    uv_timer_stop(&question->deadline);
+}
+
+static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
+    struct question *question = owner;
+    if (fd >= 0)
+        close(fd);
+    if (question->events->on_answer(question->owner, type, body))
+        leave(question, EXIT_DONE);
+}
+
+static void on_end(void *owner, const char *reason) {
+    struct question *question = owner;
+    bool is_fine = question->may_end && !reason;
+    if (!is_fine)
+        fprintf(stderr, "crewman: %s: %s\n", question->path,
+                reason ? reason : "the connection was closed before the answer came");
+    leave(question, is_fine ? EXIT_DONE : EXIT_FAILED);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+    struct question *question = timer->data;
+    fprintf(stderr, "crewman: %s: no answer\n", question->path);
+    leave(question, EXIT_FAILED);
+}
+
+static int talk(struct question *question, int fd, enum message_id ask, json_t *body,
+                uint64_t timeout_ms) {
+    static const struct channel_events events = {on_message, on_end};
+    uv_loop_init(&question->loop);
+    uv_timer_init(&question->loop, &question->deadline);
+    question->deadline.data = question;
+    if (timeout_ms > 0)
+        uv_timer_start(&question->deadline, on_deadline, timeout_ms, 0);
+    question->exit_code = EXIT_FAILED;
+    question->channel = channel_open(&question->loop, fd, MESSAGE_TO_CLI, &events, question);
+    if (question->channel && channel_send(question->channel, message_get(ask), body, -1) == 0)
+        uv_run(&question->loop, UV_RUN_DEFAULT);
+    channel_close(question->channel);
+    uv_close((uv_handle_t *)&question->deadline, NULL);
+    uv_run(&question->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&question->loop);
+    return question->exit_code;
+}
+
+int client_ask(const char *path, enum message_id ask, json_t *body,
+               const struct client_events *events, void *owner, bool may_end,
+               uint64_t timeout_ms) {
+    struct question question = {
+        .events = events, .owner = owner, .path = path, .may_end = may_end};
+    int fd = connect_to(path);
+    if (fd >= 0)
+        return talk(&question, fd, ask, body, timeout_ms);
+    json_decref(body);
+    if (fd == -ENOENT || fd == -ECONNREFUSED)
+        return EXIT_NOT_RUNNING;
+    fprintf(stderr, "crewman: %s: %s\n", path, strerror(-fd));
+    return EXIT_FAILED;
+}

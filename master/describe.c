@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See describe.h.
+ */
+#include "describe.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "process.h"
+
+#define DEADLINE_MS 10000u
+#define OUTPUT_MAX  (1024u * 1024u)
+#define ERRORS_MAX  4096u
+
+/* What comes out of one of its descriptors. */
+struct output {
+    uv_pipe_t pipe;
+    struct describe *describe;
+    char *data;
+    size_t len, max;
+};
+
+struct describe {
+    uv_process_t process;
+    uv_timer_t deadline;
+    struct output out, err;
+    char *app;
+    describe_callback callback;
+    void *owner;
+    int open;    /* handles */
+    int running; /* process and both outputs: all must be over before it is judged */
+    int64_t status;
+    int signal;
+    bool is_late;
+};
+
+static void on_closed(uv_handle_t *handle) {
+    struct describe *describe = handle->data;
+    if (--describe->open > 0)
+        return;
+    free(describe->out.data);
+    free(describe->err.data);
+    free(describe->app);
+    free(describe);
+}
+
+static void close_handle(struct describe *describe, void *handle) {
+    uv_handle_t *it = handle;
+    if (uv_is_closing(it))
+        return;
+    it->data = describe;
+    uv_close(it, on_closed);
+}
+
+static void close_all(struct describe *describe) {
+    close_handle(describe, &describe->process);
+    close_handle(describe, &describe->deadline);
+    close_handle(describe, &describe->out.pipe);
+    close_handle(describe, &describe->err.pipe);
+}
+
+/* The first line of what it said on standard error, or how it ended. */
+static char *explain(const struct describe *describe) {
+    size_t len = strcspn(describe->err.data, "\n");
+    if (describe->is_late)
+        return memory_format("%s: it did not say what it declares within %u s", describe->app,
+                             DEADLINE_MS / 1000);
+    if (describe->signal)
+        return memory_format("%s: crashed while it was loaded: %s", describe->app,
+                             process_signal_name(describe->signal));
+    if (len > 0)
+        return memory_format("%.*s", (int)len, describe->err.data);
+    return memory_format("%s: crewman-worker --describe exited with code %d", describe->app,
+                         (int)describe->status);
+}
+
+static void judge(struct describe *describe) {
+    json_t *description = NULL;
+    char *why = NULL;
+    json_error_t error;
+    if (describe->status == 0 && describe->signal == 0) {
+        description = json_loadb(describe->out.data, describe->out.len, 0, &error);
+        if (!description)
+            why =
+                memory_format("%s: its description is no JSON: %s", describe->app, error.text);
+    } else {
+        why = explain(describe);
+    }
+    describe_callback callback = describe->callback;
+    void *owner = describe->owner;
+    close_all(describe);
+    callback(owner, description, why);
+    free(why);
+}
+
+static void one_over(struct describe *describe) {
+    if (--describe->running == 0 && describe->callback)
+        judge(describe);
+}
+
+static void on_ended(uv_process_t *process, int64_t status, int signal) {
+    struct describe *describe = process->data;
+    describe->status = status;
+    describe->signal = signal;
+    one_over(describe);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buf) {
+    struct output *output = (struct output *)handle;
+    (void)suggested;
+    *out_buf = uv_buf_init(output->data + output->len, (unsigned)(output->max - output->len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
+    struct output *output = (struct output *)stream;
+    (void)buf;
+    if (got > 0) {
+        output->len += (size_t)got;
+        output->data[output->len] = '\0';
+        return;
+    }
+    if (got == 0)
+        return;
+    uv_read_stop(stream); /* the end, or UV_ENOBUFS: it said too much */
+    one_over(output->describe);
+}
+
+static void on_late(uv_timer_t *timer) {
+    struct describe *describe = timer->data;
+    describe->is_late = true;
+    uv_process_kill(&describe->process, SIGKILL);
+}
+
+static void open_output(struct describe *describe, uv_loop_t *loop, struct output *output,
+                        size_t max) {
+    uv_pipe_init(loop, &output->pipe, 0);
+    output->describe = describe;
+    output->max = max;
+    output->data = memory_new(max + 1);
+    describe->open++;
+}
+
+static int spawn(struct describe *describe, uv_loop_t *loop, const char *worker_path,
+                 const char *user, const char *group) {
+    char *arguments[8] = {(char *)(uintptr_t)worker_path, "--describe"};
+    int count = 2;
+    if (user[0]) {
+        arguments[count++] = "--user";
+        arguments[count++] = (char *)(uintptr_t)user;
+    }
+    if (group[0]) {
+        arguments[count++] = "--group";
+        arguments[count++] = (char *)(uintptr_t)group;
+    }
+    arguments[count] = describe->app;
+    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE},
+                                     {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+                                      .data.stream = (uv_stream_t *)&describe->out},
+                                     {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+                                      .data.stream = (uv_stream_t *)&describe->err}};
+    uv_process_options_t options = {.exit_cb = on_ended,
+                                    .file = worker_path,
+                                    .args = arguments,
+                                    .stdio_count = 3,
+                                    .stdio = stdio};
+    return uv_spawn(loop, &describe->process, &options);
+}
+
+struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const char *app,
+                                const char *user, const char *group, describe_callback callback,
+                                void *owner, char *out_why, size_t size) {
+    struct describe *describe = memory_new(sizeof(*describe));
+    describe->app = memory_copy_text(app);
+    describe->callback = callback;
+    describe->owner = owner;
+    describe->running = 3;
+    open_output(describe, loop, &describe->out, OUTPUT_MAX);
+    open_output(describe, loop, &describe->err, ERRORS_MAX);
+    uv_timer_init(loop, &describe->deadline);
+    describe->open += 2;
+    describe->process.data = describe->deadline.data = describe;
+    int err = spawn(describe, loop, worker_path, user, group);
+    if (err) {
+        snprintf(out_why, size, "cannot start %s: %s", worker_path, uv_strerror(err));
+        close_all(describe);
+        return NULL;
+    }
+    uv_timer_start(&describe->deadline, on_late, DEADLINE_MS, 0);
+    uv_read_start((uv_stream_t *)&describe->out.pipe, on_alloc, on_read);
+    uv_read_start((uv_stream_t *)&describe->err.pipe, on_alloc, on_read);
+    return describe;
+}
+
+void describe_cancel(struct describe *describe) {
+    describe->callback = NULL;
+    uv_process_kill(&describe->process, SIGKILL);
+    close_all(describe);
+}

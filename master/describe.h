@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ask a throw-away crewman-worker what an app declares. The app's code runs there, as the
+ * workers' user, with a deadline and a bound on what it may print.
+ */
+#ifndef CREWMAN_DESCRIBE_H
+#define CREWMAN_DESCRIBE_H
+
+#include <jansson.h>
+#include <uv.h>
+
+struct describe;
+
+/* From the loop, once: a new reference, or NULL with a line for people (borrowed). */
+typedef void (*describe_callback)(void *owner, json_t *description, const char *why);
+
+/* NULL: out of memory, or the program could not be started; then `out_why` has the line. `user`
+ * and `group` may be "". */
+struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const char *app,
+                                const char *user, const char *group, describe_callback callback,
+                                void *owner, char *out_why, size_t size);
+
+/* No callback follows. */
+void describe_cancel(struct describe *describe);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reading the configuration whole: the file, then what each app declares (asked of a
+ * short-lived crewman-worker, so that the master loads no app), then both together. Used by
+ * start, check and reload.
+ */
+#ifndef CREWMAN_LOADING_H
+#define CREWMAN_LOADING_H
+
+#include <uv.h>
+
+#include "config.h"
+#include "options.h"
+
+struct loading;
+
+struct loading_done {
+    /* Once, from the loop, never from inside loading_start(). `config` is the callee's, NULL on
+     * failure; then `errors` has at least one line (borrowed). */
+    void (*on_done)(void *owner, struct config *config, const struct config_errors *errors);
+};
+
+struct loading *loading_start(uv_loop_t *loop, const struct options *options,
+                              const char *worker_path, const struct loading_done *done,
+                              void *owner);
+
+/* Give it up; on_done is not called. NULL is allowed. */
+void loading_cancel(struct loading *loading);
+
+#endif

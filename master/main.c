@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * crewman: the command line, and with start the master.
+ */
+#include <stdio.h>
+
+#include "crewman.h"
+#include "verbs.h"
+
+static int run(struct options *options) {
+    switch (options->verb) {
+    case VERB_START:
+        return verb_start(options);
+    case VERB_STOP:
+        return verb_stop(options);
+    case VERB_RESTART:
+        return verb_restart(options);
+    case VERB_RELOAD:
+        return verb_reload(options);
+    case VERB_STATUS:
+        return verb_status(options);
+    case VERB_CONNECTIONS:
+        return verb_connections(options);
+    case VERB_CHECK:
+        return verb_check(options);
+    case VERB_REOPEN_LOGS:
+        return verb_reopen_logs(options);
+    case VERB_VERSION:
+        printf("crewman %s\n", CREW_VERSION);
+        return EXIT_DONE;
+    default:
+        options_print_help();
+        return EXIT_DONE;
+    }
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    int exit_code = options_read(&options, argc, argv);
+    if (exit_code != 0)
+        return exit_code;
+    exit_code = run(&options);
+    options_done(&options);
+    return exit_code;
+}

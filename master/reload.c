@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See reload.h. Until the canaries are ready, `next` of each service points into the new
+ * configuration and the old one is in force; committing swaps them.
+ */
+#include "reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin.h"
+#include "loading.h"
+#include "log.h"
+#include "master.h"
+#include "memory.h"
+#include "service.h"
+#include "supervisor.h"
+
+enum reload_phase { RELOAD_LOADING, RELOAD_CANARIES, RELOAD_ROLLING };
+
+struct reload {
+    struct master *master;
+    struct admin_client *client; /* NULL: a signal asked, or it has gone */
+    struct loading *loading;
+    struct config *config; /* the new one, until it is committed */
+    enum reload_phase phase;
+    unsigned waiting; /* canaries, or services that still roll */
+    bool is_graceful, is_over;
+};
+
+bool reload_is_graceful(const struct master *master) {
+    return master->reload && master->reload->is_graceful;
+}
+
+void reload_forget_client(struct master *master, const struct admin_client *client) {
+    if (master->reload && master->reload->client == client)
+        master->reload->client = NULL;
+}
+
+static void finish(struct reload *reload, const char *why) {
+    struct master *master = reload->master;
+    if (why)
+        log_error("reload: %s", why);
+    else
+        log_notice("reload: done, generation %u", master->generation);
+    if (reload->client)
+        admin_answer(reload->client, why);
+    config_free(reload->config);
+    master->reload = NULL;
+    free(reload);
+    if (!master->reload_again || master->phase != MASTER_RUNNING)
+        return;
+    master->reload_again = false;
+    reload_start(master, master->again_is_graceful, NULL);
+}
+
+static void leave(struct service *service) {
+    service->is_leaving = true;
+    service->next = NULL;
+    for (unsigned i = 0; i < service->place_count; i++)
+        supervisor_tell(service->places[i], SLOT_ON_RETIRE);
+}
+
+/* Nothing may remain of what prepare() and the canaries did. */
+static void undo(struct reload *reload) {
+    struct list *node, *after;
+    list_each_safe (node, after, &reload->master->services) {
+        struct service *service = list_entry(node, struct service, in_master);
+        bool is_new = service->config == service->next;
+        if (service->is_leaving || !service->next)
+            continue;
+        if (is_new) {
+            leave(service);
+            supervisor_check_empty(service);
+            continue;
+        }
+        supervisor_tell(service->places[0], SLOT_ON_CANCEL);
+        if (service->is_moving)
+            sockets_free(service->next_sockets);
+        service->next_sockets = NULL;
+        service->is_moving = false;
+        service->next = NULL;
+    }
+}
+
+static void fail(struct reload *reload, const char *why) {
+    if (reload->is_over)
+        return;
+    reload->is_over = true;
+    if (reload->phase == RELOAD_CANARIES)
+        undo(reload);
+    finish(reload, why);
+}
+
+static bool has_moved(const struct service *service, const struct config_service *config) {
+    return strcmp(service->config->listen_text, config->listen_text) != 0;
+}
+
+/* Bind and make what the new configuration needs beside what there is. */
+static int prepare_service(struct master *master, const struct config_service *config,
+                           char *why, size_t size) {
+    struct service *service = service_find(master, config->name);
+    struct sockets *sockets = NULL;
+    bool is_moving = !service || has_moved(service, config);
+    if (is_moving && sockets_open(config, &sockets, why, size) != 0)
+        return -1;
+    if (!service) {
+        service = service_new(master, config, sockets, why, size);
+        if (!service) {
+            sockets_free(sockets);
+            return -1;
+        }
+        service->next = config;
+        return 0;
+    }
+    service->next = config;
+    service->is_moving = is_moving;
+    service->next_sockets = sockets;
+    return is_moving ? 0 : sockets_grow(service->sockets, config->workers, why, size);
+}
+
+static int prepare(struct reload *reload, char *why, size_t size) {
+    struct config *config = reload->config;
+    for (size_t i = 0; i < config->service_count; i++)
+        if (prepare_service(reload->master, &config->services[i], why, size) != 0)
+            return -1;
+    return 0;
+}
+
+static unsigned count_next(struct master *master) {
+    struct list *node;
+    unsigned count = 0;
+    list_each (node, &master->services)
+        count += list_entry(node, struct service, in_master)->next != NULL;
+    return count;
+}
+
+static void start_canaries(struct reload *reload) {
+    struct list *node, *after;
+    struct master *master = reload->master;
+    reload->waiting = count_next(master);
+    list_each_safe (node, after, &master->services) {
+        struct service *service = list_entry(node, struct service, in_master);
+        if (service->next)
+            supervisor_tell(service->places[0], SLOT_ON_REPLACE);
+        if (master->reload != reload)
+            return; /* it has failed already */
+    }
+}
+
+static void revive(struct place *place) {
+    if (place->slot.state == SLOT_GONE)
+        place->slot = (struct slot){.state = SLOT_EMPTY, .restarts = place->slot.restarts};
+}
+
+/* Go on with the next slot of this service, or be done with it. `index` is the one that was
+ * just replaced. */
+static void roll_on(struct reload *reload, struct service *service, unsigned index) {
+    if (index + 1 < service->config->workers) {
+        revive(service->places[index + 1]);
+        supervisor_tell(service->places[index + 1], SLOT_ON_REPLACE);
+        return;
+    }
+    if (--reload->waiting == 0) {
+        reload->is_over = true;
+        finish(reload, NULL);
+    }
+}
+
+static void adopt_next(struct service *service) {
+    if (service->is_moving) {
+        sockets_free(service->sockets);
+        service->sockets = service->next_sockets;
+    }
+    service->next_sockets = NULL;
+    service->is_moving = false;
+    service->config = service->next;
+    service->next = NULL;
+    service_grow(service, service->config->workers);
+}
+
+/* All canaries are ready: from here on the new configuration is in force. */
+static void commit(struct reload *reload) {
+    struct master *master = reload->master;
+    struct config *old = master->config;
+    struct list *node, *after;
+    master->config = reload->config;
+    reload->config = NULL;
+    master->generation++;
+    reload->phase = RELOAD_ROLLING;
+    reload->waiting = 1; /* until all have been set going */
+    list_each_safe (node, after, &master->services) {
+        struct service *service = list_entry(node, struct service, in_master);
+        if (service->is_leaving)
+            continue;
+        if (!service->next) {
+            leave(service);
+            supervisor_check_empty(service);
+            continue;
+        }
+        adopt_next(service);
+        reload->waiting++;
+        supervisor_tell(service->places[0], SLOT_ON_COMMIT);
+        for (unsigned i = service->config->workers; i < service->place_count; i++)
+            supervisor_tell(service->places[i], SLOT_ON_RETIRE);
+    }
+    config_free(old);
+    log_setup(master->log_fd, (enum crew_log_level)master->config->log_level, "master");
+}
+
+static void roll_all(struct reload *reload) {
+    struct master *master = reload->master;
+    struct list *node, *after;
+    list_each_safe (node, after, &master->services) {
+        struct service *service = list_entry(node, struct service, in_master);
+        if (!service->is_leaving)
+            roll_on(reload, service, 0);
+        if (master->reload != reload)
+            return;
+    }
+    if (--reload->waiting == 0) {
+        reload->is_over = true;
+        finish(reload, NULL);
+    }
+}
+
+void reload_place_ready(struct master *master, struct place *place) {
+    struct reload *reload = master->reload;
+    if (!reload || reload->is_over)
+        return;
+    if (reload->phase == RELOAD_CANARIES) {
+        if (--reload->waiting == 0) {
+            commit(reload);
+            roll_all(reload);
+        }
+        return;
+    }
+    supervisor_tell(place, SLOT_ON_COMMIT);
+    if (reload->client)
+        admin_progress(reload->client, "%s/%u replaced", place->service->name, place->index);
+    roll_on(reload, place->service, place->index);
+}
+
+void reload_place_failed(struct master *master, struct place *place) {
+    struct reload *reload = master->reload;
+    char why[1024];
+    if (!reload || reload->is_over || reload->phase == RELOAD_LOADING)
+        return;
+    snprintf(why, sizeof(why), "%s/%u: the new worker did not become ready: %s; %s",
+             place->service->name, place->index,
+             place->last_failure ? place->last_failure : "it died",
+             reload->phase == RELOAD_CANARIES ? "nothing was changed"
+                                              : "the workers left keep serving");
+    fail(reload, why);
+}
+
+static char *join(const struct config_errors *errors) {
+    char *text = memory_copy_text("");
+    for (size_t i = 0; i < errors->count; i++) {
+        char *longer = memory_format("%s%s%s", text, i ? "\n" : "", errors->lines[i]);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static void refuse_with(struct reload *reload, const struct config_errors *errors) {
+    char *why = join(errors);
+    fail(reload, why);
+    free(why);
+}
+
+static void on_loaded(void *owner, struct config *config, const struct config_errors *errors) {
+    struct reload *reload = owner;
+    struct config_errors conflicts = {0};
+    char why[512];
+    reload->loading = NULL;
+    reload->config = config;
+    if (!config) {
+        refuse_with(reload, errors);
+        return;
+    }
+    if (config_reload_conflicts(reload->master->config, config, &conflicts) > 0) {
+        refuse_with(reload, &conflicts);
+        config_errors_done(&conflicts);
+        return;
+    }
+    reload->phase = RELOAD_CANARIES;
+    if (prepare(reload, why, sizeof(why)) != 0)
+        fail(reload, why);
+    else
+        start_canaries(reload);
+}
+
+void reload_start(struct master *master, bool is_graceful, struct admin_client *client) {
+    static const struct loading_done done = {on_loaded};
+    if (master->reload && !client) {
+        log_notice("reload: one is running; another follows it");
+        master->reload_again = true;
+        master->again_is_graceful = is_graceful;
+        return;
+    }
+    if (master->reload || master->phase != MASTER_RUNNING) {
+        admin_answer(client, master->reload
+                                 ? "a reload is running already; try again when it is done"
+                                 : "the instance is not running");
+        return;
+    }
+    struct reload *reload = memory_new(sizeof(*reload));
+    reload->master = master;
+    reload->client = client;
+    reload->is_graceful = is_graceful;
+    master->reload = reload;
+    log_notice("reload%s: reading configuration and apps", is_graceful ? " (graceful)" : "");
+    reload->loading =
+        loading_start(&master->loop, master->options, master->worker_path, &done, reload);
+}
+
+void reload_abandon(struct master *master, const char *why) {
+    struct reload *reload = master->reload;
+    if (!reload)
+        return;
+    loading_cancel(reload->loading);
+    reload->loading = NULL;
+    master->reload_again = false;
+    fail(reload, why);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A service in the master: its listening sockets, its scoreboard, its slots and processes.
+ * During a reload it also has the configuration and sockets that it will have.
+ */
+#ifndef CREWMAN_SERVICE_H
+#define CREWMAN_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config.h"
+#include "list.h"
+#include "scoreboard.h"
+#include "slot.h"
+#include "sockets.h"
+
+struct master;
+struct child;
+
+/* A slot with what it needs to act. */
+struct place {
+    struct slot slot;
+    struct service *service;
+    unsigned index;
+    struct child *serving, *coming; /* borrowed from service->children */
+    uv_timer_t timer;
+    uint64_t retry_at_ms; /* in backoff */
+    char *last_failure;   /* of the last death, for status; may be NULL */
+};
+
+struct service {
+    struct list in_master;
+    struct master *master;
+    char name[CONFIG_NAME_MAX + 1];
+    const struct config_service *config; /* in force; borrowed from the master's config */
+    const struct config_service *next;   /* of the reload that runs, or NULL */
+    struct sockets *sockets, *next_sockets;
+    bool is_moving; /* the reload brings next_sockets */
+    int board_fd;
+    struct scoreboard *board;
+    uint8_t lines_taken[SCOREBOARD_LINES / 8];
+    struct place **places;
+    unsigned place_count;
+    struct list children;
+    bool is_leaving; /* a reload has removed it: freed when its last process has ended */
+};
+
+/* NULL with a line for people. The places are EMPTY; takes `sockets` (NULL: no listener) only
+ * on success. */
+struct service *service_new(struct master *master, const struct config_service *config,
+                            struct sockets *sockets, char *out_why, size_t size);
+
+/* Only when no child is left. */
+void service_free(struct service *service);
+
+/* More places, EMPTY. */
+void service_grow(struct service *service, unsigned count);
+
+struct service *service_find(struct master *master, const char *name);
+
+uint32_t service_take_line(struct service *service);
+void service_free_line(struct service *service, uint32_t line);
+
+/* The socket that a worker in that slot listens on; -1: none. `is_new`: of the sockets that the
+ * reload brings. */
+int service_listener(const struct service *service, unsigned slot, bool is_new);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See sockets.h.
+ */
+#include "sockets.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+struct sockets {
+    const struct listen_address *address; /* points into `copy` */
+    struct listen_address copy;
+    char *text;   /* as configured, for messages */
+    char *path;   /* of a unix socket, "" otherwise */
+    dev_t device; /* of that path, to remove nobody else's */
+    ino_t inode;
+    bool is_per_slot;
+    int backlog;
+    int *fds;
+    unsigned count;
+};
+
+static int unix_address(const char *path, struct sockaddr_un *out_address) {
+    if (strlen(path) >= sizeof(out_address->sun_path))
+        return -ENAMETOOLONG;
+    *out_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(out_address->sun_path, path, strlen(path));
+    return 0;
+}
+
+/* Does anybody listen there? If not, the file is left over from a process that was killed. */
+static int remove_stale(const struct sockaddr_un *address) {
+    struct stat file;
+    if (lstat(address->sun_path, &file) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(file.st_mode))
+        return -EADDRINUSE;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int result = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+    int err = result == 0 ? 0 : errno;
+    close(fd);
+    if (err != ECONNREFUSED)
+        return -EADDRINUSE;
+    return unlink(address->sun_path) == 0 ? 0 : -errno;
+}
+
+static int give_away(const char *path, const struct sockets_unix *options) {
+    const struct passwd *user = NULL;
+    const struct group *group = NULL;
+    if (options->user && options->user[0] && !(user = getpwnam(options->user)))
+        return -ENOENT;
+    if (options->group && options->group[0] && !(group = getgrnam(options->group)))
+        return -ENOENT;
+    if (chmod(path, options->mode) != 0)
+        return -errno;
+    if (!user && !group)
+        return 0;
+    return chown(path, user ? user->pw_uid : (uid_t)-1, group ? group->gr_gid : (gid_t)-1) == 0
+               ? 0
+               : -errno;
+}
+
+/* Until the mode is right nobody else may connect: the path is made with none of the others'
+ * bits. */
+static int bind_unix(int fd, const struct sockaddr_un *address,
+                     const struct sockets_unix *options) {
+    mode_t before = umask(0177);
+    int result = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+    int err = result == 0 ? 0 : -errno;
+    umask(before);
+    if (!err)
+        err = give_away(address->sun_path, options);
+    if (!err && listen(fd, options->backlog) != 0)
+        err = -errno;
+    return err;
+}
+
+int sockets_listen_unix(const char *path, const struct sockets_unix *options) {
+    struct sockaddr_un address;
+    int err = unix_address(path, &address);
+    if (!err)
+        err = remove_stale(&address);
+    if (err)
+        return err;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    err = bind_unix(fd, &address, options);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+static int listen_inet(const struct sockets *sockets) {
+    const struct sockaddr *address = (const struct sockaddr *)&sockets->address->addr;
+    int on = 1, off = 0;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (sockets->is_per_slot)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (address->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (bind(fd, address, sockets->address->len) == 0 && listen(fd, sockets->backlog) == 0)
+        return fd;
+    int err = errno;
+    close(fd);
+    return -err;
+}
+
+static int add(struct sockets *sockets, int fd) {
+    sockets->fds = memory_resize(sockets->fds, sockets->count + 1, sizeof(int));
+    sockets->fds[sockets->count++] = fd;
+    return 0;
+}
+
+static int explain(const struct sockets *sockets, int err, char *why, size_t size) {
+    const char *hint = err == -EADDRINUSE ? " (another process listens there)"
+                       : err == -EACCES   ? " (a port below 1024, or the folder, needs root)"
+                                          : "";
+    snprintf(why, size, "cannot listen on %s: %s%s", sockets->text, strerror(-err), hint);
+    return err;
+}
+
+static int open_unix(struct sockets *sockets, const struct config_service *config) {
+    const struct sockaddr_un *address = (const void *)&sockets->address->addr;
+    struct sockets_unix options = {.mode = config->socket_mode,
+                                   .backlog = sockets->backlog,
+                                   .user = config->socket_user,
+                                   .group = config->socket_group};
+    struct stat file;
+    int fd = sockets_listen_unix(address->sun_path, &options);
+    if (fd < 0)
+        return fd;
+    sockets->path = memory_copy_text(address->sun_path);
+    if (stat(sockets->path, &file) == 0) {
+        sockets->device = file.st_dev;
+        sockets->inode = file.st_ino;
+    }
+    return add(sockets, fd);
+}
+
+int sockets_grow(struct sockets *sockets, unsigned count, char *out_why, size_t size) {
+    while (sockets && sockets->is_per_slot && sockets->count < count) {
+        int fd = listen_inet(sockets);
+        if (fd < 0)
+            return explain(sockets, fd, out_why, size);
+        add(sockets, fd);
+    }
+    return 0;
+}
+
+int sockets_open(const struct config_service *config, struct sockets **out_sockets,
+                 char *out_why, size_t size) {
+    if (config->listen.protocol == LISTEN_NONE) {
+        *out_sockets = NULL;
+        return 0;
+    }
+    struct sockets *sockets = memory_new(sizeof(*sockets));
+    sockets->copy = config->listen;
+    sockets->address = &sockets->copy;
+    sockets->text = memory_copy_text(config->listen_text);
+    sockets->backlog = (int)config->backlog;
+    sockets->is_per_slot = config->reuse_port && !config->listen.is_unix;
+    int err = 0;
+    if (config->listen.is_unix) {
+        err = open_unix(sockets, config);
+    } else {
+        int fd = listen_inet(sockets);
+        err = fd < 0 ? fd : add(sockets, fd);
+    }
+    if (err)
+        explain(sockets, err, out_why, size);
+    else
+        err = sockets_grow(sockets, config->workers, out_why, size);
+    if (err) {
+        sockets_free(sockets);
+        return err;
+    }
+    *out_sockets = sockets;
+    return 0;
+}
+
+void sockets_free(struct sockets *sockets) {
+    struct stat file;
+    if (!sockets)
+        return;
+    for (unsigned i = 0; i < sockets->count; i++)
+        close(sockets->fds[i]);
+    if (sockets->path && stat(sockets->path, &file) == 0 && file.st_dev == sockets->device &&
+        file.st_ino == sockets->inode)
+        unlink(sockets->path);
+    free(sockets->fds);
+    free(sockets->text);
+    free(sockets->path);
+    free(sockets);
+}
+
+int sockets_get(const struct sockets *sockets, unsigned slot) {
+    return sockets->fds[sockets->is_per_slot && slot < sockets->count ? slot : 0];
+}

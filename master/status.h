@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The picture of an instance as JSON, for `crewman status` and `connections`.
+ */
+#ifndef CREWMAN_STATUS_H
+#define CREWMAN_STATUS_H
+
+#include <jansson.h>
+
+struct master;
+
+/* {"master": {…}, "workers": [one row for each process, and for each slot that has none]}; a
+ * new reference. */
+json_t *status_make(const struct master *master);
+
+/* {"workers": [{"service", "slot", "generation", "pid", "socket"}]}; a new reference. */
+json_t *status_roster(const struct master *master);
+
+#endif

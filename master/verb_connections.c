@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * connections: asks the master who there is and each worker for its own; the master never sees
+ * them. A worker that does not answer is named.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "human.h"
+#include "table.h"
+#include "verbs.h"
+
+#define ANSWER_MS 2000u
+
+static const struct table_column columns[] = {
+    {"id", false},       {"service", false}, {"slot", true},   {"protocol", false},
+    {"peer", false},     {"local", false},   {"state", false}, {"bytes in", true},
+    {"bytes out", true}, {"queued", true},   {"idle", true},   {"rtt", true}};
+
+struct gathering {
+    json_t *roster, *rows, *silent;
+};
+
+static json_int_t number(const json_t *row, const char *name) {
+    return json_integer_value(json_object_get(row, name));
+}
+
+static const char *text(const json_t *row, const char *name) {
+    const char *value = json_string_value(json_object_get(row, name));
+    return value ? value : "-";
+}
+
+static bool on_roster(void *owner, const struct message *type, json_t *body) {
+    struct gathering *gathering = owner;
+    if (type->id != MSG_ROSTER)
+        return false;
+    gathering->roster = json_incref(json_object_get(body, "workers"));
+    return true;
+}
+
+static bool on_page(void *owner, const struct message *type, json_t *body) {
+    struct gathering *gathering = owner;
+    if (type->id != MSG_CONNECTIONS)
+        return false;
+    json_array_extend(gathering->rows, json_object_get(body, "list"));
+    return !json_is_true(json_object_get(body, "more"));
+}
+
+static void ask_worker(struct gathering *gathering, json_t *worker) {
+    static const struct client_events events = {on_page};
+    int exit_code = client_ask(text(worker, "socket"), MSG_ASK_CONNECTIONS, json_object(),
+                               &events, gathering, false, ANSWER_MS);
+    if (exit_code == EXIT_DONE)
+        return;
+    fprintf(stderr, "crewman: %s/%lld, pid %lld, did not answer\n", text(worker, "service"),
+            (long long)number(worker, "slot"), (long long)number(worker, "pid"));
+    json_array_append(gathering->silent, worker);
+}
+
+static void add_row(struct table *table, const json_t *row) {
+    char in[32], out[32], queued[32], idle[32];
+    human_size((uint64_t)number(row, "bytes_in"), in, sizeof(in));
+    human_size((uint64_t)number(row, "bytes_out"), out, sizeof(out));
+    human_size((uint64_t)number(row, "queued"), queued, sizeof(queued));
+    human_duration((uint64_t)number(row, "idle_ms"), idle, sizeof(idle));
+    table_add(table, "%s", text(row, "id"));
+    table_add(table, "%s", text(row, "service"));
+    table_add(table, "%lld", (long long)number(row, "slot"));
+    table_add(table, "%s", text(row, "protocol"));
+    table_add(table, "%s", text(row, "peer"));
+    table_add(table, "%s", text(row, "local"));
+    table_add(table, "%s", text(row, "state"));
+    table_add(table, "%s", in);
+    table_add(table, "%s", out);
+    table_add(table, "%s", queued);
+    table_add(table, "%s", idle);
+    if (number(row, "rtt_ms") < 0)
+        table_add(table, "-");
+    else
+        table_add(table, "%lldms", (long long)number(row, "rtt_ms"));
+}
+
+static void print_table(const json_t *rows) {
+    struct table table;
+    size_t i;
+    json_t *row;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    json_array_foreach(rows, i, row) add_row(&table, row);
+    table_print(&table, stdout);
+    table_done(&table);
+    printf("\n%zu connections\n", json_array_size(rows));
+}
+
+static void print_json(const struct gathering *gathering) {
+    json_t *all = json_pack("{s:O, s:O}", "connections", gathering->rows, "silent_workers",
+                            gathering->silent);
+    json_dumpf(all, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(all);
+}
+
+static int gather(struct gathering *gathering, const char *path) {
+    static const struct client_events events = {on_roster};
+    size_t i;
+    json_t *worker;
+    int exit_code =
+        client_ask(path, MSG_ASK_ROSTER, json_object(), &events, gathering, false, ANSWER_MS);
+    if (exit_code == EXIT_NOT_RUNNING)
+        verb_not_running(path);
+    if (exit_code != EXIT_DONE)
+        return exit_code;
+    json_array_foreach(gathering->roster, i, worker) ask_worker(gathering, worker);
+    return json_array_size(gathering->silent) > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int verb_connections(const struct options *options) {
+    struct gathering gathering = {NULL, json_array(), json_array()};
+    char *path = verb_admin_path(options);
+    int exit_code = path ? gather(&gathering, path) : EXIT_FAILED;
+    if (gathering.roster && options->is_json)
+        print_json(&gathering);
+    else if (gathering.roster)
+        print_table(gathering.rows);
+    json_decref(gathering.roster);
+    json_decref(gathering.rows);
+    json_decref(gathering.silent);
+    free(path);
+    return exit_code;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stop, reload and reopen-logs: the verbs that change a running instance and wait until it is
+ * done.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "config.h"
+#include "memory.h"
+#include "verbs.h"
+
+static void print_errors(const struct config_errors *errors) {
+    for (size_t i = 0; i < errors->count; i++)
+        fprintf(stderr, "%s\n", errors->lines[i]);
+}
+
+/* With --run-dir nothing else is needed, so that a broken config file stops nobody from
+ * stopping. */
+char *verb_admin_path(const struct options *options) {
+    struct config *config;
+    struct config_errors errors = {0};
+    if (options->run_dir)
+        return memory_format("%s/admin.sock", options->run_dir);
+    if (config_read(options->config_path, NULL, &config, &errors) != 0) {
+        print_errors(&errors);
+        config_errors_done(&errors);
+        fprintf(stderr, "crewman: the instance can also be named with --run-dir DIR\n");
+        return NULL;
+    }
+    char *path = memory_format("%s/admin.sock", config->run_dir);
+    config_free(config);
+    return path;
+}
+
+int verb_not_running(const char *path) {
+    fprintf(stderr, "crewman: not running (nobody listens on %s)\n", path);
+    return EXIT_NOT_RUNNING;
+}
+
+struct answer {
+    bool is_refused;
+};
+
+static bool on_answer(void *owner, const struct message *type, json_t *body) {
+    struct answer *answer = owner;
+    if (type->id == MSG_PROGRESS) {
+        printf("%s\n", json_string_value(json_object_get(body, "text")));
+        fflush(stdout);
+        return false;
+    }
+    answer->is_refused = type->id == MSG_REFUSED;
+    if (answer->is_refused)
+        fprintf(stderr, "crewman: %s\n", json_string_value(json_object_get(body, "reason")));
+    return true;
+}
+
+static int ask(const struct options *options, enum message_id id, json_t *body, bool may_end) {
+    static const struct client_events events = {on_answer};
+    struct answer answer = {false};
+    char *path = verb_admin_path(options);
+    if (!path) {
+        json_decref(body);
+        return EXIT_FAILED;
+    }
+    int exit_code = client_ask(path, id, body, &events, &answer, may_end, 0);
+    if (exit_code == EXIT_NOT_RUNNING)
+        verb_not_running(path);
+    free(path);
+    return exit_code == EXIT_DONE && answer.is_refused ? EXIT_FAILED : exit_code;
+}
+
+static json_t *with_graceful(const struct options *options) {
+    return json_pack("{s:b}", "graceful", (int)options->is_graceful);
+}
+
+int verb_stop(const struct options *options) {
+    return ask(options, MSG_ASK_STOP, with_graceful(options), true);
+}
+
+int verb_reload(const struct options *options) {
+    return ask(options, MSG_ASK_RELOAD, with_graceful(options), false);
+}
+
+int verb_reopen_logs(const struct options *options) {
+    return ask(options, MSG_ASK_REOPEN_LOGS, json_object(), false);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * start, restart and check: the verbs that read the whole configuration.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "daemon.h"
+#include "loading.h"
+#include "master.h"
+#include "memory.h"
+#include "verbs.h"
+
+int verb_start(struct options *options) {
+    int report_fd = -1;
+    if (options->is_daemon) {
+        report_fd = daemon_fork();
+        if (report_fd < 0) {
+            fprintf(stderr, "crewman: cannot become a daemon: %s\n", strerror(-report_fd));
+            return EXIT_FAILED;
+        }
+    }
+    return master_run(options, report_fd);
+}
+
+struct checking {
+    bool prints;
+    int exit_code;
+};
+
+static void print_effective(const struct config *config) {
+    json_t *effective = config_effective(config);
+    json_dumpf(effective, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(effective);
+}
+
+static void on_checked(void *owner, struct config *config, const struct config_errors *errors) {
+    struct checking *checking = owner;
+    checking->exit_code = config ? EXIT_DONE : EXIT_FAILED;
+    for (size_t i = 0; i < errors->count; i++)
+        fprintf(stderr, "%s\n", errors->lines[i]);
+    if (config && checking->prints)
+        print_effective(config);
+    config_free(config);
+}
+
+/* Load as a start would. */
+static int check(const struct options *options, bool prints) {
+    static const struct loading_done done = {on_checked};
+    struct checking checking = {prints, EXIT_FAILED};
+    uv_loop_t loop;
+    char *worker = master_find_worker();
+    uv_loop_init(&loop);
+    loading_start(&loop, options, worker, &done, &checking);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    free(worker);
+    return checking.exit_code;
+}
+
+int verb_check(const struct options *options) {
+    return check(options, true);
+}
+
+/* What would not start must not stop what runs. */
+int verb_restart(struct options *options) {
+    int exit_code = check(options, false);
+    if (exit_code != EXIT_DONE)
+        return exit_code;
+    exit_code = verb_stop(options);
+    if (exit_code != EXIT_DONE && exit_code != EXIT_NOT_RUNNING)
+        return exit_code;
+    return verb_start(options);
+}

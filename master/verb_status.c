@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * status: one table row a worker, or the same as JSON.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "client.h"
+#include "human.h"
+#include "table.h"
+#include "verbs.h"
+
+#define ANSWER_MS 5000u
+
+static const struct table_column columns[] = {
+    {"service", false}, {"slot", true},   {"gen", true},  {"pid", true},
+    {"listen", false},  {"state", false}, {"rss", true},  {"conns", true},
+    {"in", true},       {"out", true},    {"in/s", true}, {"fail", true},
+    {"reaped", true},   {"timers", true}, {"lag", true},  {"uptime", true},
+    {"restarts", true}};
+
+static json_int_t number(const json_t *row, const char *name) {
+    return json_integer_value(json_object_get(row, name));
+}
+
+static const char *text(const json_t *row, const char *name) {
+    const char *value = json_string_value(json_object_get(row, name));
+    return value && value[0] ? value : "-";
+}
+
+static void add_size(struct table *table, const json_t *row, const char *name) {
+    char cell[32];
+    human_size((uint64_t)number(row, name), cell, sizeof(cell));
+    table_add(table, "%s", cell);
+}
+
+static void add_number(struct table *table, const json_t *row, const char *name) {
+    table_add(table, "%lld", (long long)number(row, name));
+}
+
+static void add_time(struct table *table, uint64_t ms) {
+    char cell[32];
+    human_duration(ms, cell, sizeof(cell));
+    table_add(table, "%s", cell);
+}
+
+static void add_numbers(struct table *table, const json_t *row) {
+    add_size(table, row, "rss");
+    add_number(table, row, "connections");
+    add_number(table, row, "messages_in");
+    add_number(table, row, "messages_out");
+    table_add(table, "%.1f", json_number_value(json_object_get(row, "rate")));
+    add_number(table, row, "send_failures");
+    add_number(table, row, "reaped");
+    add_number(table, row, "timers");
+    add_time(table, (uint64_t)number(row, "lag_us") / 1000);
+    add_time(table, (uint64_t)number(row, "uptime_ms"));
+}
+
+static void add_row(struct table *table, const json_t *row) {
+    bool has_process = json_is_integer(json_object_get(row, "pid"));
+    table_add(table, "%s", text(row, "service"));
+    add_number(table, row, "slot");
+    add_number(table, row, "generation");
+    if (has_process)
+        add_number(table, row, "pid");
+    else
+        table_add(table, "-");
+    table_add(table, "%s", text(row, "listen"));
+    table_add(table, "%s", text(row, "state"));
+    if (has_process)
+        add_numbers(table, row);
+    for (int i = 0; !has_process && i < 10; i++)
+        table_add(table, "-");
+    add_number(table, row, "restarts");
+}
+
+static void print_head(const json_t *master, size_t processes) {
+    char uptime[32];
+    double one, five, fifteen;
+    human_duration((uint64_t)number(master, "uptime_ms"), uptime, sizeof(uptime));
+    json_unpack((json_t *)(uintptr_t)master, "{s:[F, F, F]}", "load", &one, &five, &fifteen);
+    printf("Crewman %s  pid %lld  %s  up %s  generation %lld  load %.2f %.2f %.2f\n",
+           text(master, "version"), (long long)number(master, "pid"), text(master, "phase"),
+           uptime, (long long)number(master, "generation"), one, five, fifteen);
+    printf("run_dir %s  config %s  %zu workers\n\n", text(master, "run_dir"),
+           text(master, "config"), processes);
+}
+
+static void print_sum(const json_t *rows) {
+    size_t i;
+    json_t *row;
+    json_int_t connections = 0, in = 0, out = 0;
+    double rate = 0;
+    json_array_foreach(rows, i, row) {
+        connections += number(row, "connections");
+        in += number(row, "messages_in");
+        out += number(row, "messages_out");
+        rate += json_number_value(json_object_get(row, "rate"));
+    }
+    printf("\n%lld connections, %lld messages in, %lld out, %.1f in/s\n",
+           (long long)connections, (long long)in, (long long)out, rate);
+}
+
+static void print_reasons(const json_t *rows) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+        const char *reason = json_string_value(json_object_get(row, "reason"));
+        if (reason && reason[0])
+            printf("%s/%lld: %s\n", text(row, "service"), (long long)number(row, "slot"),
+                   reason);
+    }
+}
+
+static void print_table(const json_t *body) {
+    const json_t *rows = json_object_get(body, "workers");
+    struct table table;
+    size_t i, processes = 0;
+    json_t *row;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    json_array_foreach(rows, i, row) {
+        add_row(&table, row);
+        processes += json_is_integer(json_object_get(row, "pid"));
+    }
+    print_head(json_object_get(body, "master"), processes);
+    table_print(&table, stdout);
+    table_done(&table);
+    print_sum(rows);
+    print_reasons(rows);
+}
+
+static bool on_answer(void *owner, const struct message *type, json_t *body) {
+    const struct options *options = owner;
+    if (type->id != MSG_STATUS)
+        return false;
+    if (options->watches && !options->is_json)
+        printf("\033[H\033[2J");
+    if (options->is_json) {
+        json_object_del(body, "v");
+        json_object_del(body, "type");
+        json_dumpf(body, stdout, options->watches ? JSON_COMPACT : JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        print_table(body);
+    }
+    fflush(stdout);
+    return true;
+}
+
+int verb_status(const struct options *options) {
+    static const struct client_events events = {on_answer};
+    char *path = verb_admin_path(options);
+    int exit_code;
+    if (!path)
+        return EXIT_FAILED;
+    do {
+        exit_code = client_ask(path, MSG_ASK_STATUS, json_object(), &events,
+                               (void *)(uintptr_t)options, false, ANSWER_MS);
+        if (options->watches && exit_code == EXIT_DONE)
+            uv_sleep(1000);
+    } while (options->watches && exit_code == EXIT_DONE);
+    if (exit_code == EXIT_NOT_RUNNING)
+        verb_not_running(path);
+    free(path);
+    return exit_code;
+}
