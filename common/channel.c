@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See channel.h. Reading: bytes gather in `in` until a frame is whole; at most one received descriptor waits for the frame it
- * came with. Writing: what the kernel does not take waits in a list of frames, each with its descriptor, which goes with the
- * frame's first byte.
+ * See channel.h. Reading: bytes gather in `in` until a frame is whole; at most one received
+ * descriptor waits for the frame it came with. Writing: what the kernel does not take waits in
+ * a list of frames, each with its descriptor, which goes with the frame's first byte.
  */
 #include "channel.h"
 
@@ -38,8 +38,8 @@ struct channel {
     size_t in_len, in_size;
     struct list out;
     size_t out_bytes;
-    bool is_closed;  /* channel_close() was called */
-    bool is_broken;  /* on_end was called, or a write failed */
+    bool is_closed; /* channel_close() was called */
+    bool is_broken; /* on_end was called, or a write failed */
 };
 
 static void on_poll(uv_poll_t *handle, int status, int events);
@@ -196,7 +196,8 @@ static bool deliver(struct channel *channel, const char *data, size_t len) {
     const char *name = json_string_value(json_object_get(body, "type"));
     const struct message *type = name ? message_find(channel->receives, name) : NULL;
     if (!type)
-        snprintf(why, sizeof(why), "%s", body ? "a message of an unknown type" : "a frame is no JSON");
+        snprintf(why, sizeof(why), "%s",
+                 body ? "a message of an unknown type" : "a frame is no JSON");
     if (!type || message_check(type, body, why, sizeof(why)) != 0) {
         json_decref(body);
         end(channel, why);

@@ -9,22 +9,30 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT(name)          {name, JSON_STRING, true, 0, 0}
-#define COUNT(name)         {name, JSON_INTEGER, true, 0, 0}
-#define RANGE(name, lo, hi) {name, JSON_INTEGER, true, lo, hi}
-#define BOOL(name)          {name, JSON_TRUE, true, 0, 0}
-#define LIST(name)          {name, JSON_ARRAY, true, 0, 0}
-#define OBJECT(name)        {name, JSON_OBJECT, true, 0, 0}
-#define END                 {NULL, JSON_NULL, false, 0, 0}
+#define TEXT(name)                                                                             \
+    { name, JSON_STRING, true, 0, 0 }
+#define COUNT(name)                                                                            \
+    { name, JSON_INTEGER, true, 0, 0 }
+#define RANGE(name, lo, hi)                                                                    \
+    { name, JSON_INTEGER, true, lo, hi }
+#define BOOL(name)                                                                             \
+    { name, JSON_TRUE, true, 0, 0 }
+#define LIST(name)                                                                             \
+    { name, JSON_ARRAY, true, 0, 0 }
+#define OBJECT(name)                                                                           \
+    { name, JSON_OBJECT, true, 0, 0 }
+#define END                                                                                    \
+    { NULL, JSON_NULL, false, 0, 0 }
 
 static const struct message_field none[] = {END};
 static const struct message_field hello[] = {RANGE("pid", 1, INT32_MAX), TEXT("version"),
                                              COUNT("abi"), END};
 static const struct message_field failed[] = {RANGE("exit", 0, 255), TEXT("reason"), END};
 static const struct message_field beat[] = {
-    COUNT("connections"),     COUNT("accepted"),     COUNT("messages_in"),   COUNT("messages_out"),
-    COUNT("bytes_in"),        COUNT("bytes_out"),    COUNT("send_failures"), COUNT("reaped"),
-    COUNT("refused"),         COUNT("protocol_errors"), COUNT("limit_errors"), COUNT("timeouts"),
+    COUNT("connections"),     COUNT("accepted"),     COUNT("messages_in"),
+    COUNT("messages_out"),    COUNT("bytes_in"),     COUNT("bytes_out"),
+    COUNT("send_failures"),   COUNT("reaped"),       COUNT("refused"),
+    COUNT("protocol_errors"), COUNT("limit_errors"), COUNT("timeouts"),
     COUNT("timers"),          COUNT("lag_us"),       END};
 static const struct message_field drained[] = {COUNT("closed"), END};
 static const struct message_field plan[] = {TEXT("service"),
@@ -42,8 +50,8 @@ static const struct message_field plan[] = {TEXT("service"),
                                             TEXT("group"),
                                             TEXT("log_level"),
                                             END};
-static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"), COUNT("timeout_ms"),
-                                             COUNT("spread_ms"), END};
+static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
+                                             COUNT("timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field stop[] = {COUNT("timeout_ms"), END};
 static const struct message_field graceful[] = {BOOL("graceful"), END};
 static const struct message_field status[] = {OBJECT("master"), LIST("workers"), END};
@@ -53,26 +61,16 @@ static const struct message_field progress[] = {TEXT("text"), END};
 static const struct message_field refused[] = {TEXT("reason"), END};
 
 static const struct message_field *const fields_of[MSG_COUNT] = {
-    [MSG_HELLO] = hello,
-    [MSG_READY] = none,
-    [MSG_FAILED] = failed,
-    [MSG_BEAT] = beat,
-    [MSG_DRAINED] = drained,
-    [MSG_PLAN] = plan,
-    [MSG_DRAIN] = drain,
-    [MSG_STOP] = stop,
-    [MSG_REOPEN_LOGS] = none,
-    [MSG_ASK_STATUS] = none,
-    [MSG_ASK_ROSTER] = none,
-    [MSG_ASK_STOP] = graceful,
-    [MSG_ASK_RELOAD] = graceful,
-    [MSG_ASK_REOPEN_LOGS] = none,
-    [MSG_ASK_CONNECTIONS] = none,
-    [MSG_STATUS] = status,
-    [MSG_ROSTER] = roster,
-    [MSG_CONNECTIONS] = connections,
-    [MSG_PROGRESS] = progress,
-    [MSG_DONE] = none,
+    [MSG_HELLO] = hello,          [MSG_READY] = none,
+    [MSG_FAILED] = failed,        [MSG_BEAT] = beat,
+    [MSG_DRAINED] = drained,      [MSG_PLAN] = plan,
+    [MSG_DRAIN] = drain,          [MSG_STOP] = stop,
+    [MSG_REOPEN_LOGS] = none,     [MSG_ASK_STATUS] = none,
+    [MSG_ASK_ROSTER] = none,      [MSG_ASK_STOP] = graceful,
+    [MSG_ASK_RELOAD] = graceful,  [MSG_ASK_REOPEN_LOGS] = none,
+    [MSG_ASK_CONNECTIONS] = none, [MSG_STATUS] = status,
+    [MSG_ROSTER] = roster,        [MSG_CONNECTIONS] = connections,
+    [MSG_PROGRESS] = progress,    [MSG_DONE] = none,
     [MSG_REFUSED] = refused,
 };
 
@@ -127,14 +125,15 @@ static int check_field(const struct message *message, const struct message_field
     if (value && has_type(value, field->type) && is_in_range(value, field))
         return 0;
     snprintf(why, size, "message \"%s\": %s %s; expected %s", message->name, field->name,
-             !value                           ? "is missing"
+             !value                         ? "is missing"
              : has_type(value, field->type) ? "is out of range"
-                                              : "has the wrong type",
+                                            : "has the wrong type",
              type_name(field->type));
     return -EPROTO;
 }
 
-int message_check(const struct message *message, const json_t *body, char *out_why, size_t size) {
+int message_check(const struct message *message, const json_t *body, char *out_why,
+                  size_t size) {
     const char *name = json_string_value(json_object_get(body, "type"));
     json_int_t version = json_integer_value(json_object_get(body, "v"));
     if (version != MESSAGE_VERSION) {

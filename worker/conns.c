@@ -130,7 +130,9 @@ static void on_spread(uv_timer_t *timer) {
 
 void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms) {
     struct conns *conns = &worker->conns;
-    uint64_t steps = spread_ms / SPREAD_STEP_MS;
+    /* A few clients that come back at once hurt nobody: no slower than one each step. */
+    uint64_t enough_ms = conns->count * SPREAD_STEP_MS;
+    uint64_t steps = (spread_ms < enough_ms ? spread_ms : enough_ms) / SPREAD_STEP_MS;
     uv_timer_stop(&conns->spread);
     if (steps <= 1 || conns->count == 0) {
         close_some(worker, reason, SIZE_MAX);

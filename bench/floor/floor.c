@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The floor: what the kernel alone costs. A bare epoll server that reads and writes the same number of bytes for each
- * message as a real server would, without protocol, copy or check: for every IN bytes read it writes OUT bytes. With
+ * The floor: what the kernel alone costs. A bare epoll server that reads and writes the same
+ * number of bytes for each message as a real server would, without protocol, copy or check: for
+ * every IN bytes read it writes OUT bytes. With
  * --close it accepts, reads IN bytes, writes OUT and closes.
  */
 #include <arpa/inet.h>
@@ -22,8 +23,8 @@
 #define EVENTS_MAX  1024
 
 struct floor_conn {
-    uint64_t have;  /* bytes towards the next message */
-    uint64_t owed;  /* bytes still to be written */
+    uint64_t have; /* bytes towards the next message */
+    uint64_t owed; /* bytes still to be written */
 };
 
 static struct floor_conn conns[FILES_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Closed loop: each answer sends the next request, so that `depth` are always under way. Open loop: requests are due at
- * fixed times; the latency of each counts from its due time, also when it could not be sent then (no coordinated omission).
+ * Closed loop: each answer sends the next request, so that `depth` are always under way. Open
+ * loop: requests are due at fixed times; the latency of each counts from its due time, also
+ * when it could not be sent then (no coordinated omission).
  */
 #include "engine.h"
 
@@ -20,17 +21,18 @@
 #include "cputime.h"
 #include "protocol.h"
 
-#define EVENTS_MAX  512
-#define READ_SIZE   (1u << 20)
+#define EVENTS_MAX     512
+#define READ_SIZE      (1u << 20)
 #define CONNECTING_MAX 1000u /* SYNs under way, below any backlog */
 
 struct load_conn {
     int fd; /* -1: closed */
     bool is_connected, is_ready, wants_write;
-    uint64_t write_left, write_at; /* requests' bytes still to be written; position in the request buffer */
+    uint64_t write_left,
+        write_at; /* requests' bytes still to be written; position in the request buffer */
     bool handshake_left;
     uint64_t started_ns;
-    uint64_t *due;                 /* ring of send or due times */
+    uint64_t *due; /* ring of send or due times */
     unsigned due_first, due_count, due_size;
     struct reader reader;
 };
@@ -44,7 +46,7 @@ struct engine {
     unsigned started, connecting, ready, next_source;
     bool is_measuring, is_over;
     uint64_t start_ns, measure_ns, end_ns;
-    uint64_t issued;               /* open loop */
+    uint64_t issued; /* open loop */
     char *buffer;
 };
 
@@ -57,8 +59,8 @@ static uint64_t now_ns(void) {
 static void note(struct engine *engine, uint64_t *counter, const char *what, int error) {
     ++*counter;
     if (engine->counts->first_error[0] == '\0')
-        snprintf(engine->counts->first_error, sizeof(engine->counts->first_error), "%s%s%s", what,
-                 error ? ": " : "", error ? strerror(error) : "");
+        snprintf(engine->counts->first_error, sizeof(engine->counts->first_error), "%s%s%s",
+                 what, error ? ": " : "", error ? strerror(error) : "");
 }
 
 static void watch(struct engine *engine, struct load_conn *conn, int operation, bool writes) {
@@ -139,7 +141,8 @@ static bool write_handshake(struct engine *engine, struct load_conn *conn) {
     const struct bytes *handshake = &engine->protocol.handshake;
     if (!conn->handshake_left)
         return true;
-    if (send(conn->fd, handshake->data, handshake->len, MSG_NOSIGNAL) != (ssize_t)handshake->len) {
+    if (send(conn->fd, handshake->data, handshake->len, MSG_NOSIGNAL) !=
+        (ssize_t)handshake->len) {
         note(engine, &engine->counts->broken, "send", errno);
         drop(engine, conn);
         return false;
@@ -172,7 +175,8 @@ static void pump(struct engine *engine, struct load_conn *conn) {
         watch(engine, conn, EPOLL_CTL_MOD, conn->write_left > 0);
 }
 
-static void request(struct engine *engine, struct load_conn *conn, unsigned count, uint64_t at) {
+static void request(struct engine *engine, struct load_conn *conn, unsigned count,
+                    uint64_t at) {
     for (unsigned i = 0; i < count; i++)
         push_due(conn, at);
     conn->write_left += (uint64_t)count * engine->protocol.request_len[conn->reader.pattern];
@@ -257,7 +261,8 @@ static void readable(struct engine *engine, struct load_conn *conn) {
             ended(engine, conn, got == 0 ? 0 : errno);
         return;
     }
-    int complete = reader_feed(&engine->protocol, &conn->reader, engine->buffer, (size_t)got, &why);
+    int complete =
+        reader_feed(&engine->protocol, &conn->reader, engine->buffer, (size_t)got, &why);
     if (complete < 0) {
         note(engine, &engine->counts->wrong, why, 0);
         drop(engine, conn);

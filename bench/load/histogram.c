@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values below 64 have a bucket each; above, the six bits behind the leading one choose the bucket.
+ * Values below 64 have a bucket each; above, the six bits behind the leading one choose the
+ * bucket.
  */
 #include "histogram.h"
 

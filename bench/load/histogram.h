@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A log-linear histogram of durations: 64 steps to each power of two, so that any value is known to 1.6 %. Pure.
+ * A log-linear histogram of durations: 64 steps to each power of two, so that any value is
+ * known to 1.6 %. Pure.
  */
 #ifndef CREWMAN_BENCH_HISTOGRAM_H
 #define CREWMAN_BENCH_HISTOGRAM_H
@@ -17,7 +18,8 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
-/* The value at or below which `part` (0..1) of all lie, rounded up to its step; 0 when there are none. */
+/* The value at or below which `part` (0..1) of all lie, rounded up to its step; 0 when there
+ * are none. */
 uint64_t histogram_quantile(const struct histogram *histogram, double part);
 
 #endif

@@ -18,10 +18,12 @@ static void print(const struct options *options, const struct counts *counts) {
            (double)histogram_quantile(&counts->latency, 0.99) / 1e3,
            (double)histogram_quantile(&counts->latency, 0.999) / 1e3,
            (double)counts->latency.max / 1e3);
-    printf("\"pings\": %llu, \"errors\": {\"connect\": %llu, \"broken\": %llu, \"wrong\": %llu, "
-           "\"first\": \"%s\"}}\n",
-           (unsigned long long)counts->pings, (unsigned long long)counts->connect_errors,
-           (unsigned long long)counts->broken, (unsigned long long)counts->wrong, counts->first_error);
+    printf(
+        "\"pings\": %llu, \"errors\": {\"connect\": %llu, \"broken\": %llu, \"wrong\": %llu, "
+        "\"first\": \"%s\"}}\n",
+        (unsigned long long)counts->pings, (unsigned long long)counts->connect_errors,
+        (unsigned long long)counts->broken, (unsigned long long)counts->wrong,
+        counts->first_error);
 }
 
 int main(int argc, char **argv) {

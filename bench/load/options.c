@@ -21,7 +21,8 @@ static const char usage[] =
     "  --raw-in N --raw-out N        raw: bytes to send and to expect for each message\n"
     "  --rate N                      open loop: messages a second in all\n"
     "  --warmup S --duration S       (1, 3)\n"
-    "  --sources N                   loopback source addresses, 127.1.0.1 on (1 per 20,000 connections)\n"
+    "  --sources N                   loopback source addresses, 127.1.0.1 on (1 per 20,000 "
+    "connections)\n"
     "  --binary                      ws: binary messages\n"
     "  --deflate                     ws: offer permessage-deflate\n"
     "  --pid N                       read the CPU time of that process too; may be repeated\n";
@@ -51,12 +52,12 @@ static const char *const protocols[] = {"ws", "http", "text", "raw", NULL};
 static const char *const modes[] = {"echo", "handshake", "idle", "burst", NULL};
 
 static const struct option longs[] = {
-    {"protocol", 1, NULL, 'p'},   {"mode", 1, NULL, 'm'},     {"host", 1, NULL, 'h'},
-    {"port", 1, NULL, 'P'},       {"path", 1, NULL, 't'},     {"connections", 1, NULL, 'c'},
-    {"depth", 1, NULL, 'd'},      {"size", 1, NULL, 's'},     {"raw-in", 1, NULL, 'i'},
-    {"raw-out", 1, NULL, 'o'},    {"rate", 1, NULL, 'r'},     {"warmup", 1, NULL, 'w'},
-    {"duration", 1, NULL, 'D'},   {"sources", 1, NULL, 'S'},  {"pid", 1, NULL, 'I'},
-    {"binary", 0, NULL, 'b'},     {"deflate", 0, NULL, 'z'},  {NULL, 0, NULL, 0}};
+    {"protocol", 1, NULL, 'p'}, {"mode", 1, NULL, 'm'},    {"host", 1, NULL, 'h'},
+    {"port", 1, NULL, 'P'},     {"path", 1, NULL, 't'},    {"connections", 1, NULL, 'c'},
+    {"depth", 1, NULL, 'd'},    {"size", 1, NULL, 's'},    {"raw-in", 1, NULL, 'i'},
+    {"raw-out", 1, NULL, 'o'},  {"rate", 1, NULL, 'r'},    {"warmup", 1, NULL, 'w'},
+    {"duration", 1, NULL, 'D'}, {"sources", 1, NULL, 'S'}, {"pid", 1, NULL, 'I'},
+    {"binary", 0, NULL, 'b'},   {"deflate", 0, NULL, 'z'}, {NULL, 0, NULL, 0}};
 
 static void set(struct options *options, int name, const char *value) {
     switch (name) {

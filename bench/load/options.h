@@ -26,13 +26,13 @@ struct options {
     uint16_t port;
     char path[256];
     unsigned connections, depth, sources;
-    size_t size;             /* of a payload */
-    size_t raw_in, raw_out;  /* raw: bytes that the server sends and gets for each */
-    double rate;             /* messages a second over all connections; 0: closed loop */
+    size_t size;            /* of a payload */
+    size_t raw_in, raw_out; /* raw: bytes that the server sends and gets for each */
+    double rate;            /* messages a second over all connections; 0: closed loop */
     double warmup_s, duration_s;
-    bool offers_deflate;     /* permessage-deflate with no context takeover */
+    bool offers_deflate; /* permessage-deflate with no context takeover */
     bool is_binary;
-    int pids[PIDS_MAX];      /* server processes whose CPU time is read */
+    int pids[PIDS_MAX]; /* server processes whose CPU time is read */
     unsigned pid_count;
 };
 

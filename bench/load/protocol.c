@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Requests are made once; the readers below are the strict part: a wrong opcode, length, status or byte is an error.
+ * Requests are made once; the readers below are the strict part: a wrong opcode, length, status
+ * or byte is an error.
  */
 #include "protocol.h"
 
@@ -28,12 +29,14 @@ static void add_text(struct bytes *bytes, const char *text) {
     add(bytes, text, strlen(text));
 }
 
-/* Text that looks like JSON, so that compression has something to do; each pattern differs in every record. */
+/* Text that looks like JSON, so that compression has something to do; each pattern differs in
+ * every record. */
 static void make_payload(struct bytes *payload, size_t size, unsigned pattern) {
     char record[96];
     for (unsigned i = 0; payload->len < size; i++) {
-        int len = snprintf(record, sizeof(record), "{\"p\":%u,\"id\":%u,\"user\":\"u%u\",\"text\":\"%08x\"}",
-                           pattern, i, (i * 7919u + pattern) % 1000u, (i + 1) * 2654435761u ^ pattern);
+        int len = snprintf(record, sizeof(record),
+                           "{\"p\":%u,\"id\":%u,\"user\":\"u%u\",\"text\":\"%08x\"}", pattern,
+                           i, (i * 7919u + pattern) % 1000u, (i + 1) * 2654435761u ^ pattern);
         size_t left = size - payload->len;
         add(payload, record, (size_t)len < left ? (size_t)len : left);
     }
@@ -98,25 +101,30 @@ static void make_request(const struct protocol *protocol, struct bytes *out, uns
         add(out, payload->data, payload->len);
         add(out, "\n", 1);
     } else if (options->protocol == LOAD_HTTP) {
-        snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: load\r\n\r\n",
-                 options->path, options->host, options->port);
+        snprintf(text, sizeof(text),
+                 "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: load\r\n\r\n", options->path,
+                 options->host, options->port);
         add_text(out, text);
     } else {
-        while (out->len < options->raw_in)
-            add(out, payload->data, payload->len < options->raw_in - out->len ? payload->len : options->raw_in - out->len);
+        for (size_t left = options->raw_in; left > 0;) {
+            size_t part = payload->len < left ? payload->len : left;
+            add(out, payload->data, part);
+            left -= part;
+        }
     }
 }
 
 static void make_handshake(struct protocol *protocol) {
     const struct options *options = protocol->options;
     char text[700];
-    snprintf(text, sizeof(text),
-             "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-             options->path, options->host, options->port,
-             options->offers_deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
-                                       "client_no_context_takeover; server_no_context_takeover\r\n"
-                                     : "");
+    snprintf(
+        text, sizeof(text),
+        "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+        options->path, options->host, options->port,
+        options->offers_deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
+                                  "client_no_context_takeover; server_no_context_takeover\r\n"
+                                : "");
     add_text(&protocol->handshake, text);
 }
 
@@ -149,7 +157,8 @@ size_t reader_pong(const struct reader *reader, char out_frame[140]) {
     return frame.len;
 }
 
-/* Gather a head up to its blank line; answers the bytes consumed, *out_done when it is complete, or -1. */
+/* Gather a head up to its blank line; answers the bytes consumed, *out_done when it is
+ * complete, or -1. */
 static int take_head(struct reader *reader, const char *data, size_t len, bool *out_done) {
     *out_done = false;
     for (size_t i = 0; i < len; i++) {
@@ -175,7 +184,8 @@ static int open_ws(struct reader *reader, const char *data, size_t len, const ch
     if (!done)
         return used;
     const char *head = (const char *)reader->head;
-    if (strncmp(head, "HTTP/1.1 101 ", 13) != 0 || !strstr(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+    if (strncmp(head, "HTTP/1.1 101 ", 13) != 0 ||
+        !strstr(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
         return -1;
     reader->is_deflated = strstr(head, "permessage-deflate") != NULL;
     reader->is_open = true;
@@ -240,7 +250,8 @@ static bool begin_frame(struct protocol *protocol, struct reader *reader) {
            reader->opcode == (options->is_binary ? 2 : 1);
 }
 
-static bool check_body(struct protocol *protocol, struct reader *reader, const char *data, size_t len) {
+static bool check_body(struct protocol *protocol, struct reader *reader, const char *data,
+                       size_t len) {
     if (reader->opcode == 9)
         memcpy(reader->ping + reader->body_at, data, len);
     else if (reader->first & 0x40)
@@ -264,8 +275,8 @@ static int end_frame(struct protocol *protocol, struct reader *reader) {
     return 1;
 }
 
-static int feed_ws(struct protocol *protocol, struct reader *reader, const char *data, size_t len,
-                   const char **why) {
+static int feed_ws(struct protocol *protocol, struct reader *reader, const char *data,
+                   size_t len, const char **why) {
     int complete = 0;
     *why = "a frame";
     while (len > 0 || (reader->opcode && reader->body_left == 0)) {
@@ -323,8 +334,8 @@ static int feed_http(struct reader *reader, const char *data, size_t len, const 
     return complete;
 }
 
-static int feed_text(struct protocol *protocol, struct reader *reader, const char *data, size_t len,
-                     const char **why) {
+static int feed_text(struct protocol *protocol, struct reader *reader, const char *data,
+                     size_t len, const char **why) {
     const struct bytes *payload = &protocol->payloads[reader->pattern];
     int complete = 0;
     *why = "a line";

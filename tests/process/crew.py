@@ -190,7 +190,7 @@ class Instance:
         return int((self.run_dir / "crewman.pid").read_text())
 
     def worker_pids(self):
-        return [row["pid"] for row in self.workers() if row["pid"] > 0]
+        return [row["pid"] for row in self.workers() if row["pid"]]
 
     def processes(self):
         """Every living process of this instance, by the mark in its environment."""

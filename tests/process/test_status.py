@@ -111,7 +111,8 @@ def test_connections_has_every_column(probe):
                     "queued", "idle_ms", "rtt_ms"} <= set(row)
             assert row["protocol"] == "websocket" and row["service"] == "probe"
             assert row["bytes_in"] > 100 and row["bytes_out"] > 100 and row["queued"] == 0
-        assert str(rows[0]["id"]) in (one.ask("!id"), two.ask("!id"))
+        assert {row["id"] for row in rows} == {f"{int(client.ask('!id')):016x}"
+                                               for client in (one, two)}
         table = instance.verb("connections").stdout
         assert all(port in table for port in ports)
 
