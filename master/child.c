@@ -160,9 +160,15 @@ struct birth {
 
 static int spawn(struct child *child, const struct birth *birth) {
     struct master *master = master_of(child);
-    int fds[] = {
-        -1,           STDOUT_FILENO,  master->log_fd, birth->theirs, child->service->board_fd,
-        birth->admin, birth->listener};
+    /* Whoever waits for the end of a daemon's output must not wait for its workers. */
+    int out = master->is_daemon ? master->log_fd : STDOUT_FILENO;
+    int fds[] = {-1,
+                 out,
+                 master->log_fd,
+                 birth->theirs,
+                 child->service->board_fd,
+                 birth->admin,
+                 birth->listener};
     uv_stdio_container_t stdio[7];
     for (int i = 0; i < 7; i++) {
         stdio[i].flags = fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
