@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deflate.h"
 #include "player.h"
 #include "ws_frame.h"
 
@@ -21,6 +22,12 @@ static void *ws_open(const struct settings *settings) {
         abort();
     ws_decoder_init(&play->decoder);
     play->limits.max_message = settings_number(settings, "max_message", 1 << 20);
+    size_t bits = settings_number(settings, "deflate_bits", 0);
+    if (bits > 0)
+        ws_decoder_allow_deflate(&play->decoder, (int)bits,
+                                 settings_number(settings, "keeps_context", 1) != 0);
+    if (settings_number(settings, "shared", 0) != 0)
+        play->limits.shared_inflater = deflate_inflater_new(DEFLATE_BITS_MAX);
     play->is_direct = settings_number(settings, "direct", 0) != 0;
     return play;
 }
@@ -28,6 +35,7 @@ static void *ws_open(const struct settings *settings) {
 static void ws_close(void *state) {
     struct ws_play *play = state;
     ws_decoder_done(&play->decoder);
+    deflate_inflater_free(play->limits.shared_inflater);
     free(play);
 }
 

@@ -21,7 +21,8 @@ static void choose(struct settings *settings, unsigned choice) {
     settings_put(settings, "fields", choice & 8 ? "2" : "100");
     settings_put(settings, "handshake", flags[(choice >> 4) & 1]);
     settings_put(settings, "direct", flags[(choice >> 5) & 1]);
-    settings_put(settings, "option", flags[(choice >> 6) & 1]);
+    settings_put(settings, "deflate_bits", choice & 0x40 ? "15" : "0");
+    settings_put(settings, "keeps_context", flags[(choice >> 7) & 1]);
 }
 
 static void compare(const struct player *player, const struct settings *settings,

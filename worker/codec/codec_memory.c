@@ -32,25 +32,34 @@ size_t codec_memory_capacity(size_t needed, size_t bound) {
     return capacity > bound && bound >= needed ? bound : capacity;
 }
 
-bool codec_buffer_append(struct codec_buffer **buffer, const char *data, size_t len,
-                         size_t bound) {
+static bool reserve(struct codec_buffer **buffer, size_t more, size_t bound) {
     struct codec_buffer *old = *buffer;
     size_t have = old ? old->len : 0;
-    if (len == 0 && old)
+    if (old && more <= old->capacity - have)
         return true;
-    if (len > SIZE_MAX / 4 - have)
+    if (more > SIZE_MAX / 4 - have)
         return false;
-    if (!old || len > old->capacity - have) {
-        size_t capacity = codec_memory_capacity(have + len, bound);
-        old = codec_memory_resize(old, sizeof(*old) + capacity);
-        if (!old)
-            return false;
-        old->capacity = capacity;
-        *buffer = old;
-    }
+    size_t capacity = codec_memory_capacity(have + more, bound);
+    struct codec_buffer *grown = codec_memory_resize(old, sizeof(*grown) + capacity);
+    if (!grown)
+        return false;
+    grown->len = have;
+    grown->capacity = capacity;
+    *buffer = grown;
+    return true;
+}
+
+bool codec_buffer_reserve(struct codec_buffer **buffer, size_t more) {
+    return reserve(buffer, more, SIZE_MAX);
+}
+
+bool codec_buffer_append(struct codec_buffer **buffer, const char *data, size_t len,
+                         size_t bound) {
+    if (!reserve(buffer, len, bound))
+        return false;
     if (len > 0)
-        memcpy(old->data + have, data, len);
-    old->len = have + len;
+        memcpy((*buffer)->data + (*buffer)->len, data, len);
+    (*buffer)->len += len;
     return true;
 }
 

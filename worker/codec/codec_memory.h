@@ -33,6 +33,9 @@ struct codec_buffer {
 /* Append; false without memory, the buffer is then unchanged. `bound`: as above, a hint. */
 bool codec_buffer_append(struct codec_buffer **buffer, const char *data, size_t len,
                          size_t bound);
+
+/* Room for `more` bytes behind the message; false without memory. */
+bool codec_buffer_reserve(struct codec_buffer **buffer, size_t more);
 void codec_buffer_free(struct codec_buffer **buffer);
 
 #endif

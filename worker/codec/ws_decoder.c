@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec_memory.h"
+#include "deflate.h"
 #include "utf8.h"
 #include "ws_encode.h"
 #include "ws_header.h"
@@ -17,6 +18,7 @@
 #define CONTROL_MAX 125u
 #define CODE_NONE   1005
 #define ROOM_MIN    16384u /* for ws_decoder_want() */
+#define INFLATE_MIN 256u   /* least room to inflate into */
 
 enum stage { STAGE_HEADER, STAGE_PAYLOAD, STAGE_CONTROL };
 
@@ -32,7 +34,10 @@ struct ws_partial {
     bool is_final;  /* the current frame is */
     bool in_message;
     bool is_text;
-    bool is_spent; /* handed out: to be freed at the next call */
+    bool is_compressed;
+    bool has_payload; /* compressed, and a byte of it came */
+    bool is_alone;    /* compressed, all there, and the shared inflater may be used */
+    bool is_spent;    /* handed out: to be freed at the next call */
     uint8_t header_len;
     uint8_t control_len;
     char header[WS_CLIENT_HEADER_MAX];
@@ -49,13 +54,26 @@ static void drop_partial(struct ws_decoder *decoder) {
     decoder->partial = NULL;
 }
 
+static void drop_inflater(struct ws_decoder *decoder) {
+    deflate_inflater_free(decoder->inflater);
+    decoder->inflater = NULL;
+}
+
 void ws_decoder_done(struct ws_decoder *decoder) {
     drop_partial(decoder);
+    drop_inflater(decoder);
+}
+
+void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_context) {
+    assert(bits >= 8 && bits <= DEFLATE_BITS_MAX);
+    decoder->deflate_bits = (uint8_t)bits;
+    decoder->keeps_context = keeps_context;
 }
 
 static enum ws_event_type fail(struct ws_decoder *decoder, enum ws_fault fault,
                                struct ws_event *out_event) {
     drop_partial(decoder);
+    drop_inflater(decoder);
     decoder->fault = (uint8_t)fault;
     *out_event = (struct ws_event){
         .type = WS_ERROR, .code = ws_fault_code(fault), .text = ws_fault_text(fault)};
@@ -93,6 +111,8 @@ static struct ws_rules rules_of(const struct ws_decoder *decoder,
     bool in_message = partial && partial->in_message;
     size_t have = in_message ? partial->len : 0;
     return (struct ws_rules){.in_message = in_message,
+                             .allows_deflate = decoder->deflate_bits != 0,
+                             .is_compressed = in_message && partial->is_compressed,
                              .room =
                                  have < limits->max_message ? limits->max_message - have : 0};
 }
@@ -207,6 +227,7 @@ static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *head
     if (header->opcode != WS_OP_CONTINUATION) {
         partial->in_message = true;
         partial->is_text = header->opcode == WS_OP_TEXT;
+        partial->is_compressed = header->is_compressed;
     }
     return true;
 }
@@ -240,6 +261,78 @@ static size_t bound_of(const struct ws_partial *partial, size_t max_message) {
     return partial->is_final ? partial->len + (size_t)partial->left : max_message;
 }
 
+static struct deflate_inflater *inflater_of(struct ws_decoder *decoder,
+                                            const struct ws_limits *limits) {
+    if (decoder->inflater)
+        return decoder->inflater;
+    if (decoder->partial->is_alone)
+        return limits->shared_inflater;
+    decoder->inflater = deflate_inflater_new(decoder->deflate_bits);
+    return decoder->inflater;
+}
+
+/* Room for what comes next, never more than one byte beyond the limit: if that one is needed,
+ * the message is too big, whatever else is in it. */
+static size_t room_to_inflate(struct ws_decoder *decoder, size_t input, size_t max_message) {
+    size_t bound = max_message < SIZE_MAX ? max_message + 1 : max_message;
+    size_t left = bound - decoder->partial->len;
+    if (!reserve(decoder, input < left ? input : left, bound))
+        return 0;
+    size_t room = decoder->partial->capacity - decoder->partial->len;
+    return room < left ? room : left;
+}
+
+/* The text before the limit is judged first: where the input was cut must not matter. */
+static enum ws_fault accept_inflated(struct ws_partial *partial, size_t made,
+                                     size_t max_message) {
+    size_t left = max_message - partial->len;
+    size_t size = made < left ? made : left;
+    const char *piece = partial->data + partial->len;
+    partial->len += size;
+    if (partial->is_text && !utf8_feed(&partial->utf8, piece, size))
+        return WS_FAULT_UTF8;
+    return made > left ? WS_FAULT_TOO_BIG : WS_FAULT_NONE;
+}
+
+static enum ws_fault inflate_piece(struct ws_decoder *decoder, const struct ws_limits *limits,
+                                   const char *data, size_t len) {
+    struct deflate_inflater *inflater = inflater_of(decoder, limits);
+    if (!inflater)
+        return WS_FAULT_MEMORY;
+    for (;;) {
+        size_t room = room_to_inflate(decoder, len + INFLATE_MIN, limits->max_message);
+        if (room == 0)
+            return WS_FAULT_MEMORY;
+        struct ws_partial *partial = decoder->partial;
+        char *piece = partial->data + partial->len;
+        size_t made;
+        int result = deflate_inflate(inflater, &data, &len, piece, room, &made);
+        enum ws_fault fault = accept_inflated(partial, made, limits->max_message);
+        if (fault)
+            return fault;
+        if (result < 0)
+            return result == DEFLATE_CORRUPT ? WS_FAULT_DEFLATE : WS_FAULT_MEMORY;
+        if (result == 0)
+            return WS_FAULT_NONE;
+    }
+}
+
+/* RFC 7692 section 7.2.2: the end that the sender has left out. An empty message should be a
+ * byte of zero (7.2.3.6); zlib with context takeover makes nothing at all of it, and so do its
+ * users. */
+static enum ws_fault finish_inflating(struct ws_decoder *decoder,
+                                      const struct ws_limits *limits) {
+    if (!decoder->partial->has_payload)
+        return WS_FAULT_NONE;
+    enum ws_fault fault = inflate_piece(decoder, limits, deflate_tail, sizeof(deflate_tail));
+    if (fault)
+        return fault;
+    bool is_complete = deflate_inflater_is_between(inflater_of(decoder, limits));
+    if (!decoder->keeps_context)
+        drop_inflater(decoder);
+    return is_complete ? WS_FAULT_NONE : WS_FAULT_DEFLATE;
+}
+
 static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_limits *limits,
                                   char **data, size_t *len) {
     if (decoder->partial->filled > 0) {
@@ -252,6 +345,13 @@ static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_li
     size_t count = clamp(decoder->partial->left, *len);
     if (count == 0)
         return WS_FAULT_NONE;
+    if (decoder->partial->is_compressed) {
+        char *piece = *data;
+        consume(data, len, count);
+        unmask(decoder->partial, piece, count);
+        decoder->partial->has_payload = true;
+        return inflate_piece(decoder, limits, piece, count);
+    }
     if (!reserve(decoder, count, bound_of(decoder->partial, limits->max_message)))
         return WS_FAULT_MEMORY;
     memcpy(decoder->partial->data + decoder->partial->len, *data, count);
@@ -260,7 +360,12 @@ static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_li
 }
 
 static enum ws_event_type finish_message(struct ws_decoder *decoder,
+                                         const struct ws_limits *limits,
                                          struct ws_event *out_event) {
+    enum ws_fault fault =
+        decoder->partial->is_compressed ? finish_inflating(decoder, limits) : WS_FAULT_NONE;
+    if (fault)
+        return fail(decoder, fault, out_event);
     struct ws_partial *partial = decoder->partial;
     if (partial->is_text && !utf8_is_complete(&partial->utf8))
         return fail(decoder, WS_FAULT_UTF8, out_event);
@@ -278,7 +383,8 @@ static enum ws_event_type step_payload(struct ws_decoder *decoder,
     if (decoder->partial->left > 0)
         return WS_NEED_MORE;
     decoder->partial->stage = STAGE_HEADER;
-    return decoder->partial->is_final ? finish_message(decoder, out_event) : WS_NEED_MORE;
+    return decoder->partial->is_final ? finish_message(decoder, limits, out_event)
+                                      : WS_NEED_MORE;
 }
 
 static enum ws_event_type step_control(struct ws_decoder *decoder, char **data, size_t *len,
@@ -300,8 +406,17 @@ static enum ws_event_type step_control(struct ws_decoder *decoder, char **data, 
 }
 
 static bool is_whole(const struct ws_header *header, size_t len) {
-    bool is_alone = header->is_final && header->opcode != WS_OP_CONTINUATION;
+    bool is_alone =
+        header->is_final && header->opcode != WS_OP_CONTINUATION && !header->is_compressed;
     return header->len <= len && is_alone;
+}
+
+static void choose_inflater(struct ws_decoder *decoder, const struct ws_limits *limits,
+                            bool is_all_there) {
+    bool is_alone = is_all_there && !decoder->keeps_context && limits->shared_inflater;
+    decoder->partial->is_alone = is_alone;
+    if (is_alone)
+        deflate_inflater_reset(limits->shared_inflater);
 }
 
 /* One header or the payload behind one. WS_NEED_MORE with input left: go on. */
@@ -322,6 +437,8 @@ static enum ws_event_type step(struct ws_decoder *decoder, const struct ws_limit
         return take_whole(decoder, &header, data, len, out_event);
     if (!begin_frame(decoder, &header))
         return fail(decoder, WS_FAULT_MEMORY, out_event);
+    if (header.is_compressed)
+        choose_inflater(decoder, limits, header.is_final && header.len <= *len);
     return step(decoder, limits, data, len, out_event);
 }
 
@@ -342,7 +459,7 @@ enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_l
 size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
     struct ws_partial *partial = decoder->partial;
     if (!partial || partial->is_spent || partial->stage != STAGE_PAYLOAD ||
-        partial->len < ROOM_MIN || partial->left < ROOM_MIN)
+        partial->is_compressed || partial->len < ROOM_MIN || partial->left < ROOM_MIN)
         return 0;
     if (partial->capacity - partial->len < ROOM_MIN &&
         !reserve(decoder, ROOM_MIN, partial->len + (size_t)partial->left))

@@ -12,15 +12,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct deflate_inflater;
 struct ws_partial;
 
 struct ws_decoder {
-    struct ws_partial *partial; /* NULL: between two messages, no byte of the next */
-    uint8_t fault;              /* enum ws_fault, sticky */
+    struct ws_partial *partial;        /* NULL: between two messages, no byte of the next */
+    struct deflate_inflater *inflater; /* NULL: not needed now */
+    uint8_t fault;                     /* enum ws_fault, sticky */
+    uint8_t deflate_bits;              /* 0: permessage-deflate was not negotiated */
+    bool keeps_context;                /* messages refer to those before them */
 };
 
 struct ws_limits {
-    size_t max_message;
+    size_t max_message; /* after inflating */
+    /* NULL, or one of 15 bits that all decoders of a thread may share: without context takeover
+     * a compressed message that is there in one piece then allocates no inflater. */
+    struct deflate_inflater *shared_inflater;
 };
 
 enum ws_event_type {
@@ -44,6 +51,10 @@ struct ws_event {
 
 void ws_decoder_init(struct ws_decoder *decoder);
 void ws_decoder_done(struct ws_decoder *decoder);
+
+/* permessage-deflate was negotiated (RFC 7692): the client's window bits, and whether it keeps
+ * its context from message to message. Before the first byte. */
+void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_context);
 
 /* The next event. Consumes from *data and *len, and changes what it consumes. Call again until
  * WS_NEED_MORE (*len is then 0) or WS_ERROR, or stop in between and keep the rest: nothing
