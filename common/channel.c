@@ -242,13 +242,22 @@ static bool make_room(struct channel *channel) {
     return true;
 }
 
+/* Space for one has room for two, by its alignment: all but the first are closed. */
 static void keep_descriptor(struct channel *channel, struct msghdr *message) {
     struct cmsghdr *header = CMSG_FIRSTHDR(message);
     if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
         return;
-    if (channel->received_fd >= 0)
-        close(channel->received_fd);
-    memcpy(&channel->received_fd, CMSG_DATA(header), sizeof(int));
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+        if (i == 0 && channel->received_fd >= 0)
+            close(channel->received_fd);
+        if (i == 0)
+            channel->received_fd = fd;
+        else
+            close(fd);
+    }
 }
 
 static ssize_t receive(struct channel *channel) {
