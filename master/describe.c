@@ -36,7 +36,7 @@ struct describe {
     int running; /* process and both outputs: all must be over before it is judged */
     int64_t status;
     int signal;
-    bool is_late;
+    bool is_late, has_ended;
 };
 
 static void on_closed(uv_handle_t *handle) {
@@ -83,7 +83,7 @@ static void judge(struct describe *describe) {
     json_t *description = NULL;
     char *why = NULL;
     json_error_t error;
-    if (describe->status == 0 && describe->signal == 0) {
+    if (describe->status == 0 && describe->signal == 0 && !describe->is_late) {
         description = json_loadb(describe->out.data, describe->out.len, 0, &error);
         if (!description)
             why =
@@ -98,8 +98,11 @@ static void judge(struct describe *describe) {
     free(why);
 }
 
+/* When it is late nothing more is awaited but its end: a process that the app started may hold
+ * the outputs open for ever. */
 static void one_over(struct describe *describe) {
-    if (--describe->running == 0 && describe->callback)
+    bool is_over = --describe->running == 0 || (describe->is_late && describe->has_ended);
+    if (is_over && describe->callback)
         judge(describe);
 }
 
@@ -107,6 +110,7 @@ static void on_ended(uv_process_t *process, int64_t status, int signal) {
     struct describe *describe = process->data;
     describe->status = status;
     describe->signal = signal;
+    describe->has_ended = true;
     one_over(describe);
 }
 
@@ -133,7 +137,10 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
 static void on_late(uv_timer_t *timer) {
     struct describe *describe = timer->data;
     describe->is_late = true;
-    uv_process_kill(&describe->process, SIGKILL);
+    if (describe->has_ended)
+        judge(describe);
+    else
+        uv_process_kill(&describe->process, SIGKILL);
 }
 
 static void open_output(struct describe *describe, uv_loop_t *loop, struct output *output,
