@@ -2,7 +2,9 @@
  *
  * crewman: the command line, and with start the master.
  */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "crewman.h"
 #include "verbs.h"
@@ -34,8 +36,19 @@ static int run(struct options *options) {
     }
 }
 
+/* A descriptor that we open must never become somebody's standard output. */
+static void fill_standard_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
     struct options options;
+    fill_standard_descriptors();
     int exit_code = options_read(&options, argc, argv);
     if (exit_code != 0)
         return exit_code;
