@@ -120,6 +120,19 @@ static void adopt(struct master *master, int fd) {
     master->admin.count++;
 }
 
+/* The one that waits for a reload is not the one that hangs. */
+static void drop_oldest(struct master *master) {
+    struct list *node;
+    list_each (node, &master->admin.clients) {
+        struct admin_client *client = list_entry(node, struct admin_client, in_clients);
+        if (reload_is_for(master, client))
+            continue;
+        log_warning("admin: too many clients at once; the oldest is dropped");
+        drop(client);
+        return;
+    }
+}
+
 static void on_readable(uv_poll_t *handle, int status, int happened) {
     struct master *master = handle->data;
     (void)happened;
@@ -127,10 +140,15 @@ static void on_readable(uv_poll_t *handle, int status, int happened) {
         status < 0 ? -1 : accept4(master->admin.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    if (master->admin.count >= ADMIN_CLIENTS_MAX || !may_ask(fd))
+    bool is_full = master->admin.count >= ADMIN_CLIENTS_MAX;
+    /* While the instance stops, the old ones wait for its end. */
+    if (!may_ask(fd) || (is_full && master->phase == MASTER_STOPPING)) {
         close(fd);
-    else
-        adopt(master, fd);
+        return;
+    }
+    if (is_full)
+        drop_oldest(master);
+    adopt(master, fd);
 }
 
 int admin_open(struct master *master) {
@@ -140,21 +158,25 @@ int admin_open(struct master *master) {
     if (fd < 0)
         return fd;
     admin->fd = fd;
-    list_init(&admin->clients);
     uv_poll_init(&master->loop, &admin->poll, fd);
     admin->poll.data = master;
     return uv_poll_start(&admin->poll, UV_READABLE, on_readable);
 }
 
-void admin_close(struct master *master) {
+/* The path goes first: once the socket is closed the next instance may take it as its own. */
+void admin_stop(struct master *master) {
     struct admin *admin = &master->admin;
-    struct list *node, *after;
     if (admin->fd < 0)
         return;
-    list_each_safe (node, after, &admin->clients)
-        drop(list_entry(node, struct admin_client, in_clients));
+    unlink(master_path(master, "admin.sock"));
     uv_close((uv_handle_t *)&admin->poll, NULL);
     close(admin->fd);
-    unlink(master_path(master, "admin.sock"));
     admin->fd = -1;
+}
+
+void admin_close(struct master *master) {
+    struct list *node, *after;
+    admin_stop(master);
+    list_each_safe (node, after, &master->admin.clients)
+        drop(list_entry(node, struct admin_client, in_clients));
 }

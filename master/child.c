@@ -4,6 +4,7 @@
  */
 #include "child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -192,6 +193,19 @@ static int make_admin_socket(struct child *child) {
     return sockets_listen_unix(child->admin_path, &options);
 }
 
+void child_sweep(const char *run_dir) {
+    struct dirent *entry;
+    DIR *folder = opendir(run_dir);
+    while (folder && (entry = readdir(folder))) {
+        size_t len = strlen(entry->d_name);
+        if (len > 7 && strncmp(entry->d_name, "w.", 2) == 0 &&
+            strcmp(entry->d_name + len - 5, ".sock") == 0)
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder)
+        closedir(folder);
+}
+
 static int prepare(struct child *child, struct birth *birth) {
     int pipe[2];
     birth->admin = make_admin_socket(child);
@@ -300,8 +314,12 @@ bool child_is_busy(const struct child *child) {
     return child->is_ready && now_ms(child) - child->beat_ms >= BUSY_MS;
 }
 
-void child_watch(struct child *child, uint64_t watchdog_ms) {
+void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms) {
     uint64_t silent = now_ms(child) - child->beat_ms;
+    if (paused_ms > silent)
+        paused_ms = silent;
+    child->beat_ms += paused_ms;
+    silent -= paused_ms;
     if (watchdog_ms == 0 || !child->is_ready || silent < watchdog_ms)
         return;
     if (!child->is_aborted) {

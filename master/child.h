@@ -57,6 +57,9 @@ struct child *child_start(struct service *service, const struct config_service *
                           unsigned slot, unsigned generation, int listener, char *out_why,
                           size_t size);
 
+/* Remove the admin sockets that the workers of a killed master left in `run_dir`. */
+void child_sweep(const char *run_dir);
+
 /* Ask it to drain; SIGKILL follows when it does not end in time. Harmless twice; a later call
  * with less time shortens it. */
 void child_drain(struct child *child, const char *reason, bool is_graceful, uint64_t timeout_ms,
@@ -68,8 +71,9 @@ void child_kill(struct child *child, const char *why);
 /* Hand it the new log. */
 void child_reopen_log(struct child *child, int fd);
 
-/* One look a second: beats that do not come. */
-void child_watch(struct child *child, uint64_t watchdog_ms);
+/* One look a second: beats that do not come. `paused_ms`: for so long we could not have seen
+ * one. */
+void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms);
 
 /* A beat is 2 s late. */
 bool child_is_busy(const struct child *child);

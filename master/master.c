@@ -138,6 +138,8 @@ void master_stop(struct master *master, bool is_graceful) {
     bool is_first = master->phase != MASTER_STOPPING;
     if (!is_first && (is_graceful || !master->is_graceful))
         return;
+    if (master->phase == MASTER_STARTING && master->exit_code == EXIT_DONE)
+        master->exit_code = say("stopped before every worker was ready");
     master->phase = MASTER_STOPPING;
     master->is_graceful = is_graceful;
     if (is_first) {
@@ -172,14 +174,24 @@ static void watch_signals(struct master *master) {
     }
 }
 
+/* When we were stopped, or the machine gave us no time, the beats of meanwhile wait in the
+ * pipes: the silence is ours. */
+static uint64_t take_pause(struct master *master) {
+    uint64_t now = uv_now(&master->loop);
+    uint64_t passed = now - master->watched_ms;
+    master->watched_ms = now;
+    return passed > 2 * WATCH_MS ? passed - WATCH_MS : 0;
+}
+
 static void on_watch(uv_timer_t *timer) {
     struct master *master = timer->data;
     struct list *node, *inner;
+    uint64_t paused = take_pause(master);
     list_each (node, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
         list_each (inner, &service->children)
             child_watch(list_entry(inner, struct child, in_service),
-                        master->config->watchdog_ms);
+                        master->config->watchdog_ms, paused);
     }
 }
 
@@ -285,8 +297,10 @@ static void start_all(struct master *master) {
 }
 
 static int set_up(struct master *master, char *why, size_t size) {
-    if (make_run_dir(master->config, why, size) != 0 || take_pidfile(master, why, size) != 0 ||
-        set_up_log(master, why, size) != 0 || make_services(master, why, size) != 0)
+    if (make_run_dir(master->config, why, size) != 0 || take_pidfile(master, why, size) != 0)
+        return -1;
+    child_sweep(master->config->run_dir);
+    if (set_up_log(master, why, size) != 0 || make_services(master, why, size) != 0)
         return -1;
     int err = admin_open(master);
     if (err)
@@ -309,6 +323,7 @@ static void on_loaded(void *owner, struct config *config, const struct config_er
         fail_start(master, why);
         return;
     }
+    master->watched_ms = uv_now(&master->loop);
     uv_timer_start(&master->watch, on_watch, WATCH_MS, WATCH_MS);
     start_all(master);
 }
@@ -323,6 +338,7 @@ static void tear_down(struct master *master) {
     struct list *node, *after;
     list_each_safe (node, after, &master->services)
         service_free(list_entry(node, struct service, in_master));
+    admin_stop(master);
     if (master->pid_fd >= 0)
         pidfile_release(master_path(master, "crewman.pid"), master->pid_fd);
     if (master->config && master->log_fd >= 0)
@@ -361,6 +377,7 @@ static void init(struct master *master, const struct options *options, int repor
     master->next_process = (uint32_t)now.tv_sec & PROCESS_MASK;
     master->worker_path = master_find_worker();
     list_init(&master->services);
+    list_init(&master->admin.clients);
     uv_loop_init(&master->loop);
     master->started_ms = uv_now(&master->loop);
     uv_timer_init(&master->loop, &master->watch);

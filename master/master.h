@@ -38,6 +38,7 @@ struct master {
     struct loading *loading; /* at the start */
     uv_signal_t signals[MASTER_SIGNALS];
     uv_timer_t watch; /* once a second */
+    uint64_t watched_ms;
     enum master_phase phase;
     unsigned generation;
     uint32_t next_process;

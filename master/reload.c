@@ -33,6 +33,10 @@ bool reload_is_graceful(const struct master *master) {
     return master->reload && master->reload->is_graceful;
 }
 
+bool reload_is_for(const struct master *master, const struct admin_client *client) {
+    return master->reload && master->reload->client == client;
+}
+
 void reload_forget_client(struct master *master, const struct admin_client *client) {
     if (master->reload && master->reload->client == client)
         master->reload->client = NULL;

@@ -27,6 +27,8 @@ void reload_place_failed(struct master *master, struct place *place);
 /* The master stops: give it up. */
 void reload_abandon(struct master *master, const char *why);
 
+/* Does that client wait for the one that runs? */
+bool reload_is_for(const struct master *master, const struct admin_client *client);
 /* That client has gone; the reload goes on without it. */
 void reload_forget_client(struct master *master, const struct admin_client *client);
 
