@@ -45,11 +45,10 @@ static void set_options(int fd, const struct config_heartbeat *heartbeat) {
 }
 
 static size_t limit_of(const struct config_limits *limits) {
-    struct rlimit files;
-    size_t room = 1024;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-        room = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? files.rlim_cur - DESCRIPTORS_KEPT
-                                                     : files.rlim_cur / 2;
+    struct rlimit files = {.rlim_cur = 1024};
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    size_t kept = files.rlim_cur / 4 < DESCRIPTORS_KEPT ? files.rlim_cur / 4 : DESCRIPTORS_KEPT;
+    size_t room = files.rlim_cur - kept;
     if (limits->max_connections > 0 && limits->max_connections < room)
         return limits->max_connections;
     return room;

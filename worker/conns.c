@@ -130,17 +130,17 @@ static void on_spread(uv_timer_t *timer) {
 
 void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms) {
     struct conns *conns = &worker->conns;
-    /* A few clients that come back at once hurt nobody: no slower than one each step. */
-    uint64_t enough_ms = conns->count * SPREAD_STEP_MS;
-    uint64_t steps = (spread_ms < enough_ms ? spread_ms : enough_ms) / SPREAD_STEP_MS;
     uv_timer_stop(&conns->spread);
-    if (steps <= 1 || conns->count == 0) {
+    if (spread_ms <= SPREAD_STEP_MS || conns->count == 0) {
         close_some(worker, reason, SIZE_MAX);
         return;
     }
+    uint64_t step_ms = spread_ms / conns->count;
+    if (step_ms < SPREAD_STEP_MS)
+        step_ms = SPREAD_STEP_MS;
     conns->spread_reason = reason;
-    conns->spread_batch = conns->count / steps + 1;
-    uv_timer_start(&conns->spread, on_spread, 0, SPREAD_STEP_MS);
+    conns->spread_batch = conns->count * step_ms / spread_ms + 1;
+    uv_timer_start(&conns->spread, on_spread, 0, step_ms);
 }
 
 void conns_destroy_all(struct worker *worker, int reason) {

@@ -36,10 +36,13 @@ void control_send_drained(struct worker *worker) {
          json_pack("{s:I}", "closed", (json_int_t)worker->lifecycle.closed));
 }
 
-static uint64_t take_lag_us(struct control *control) {
-    uint64_t lag = control->worst_lag_us;
-    control->worst_lag_us = 0;
-    return lag;
+/* How long something had to wait for the loop at the worst: a beat, or whatever came while the
+ * app's code ran. */
+static uint64_t take_lag_us(struct worker *worker) {
+    uint64_t held = guard_take_worst_ms(worker) * 1000u;
+    uint64_t lag = worker->control.worst_lag_us;
+    worker->control.worst_lag_us = 0;
+    return held > lag ? held : lag;
 }
 
 static void note_totals(struct worker *worker) {
@@ -74,7 +77,7 @@ static json_t *beat_body(struct worker *worker) {
         {"limit_errors", totals->limit_errors},
         {"timeouts", totals->timeouts},
         {"timers", timers_count(&worker->timers)},
-        {"lag_us", take_lag_us(&worker->control)},
+        {"lag_us", take_lag_us(worker)},
     };
     json_t *body = json_object();
     for (size_t i = 0; body && i < sizeof(fields) / sizeof(fields[0]); i++)

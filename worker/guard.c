@@ -45,7 +45,15 @@ void guard_leave(struct worker *worker, struct guard_entry entry) {
     score_set(line->callback, entry.outer);
     if (--worker->guard.depth > 0)
         return;
-    uint64_t now = clock_ms();
-    if (now - entry.since > GUARD_SLOW_MS)
-        log_slow(worker, callback, now - entry.since, now);
+    uint64_t now = clock_ms(), took = now - entry.since;
+    if (took > worker->guard.worst_ms)
+        worker->guard.worst_ms = took;
+    if (took > GUARD_SLOW_MS)
+        log_slow(worker, callback, took, now);
+}
+
+uint64_t guard_take_worst_ms(struct worker *worker) {
+    uint64_t worst = worker->guard.worst_ms;
+    worker->guard.worst_ms = 0;
+    return worst;
 }

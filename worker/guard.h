@@ -21,6 +21,7 @@ struct worker;
 struct guard {
     unsigned depth;
     uint64_t slow_logged_at; /* ms */
+    uint64_t worst_ms;       /* the longest since somebody last asked */
 };
 
 /* Around each call of the app's code, always in pairs:
@@ -35,5 +36,8 @@ struct guard_entry {
 
 struct guard_entry guard_enter(struct worker *worker, enum score_callback callback);
 void guard_leave(struct worker *worker, struct guard_entry entry);
+
+/* How long the app's code has held the loop up at the longest, since the last call of this. */
+uint64_t guard_take_worst_ms(struct worker *worker);
 
 #endif
