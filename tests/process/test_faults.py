@@ -294,7 +294,8 @@ def test_descriptors_exhausted_keeps_serving_and_recovers(probe):
         first.sendall(b"hello\n")
         assert first.recv(100) == b"hello\n"
         crowd = [dial(instance.port) for _ in range(150)]
-        crew.wait_for(lambda: crew.fd_count(pid) >= 50, 5, "the worker to fill up")
+        crew.wait_for(lambda: instance.worker()["connections"] >= 16, 5, "a full worker")
+        assert instance.worker()["connections"] < 64
         first.sendall(b"hello\n")
         assert first.recv(100) == b"hello\n"
         before = cpu_seconds(pid)

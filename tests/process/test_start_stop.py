@@ -141,8 +141,8 @@ def test_verbs_answer_3_when_nothing_runs(probe):
 
 
 @pytest.mark.parametrize("args, hint", [
-    (["stat"], "status"), (["relaod"], "reload"), (["start", "--bogus"], "--bogus"),
-    (["status", "--run-dir"], "--run-dir"), (["start"], ""), ([], "start"),
+    (["statsu"], "status"), (["relaod"], "reload"), (["start", "--bogus"], "--bogus"),
+    (["status", "--run-dir"], "--run-dir"), ([], "crewman help"),
     (["stop", "extra"], "extra"),
 ])
 def test_wrong_usage_answers_2(instances, args, hint):
@@ -150,6 +150,13 @@ def test_wrong_usage_answers_2(instances, args, hint):
     assert done.returncode == 2
     assert hint in done.stderr
     assert done.stderr.strip()
+
+
+def test_start_without_an_app(instances):
+    instance = instances()
+    done = instance.run("start", "--run-dir", str(instance.run_dir))
+    assert done.returncode in (1, 2)
+    assert "no app" in done.stderr
 
 
 def test_version_and_help(instances):
