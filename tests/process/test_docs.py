@@ -99,14 +99,12 @@ def test_scripts_run_builds_and_starts_the_echo_example(instances):
             [crew.ROOT / "scripts" / "run", "--run-dir", instance.run_dir], stdout=out, stderr=out,
             stdin=subprocess.DEVNULL, env=instance.env)
 
-    def hello():
+    def is_started():
         assert instance.process.poll() is None, instance.log()
-        try:
-            with WebSocket(2346) as client:
-                return client.ask("hello") == "hello"
-        except ConnectionRefusedError:
-            return False
-    crew.wait_for(hello, 500, "the echo example")
+        return re.search(r"^echo +websocket://0\.0\.0\.0:2346 .*ready", instance.log(), re.M)
+    crew.wait_for(is_started, 500, "the echo example")
+    with WebSocket(2346) as client:
+        assert client.ask("hello") == "hello"
     assert "python3 -m websockets ws://localhost:2346" in instance.log()
     instance.process.send_signal(signal.SIGINT)
     assert instance.process.wait(30) == 0
