@@ -62,8 +62,12 @@ void options_print_help(void) {
     puts("\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 not running");
 }
 
+/* One that begins with it, or looks like it. */
 static const char *nearest_word(const char *word, const char *const *known, size_t count) {
     struct nearest nearest;
+    for (size_t i = 0; word[0] && i < count; i++)
+        if (strncmp(known[i], word, strlen(word)) == 0)
+            return known[i];
     nearest_init(&nearest, word);
     for (size_t i = 0; i < count; i++)
         nearest_offer(&nearest, known[i]);
@@ -172,7 +176,8 @@ int options_read(struct options *out_options, int argc, char **argv) {
     struct options options = {0};
     int err = 0;
     if (argc < 2) {
-        fputs("crewman: which verb?\ntry: crewman help\n", stderr);
+        fputs("crewman: which verb? For example: crewman start APP.so\ntry: crewman help\n",
+              stderr);
         return EXIT_USAGE;
     }
     err = read_verb(&options, argv[1]);
@@ -184,6 +189,12 @@ int options_read(struct options *out_options, int argc, char **argv) {
         int taken = read_flag(&options, argv + i);
         err = taken < 0 ? EXIT_USAGE : 0;
         i += taken;
+    }
+    if (!err && takes_apps(options.verb) && !options.config_path && options.app_count == 0) {
+        fprintf(stderr,
+                "crewman: %s what? Name an app, or a config file with -c\ntry: crewman help\n",
+                words[options.verb]);
+        err = EXIT_USAGE;
     }
     if (err) {
         options_done(&options);
