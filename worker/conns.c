@@ -111,7 +111,10 @@ static size_t close_some(struct worker *worker, int reason, size_t batch) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
         if (conn->state >= CONN_CLOSING)
             continue;
-        if (batch == 0) {
+        /* Whoever came just before a reload must not be refused: it opens, and is then closed
+         * like the others. */
+        bool is_coming = conn->state == CONN_OPENING && reason == CREW_CLOSE_RELOAD;
+        if (batch == 0 || is_coming) {
             left++;
             continue;
         }
@@ -131,14 +134,16 @@ static void on_spread(uv_timer_t *timer) {
 void conns_close_all(struct worker *worker, int reason, uint64_t spread_ms) {
     struct conns *conns = &worker->conns;
     uv_timer_stop(&conns->spread);
+    conns->spread_reason = reason;
+    conns->spread_batch = SIZE_MAX;
     if (spread_ms <= SPREAD_STEP_MS || conns->count == 0) {
-        close_some(worker, reason, SIZE_MAX);
+        if (close_some(worker, reason, SIZE_MAX) > 0)
+            uv_timer_start(&conns->spread, on_spread, SPREAD_STEP_MS, SPREAD_STEP_MS);
         return;
     }
     uint64_t step_ms = spread_ms / conns->count;
     if (step_ms < SPREAD_STEP_MS)
         step_ms = SPREAD_STEP_MS;
-    conns->spread_reason = reason;
     conns->spread_batch = conns->count * step_ms / spread_ms + 1;
     uv_timer_start(&conns->spread, on_spread, 0, step_ms);
 }
