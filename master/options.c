@@ -192,7 +192,7 @@ int options_read(struct options *out_options, int argc, char **argv) {
     }
     if (!err && takes_apps(options.verb) && !options.config_path && options.app_count == 0) {
         fprintf(stderr,
-                "crewman: %s what? Name an app, or a config file with -c\ntry: crewman help\n",
+                "crewman: %s: no app; name one, or a config file with -c\ntry: crewman help\n",
                 words[options.verb]);
         err = EXIT_USAGE;
     }
