@@ -45,9 +45,8 @@ void banner_print(const struct master *master) {
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     list_each (node, &master->services) {
         const struct service *service = list_entry(node, struct service, in_master);
-        const char *listen = service->config->listen_text;
         table_add(&table, "%s", service->name);
-        table_add(&table, "%s", listen[0] ? listen : "-");
+        table_add(&table, "%s", service->listen[0] ? service->listen : "-");
         table_add(&table, "%u", service->config->workers);
         table_add(&table, "%s", master->config->user[0] ? master->config->user : "-");
         table_add(&table, "ready");

@@ -187,6 +187,7 @@ static void on_watch(uv_timer_t *timer) {
     struct master *master = timer->data;
     struct list *node, *inner;
     uint64_t paused = take_pause(master);
+    reload_follow_up(master);
     list_each (node, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
         list_each (inner, &service->children)
@@ -280,7 +281,7 @@ static int make_services(struct master *master, char *why, size_t size) {
         if (sockets_open(&config->services[i], &sockets, why, size) != 0)
             return -1;
         if (!service_new(master, &config->services[i], sockets, why, size)) {
-            sockets_free(sockets);
+            sockets_unref(sockets);
             return -1;
         }
     }

@@ -53,15 +53,20 @@ static void finish(struct reload *reload, const char *why) {
     config_free(reload->config);
     master->reload = NULL;
     free(reload);
-    if (!master->reload_again || master->phase != MASTER_RUNNING)
+}
+
+/* Not from the end of the last one: its callers may still be on their way out of it. */
+void reload_follow_up(struct master *master) {
+    if (!master->reload_again || master->reload || master->phase != MASTER_RUNNING)
         return;
     master->reload_again = false;
     reload_start(master, master->again_is_graceful, NULL);
 }
 
+/* Its sockets are closed at once: who connects must be refused and not wait in vain. */
 static void leave(struct service *service) {
     service->is_leaving = true;
-    service->next = NULL;
+    service_release(service);
     for (unsigned i = 0; i < service->place_count; i++)
         supervisor_tell(service->places[i], SLOT_ON_RETIRE);
 }
@@ -79,12 +84,32 @@ static void undo(struct reload *reload) {
             supervisor_check_empty(service);
             continue;
         }
-        supervisor_tell(service->places[0], SLOT_ON_CANCEL);
-        if (service->is_moving)
-            sockets_free(service->next_sockets);
-        service->next_sockets = NULL;
-        service->is_moving = false;
         service->next = NULL;
+        service->is_moving = false;
+        sockets_unref(service->next_sockets);
+        service->next_sockets = NULL;
+        sockets_shrink(service->sockets, service->config->workers);
+        supervisor_tell(service->places[0], SLOT_ON_CANCEL);
+    }
+}
+
+static void revive(struct place *place) {
+    enum slot_state state = place->slot.state;
+    if (state == SLOT_GONE || state == SLOT_DRAINING)
+        place->slot = (struct slot){.state = SLOT_EMPTY, .restarts = place->slot.restarts};
+}
+
+/* The new configuration is in force: who serves goes on, and where nobody does somebody is
+ * started. */
+static void stop_rolling(struct master *master) {
+    struct list *node;
+    list_each (node, &master->services) {
+        struct service *service = list_entry(node, struct service, in_master);
+        for (unsigned i = 0; !service->is_leaving && i < service->config->workers; i++) {
+            revive(service->places[i]);
+            supervisor_tell(service->places[i], SLOT_ON_CANCEL);
+            supervisor_tell(service->places[i], SLOT_ON_START);
+        }
     }
 }
 
@@ -92,13 +117,36 @@ static void fail(struct reload *reload, const char *why) {
     if (reload->is_over)
         return;
     reload->is_over = true;
-    if (reload->phase == RELOAD_CANARIES)
+    if (reload->master->phase == MASTER_STOPPING)
+        ; /* everything goes, also what it began */
+    else if (reload->phase == RELOAD_CANARIES)
         undo(reload);
+    else if (reload->phase == RELOAD_ROLLING)
+        stop_rolling(reload->master);
     finish(reload, why);
 }
 
 static bool has_moved(const struct service *service, const struct config_service *config) {
-    return strcmp(service->config->listen_text, config->listen_text) != 0;
+    if (!service->sockets || config->listen.protocol == LISTEN_NONE)
+        return service->sockets || config->listen.protocol != LISTEN_NONE;
+    return !sockets_fit(service->sockets, config);
+}
+
+/* Those of another service, which may have another name or address in the new configuration, or
+ * new ones. */
+static int find_sockets(struct master *master, const struct config_service *config,
+                        struct sockets **out_sockets, char *why, size_t size) {
+    struct list *node;
+    list_each (node, &master->services) {
+        struct sockets *sockets = list_entry(node, struct service, in_master)->sockets;
+        if (!sockets || !sockets_fit(sockets, config))
+            continue;
+        if (sockets_grow(sockets, config->workers, why, size) != 0)
+            return -1;
+        *out_sockets = sockets_ref(sockets);
+        return 0;
+    }
+    return sockets_open(config, out_sockets, why, size);
 }
 
 /* Bind and make what the new configuration needs beside what there is. */
@@ -107,12 +155,12 @@ static int prepare_service(struct master *master, const struct config_service *c
     struct service *service = service_find(master, config->name);
     struct sockets *sockets = NULL;
     bool is_moving = !service || has_moved(service, config);
-    if (is_moving && sockets_open(config, &sockets, why, size) != 0)
+    if (is_moving && find_sockets(master, config, &sockets, why, size) != 0)
         return -1;
     if (!service) {
         service = service_new(master, config, sockets, why, size);
         if (!service) {
-            sockets_free(sockets);
+            sockets_unref(sockets);
             return -1;
         }
         service->next = config;
@@ -147,15 +195,10 @@ static void start_canaries(struct reload *reload) {
     list_each_safe (node, after, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
         if (service->next)
-            supervisor_tell(service->places[0], SLOT_ON_REPLACE);
+            supervisor_tell(service->places[0], SLOT_ON_CANARY);
         if (master->reload != reload)
             return; /* it has failed already */
     }
-}
-
-static void revive(struct place *place) {
-    if (place->slot.state == SLOT_GONE)
-        place->slot = (struct slot){.state = SLOT_EMPTY, .restarts = place->slot.restarts};
 }
 
 /* Go on with the next slot of this service, or be done with it. `index` is the one that was
@@ -174,14 +217,15 @@ static void roll_on(struct reload *reload, struct service *service, unsigned ind
 
 static void adopt_next(struct service *service) {
     if (service->is_moving) {
-        sockets_free(service->sockets);
+        sockets_unref(service->sockets);
         service->sockets = service->next_sockets;
     }
     service->next_sockets = NULL;
     service->is_moving = false;
-    service->config = service->next;
+    service_adopt(service, service->next);
     service->next = NULL;
     service_grow(service, service->config->workers);
+    sockets_shrink(service->sockets, service->config->workers);
 }
 
 /* All canaries are ready: from here on the new configuration is in force. */

@@ -18,6 +18,9 @@ struct admin_client;
  * refused, or from a signal done afterwards. */
 void reload_start(struct master *master, bool is_graceful, struct admin_client *client);
 
+/* Once a second: begin the one that a signal asked for while another ran. */
+void reload_follow_up(struct master *master);
+
 bool reload_is_graceful(const struct master *master);
 
 /* From the supervisor; nothing when no reload waits for the place. */

@@ -26,7 +26,7 @@ struct service *service_new(struct master *master, const struct config_service *
     struct service *service = memory_new(sizeof(*service));
     service->master = master;
     snprintf(service->name, sizeof(service->name), "%s", config->name);
-    service->config = config;
+    service_adopt(service, config);
     service->sockets = sockets;
     service->board_fd = board_fd;
     service->board = board;
@@ -50,6 +50,19 @@ void service_grow(struct service *service, unsigned count) {
     }
 }
 
+void service_adopt(struct service *service, const struct config_service *config) {
+    free(service->listen);
+    service->listen = memory_copy_text(config->listen_text);
+    service->config = config;
+}
+
+void service_release(struct service *service) {
+    sockets_unref(service->sockets);
+    sockets_unref(service->next_sockets);
+    service->sockets = service->next_sockets = NULL;
+    service->config = service->next = NULL;
+}
+
 static void on_place_closed(uv_handle_t *handle) {
     struct place *place = handle->data;
     free(place->last_failure);
@@ -61,8 +74,8 @@ void service_free(struct service *service) {
     for (unsigned i = 0; i < service->place_count; i++)
         uv_close((uv_handle_t *)&service->places[i]->timer, on_place_closed);
     free(service->places);
-    sockets_free(service->sockets);
-    sockets_free(service->next_sockets);
+    free(service->listen);
+    service_release(service);
     scoreboard_close(service->board);
     close(service->board_fd);
     free(service);

@@ -34,7 +34,9 @@ struct service {
     struct list in_master;
     struct master *master;
     char name[CONFIG_NAME_MAX + 1];
-    const struct config_service *config; /* in force; borrowed from the master's config */
+    char *listen;                        /* as configured, for people */
+    const struct config_service *config; /* in force; borrowed from the master's config; NULL of
+                                            one that leaves */
     const struct config_service *next;   /* of the reload that runs, or NULL */
     struct sockets *sockets, *next_sockets;
     bool is_moving; /* the reload brings next_sockets */
@@ -57,6 +59,12 @@ void service_free(struct service *service);
 
 /* More places, EMPTY. */
 void service_grow(struct service *service, unsigned count);
+
+/* `config` is in force from now on. */
+void service_adopt(struct service *service, const struct config_service *config);
+
+/* No configuration, no socket any more; what drains keeps its own copies. */
+void service_release(struct service *service);
 
 struct service *service_find(struct master *master, const char *name);
 

@@ -67,12 +67,13 @@ static struct slot_step on_ready(struct slot *slot, uint64_t now_ms) {
 static struct slot_step on_new_died(struct slot *slot, bool is_final, uint32_t random) {
     if (slot->state == SLOT_REPLACING || slot->state == SLOT_PAIRED) {
         slot->state = SLOT_READY;
+        slot->is_ahead = false;
         return act(tell_failed(slot));
     }
     if (slot->state != SLOT_STARTING)
         return nothing;
-    unsigned tell = SLOT_DO_TELL_FAILED;
-    slot->is_replacing = false;
+    unsigned tell = tell_failed(slot);
+    slot->is_ahead = false;
     if (is_final) {
         slot->state = SLOT_FAILED;
         return act(tell);
@@ -82,17 +83,28 @@ static struct slot_step on_new_died(struct slot *slot, bool is_final, uint32_t r
     return step;
 }
 
-static struct slot_step on_died(struct slot *slot, bool is_final, uint64_t now_ms,
+/* A canary that serves alone and dies before the reload has decided is no new worker. */
+static struct slot_step on_serving_died(struct slot *slot, enum slot_event event,
+                                        uint64_t now_ms, uint32_t random) {
+    unsigned tell = slot->is_ahead ? SLOT_DO_TELL_FAILED : 0;
+    uint64_t enough = event == SLOT_ON_ENDED ? SLOT_BRIEF_MS : SLOT_STABLE_MS;
+    slot->is_ahead = false;
+    if (event == SLOT_ON_REFUSED) {
+        slot->state = SLOT_FAILED;
+        return act(tell);
+    }
+    if (now_ms - slot->ready_at_ms >= enough)
+        slot->deaths = 0;
+    struct slot_step step = again(slot, random);
+    step.actions |= tell;
+    return step;
+}
+
+static struct slot_step on_died(struct slot *slot, enum slot_event event, uint64_t now_ms,
                                 uint32_t random) {
     switch (slot->state) {
     case SLOT_READY:
-        if (is_final) {
-            slot->state = SLOT_FAILED;
-            return nothing;
-        }
-        if (now_ms - slot->ready_at_ms >= SLOT_STABLE_MS)
-            slot->deaths = 0;
-        return again(slot, random);
+        return on_serving_died(slot, event, now_ms, random);
     case SLOT_REPLACING:
         slot->restarts++;
         slot->state = SLOT_STARTING;
@@ -108,7 +120,7 @@ static struct slot_step on_died(struct slot *slot, bool is_final, uint64_t now_m
     }
 }
 
-static struct slot_step on_replace(struct slot *slot) {
+static struct slot_step on_replace(struct slot *slot, bool is_canary) {
     switch (slot->state) {
     case SLOT_READY:
         slot->state = SLOT_REPLACING;
@@ -121,15 +133,18 @@ static struct slot_step on_replace(struct slot *slot) {
         break;
     case SLOT_STARTING:
         slot->is_replacing = true;
+        slot->is_ahead = is_canary;
         return act(SLOT_DO_KILL_NEW | SLOT_DO_SPAWN);
     default:
         return nothing;
     }
     slot->is_replacing = true;
+    slot->is_ahead = is_canary;
     return act(SLOT_DO_SPAWN);
 }
 
 static struct slot_step on_commit(struct slot *slot, uint64_t now_ms) {
+    slot->is_ahead = false;
     if (slot->state != SLOT_PAIRED)
         return nothing;
     slot->state = SLOT_READY;
@@ -139,8 +154,16 @@ static struct slot_step on_commit(struct slot *slot, uint64_t now_ms) {
     return act(SLOT_DO_DRAIN_OLD);
 }
 
+/* Where the canary is all there is, one of the generation in force comes instead. */
 static struct slot_step on_cancel(struct slot *slot) {
-    slot->is_replacing = false;
+    bool is_ahead = slot->is_ahead;
+    slot->is_replacing = slot->is_ahead = false;
+    if (slot->state == SLOT_STARTING && is_ahead)
+        return act(SLOT_DO_KILL_NEW | SLOT_DO_SPAWN);
+    if (slot->state == SLOT_READY && is_ahead) {
+        slot->state = SLOT_STARTING;
+        return act(SLOT_DO_DRAIN_OLD | SLOT_DO_SPAWN);
+    }
     if (slot->state == SLOT_REPLACING) {
         slot->state = SLOT_READY;
         return act(SLOT_DO_KILL_NEW);
@@ -154,7 +177,7 @@ static struct slot_step on_cancel(struct slot *slot) {
 
 static struct slot_step on_retire(struct slot *slot) {
     enum slot_state before = slot->state;
-    slot->is_replacing = false;
+    slot->is_replacing = slot->is_ahead = false;
     switch (before) {
     case SLOT_GONE:
     case SLOT_DRAINING:
@@ -188,14 +211,16 @@ struct slot_step slot_step(struct slot *slot, enum slot_event event, uint64_t no
         return on_new_died(slot, event == SLOT_ON_NEW_REFUSED, random);
     case SLOT_ON_DIED:
     case SLOT_ON_REFUSED:
-        return on_died(slot, event == SLOT_ON_REFUSED, now_ms, random);
+    case SLOT_ON_ENDED:
+        return on_died(slot, event, now_ms, random);
     case SLOT_ON_TIMER:
         if (slot->state != SLOT_BACKOFF)
             return nothing;
         slot->state = SLOT_STARTING;
         return act(SLOT_DO_SPAWN);
+    case SLOT_ON_CANARY:
     case SLOT_ON_REPLACE:
-        return on_replace(slot);
+        return on_replace(slot, event == SLOT_ON_CANARY);
     case SLOT_ON_COMMIT:
         return on_commit(slot, now_ms);
     case SLOT_ON_CANCEL:

@@ -35,9 +35,11 @@ enum slot_event {
     SLOT_ON_NEW_REFUSED, /* … cannot help (exit 78) */
     SLOT_ON_DIED,        /* the one that serves has died */
     SLOT_ON_REFUSED,     /* … with exit 78 */
+    SLOT_ON_ENDED,       /* … by its own wish, in good order */
     SLOT_ON_TIMER,       /* the time that SLOT_DO_WAIT asked for is over */
-    SLOT_ON_REPLACE,     /* a reload wants a worker of the new generation */
-    SLOT_ON_COMMIT,      /* the reload keeps the new one */
+    SLOT_ON_CANARY,      /* a reload wants to see a worker of a generation not in force yet */
+    SLOT_ON_REPLACE,     /* a reload wants a worker of the generation in force */
+    SLOT_ON_COMMIT,      /* the reload keeps the new one; its generation is in force */
     SLOT_ON_CANCEL,      /* the reload is given up */
     SLOT_ON_RETIRE,      /* stop, or the slot is no longer wanted */
     SLOT_ON_EMPTY,       /* no process of it is left */
@@ -53,12 +55,13 @@ enum slot_action {
     SLOT_DO_DRAIN_NEW = 16,   /* the new one, ready or not, drains and is forgotten */
     SLOT_DO_PROMOTE = 32,     /* the new one serves now; nobody else did */
     SLOT_DO_TELL_READY = 64,  /* tell the reload: the new one is ready */
-    SLOT_DO_TELL_FAILED = 128 /* tell the reload, or the start: it did not become ready */
+    SLOT_DO_TELL_FAILED = 128 /* tell the reload: there is no new one */
 };
 
 struct slot {
     enum slot_state state;
     bool is_replacing;    /* a reload waits for this slot */
+    bool is_ahead;        /* the new one, or the only one, is a canary */
     unsigned deaths;      /* in a row, each before it had lived SLOT_STABLE_MS */
     unsigned restarts;    /* since the start of the instance */
     uint64_t ready_at_ms; /* of the one that serves */
@@ -70,6 +73,7 @@ struct slot_step {
 };
 
 #define SLOT_STABLE_MS   10000u
+#define SLOT_BRIEF_MS    1000u /* of one that ends by its own wish */
 #define SLOT_WAIT_MIN_MS 100u
 #define SLOT_WAIT_MAX_MS 30000u
 

@@ -26,6 +26,7 @@ struct sockets {
     dev_t device; /* of that path, to remove nobody else's */
     ino_t inode;
     bool is_per_slot;
+    unsigned refs;
     int backlog;
     int *fds;
     unsigned count;
@@ -76,11 +77,12 @@ static int give_away(const char *path, const struct sockets_unix *options) {
 /* Until the mode is right nobody else may connect: the path is made with none of the others'
  * bits. */
 static int bind_unix(int fd, const struct sockaddr_un *address,
-                     const struct sockets_unix *options) {
+                     const struct sockets_unix *options, bool *out_is_bound) {
     mode_t before = umask(0177);
     int result = bind(fd, (const struct sockaddr *)address, sizeof(*address));
     int err = result == 0 ? 0 : -errno;
     umask(before);
+    *out_is_bound = err == 0;
     if (!err)
         err = give_away(address->sun_path, options);
     if (!err && listen(fd, options->backlog) != 0)
@@ -98,14 +100,17 @@ int sockets_listen_unix(const char *path, const struct sockets_unix *options) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    err = bind_unix(fd, &address, options);
-    if (err) {
-        close(fd);
-        return err;
-    }
-    return fd;
+    bool is_bound = false;
+    err = bind_unix(fd, &address, options, &is_bound);
+    if (!err)
+        return fd;
+    close(fd);
+    if (is_bound)
+        unlink(path);
+    return err;
 }
 
+/* Bound, and so ours; listening at once unless it is one of several. */
 static int listen_inet(const struct sockets *sockets) {
     const struct sockaddr *address = (const struct sockaddr *)&sockets->address->addr;
     int on = 1, off = 0;
@@ -117,7 +122,9 @@ static int listen_inet(const struct sockets *sockets) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     if (address->sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(fd, address, sockets->address->len) == 0 && listen(fd, sockets->backlog) == 0)
+    bool is_later = sockets->count > 0;
+    if (bind(fd, address, sockets->address->len) == 0 &&
+        (is_later || listen(fd, sockets->backlog) == 0))
         return fd;
     int err = errno;
     close(fd);
@@ -173,6 +180,7 @@ int sockets_open(const struct config_service *config, struct sockets **out_socke
         return 0;
     }
     struct sockets *sockets = memory_new(sizeof(*sockets));
+    sockets->refs = 1;
     sockets->copy = config->listen;
     sockets->address = &sockets->copy;
     sockets->text = memory_copy_text(config->listen_text);
@@ -190,16 +198,34 @@ int sockets_open(const struct config_service *config, struct sockets **out_socke
     else
         err = sockets_grow(sockets, config->workers, out_why, size);
     if (err) {
-        sockets_free(sockets);
+        sockets_unref(sockets);
         return err;
     }
     *out_sockets = sockets;
     return 0;
 }
 
-void sockets_free(struct sockets *sockets) {
+struct sockets *sockets_ref(struct sockets *sockets) {
+    sockets->refs++;
+    return sockets;
+}
+
+bool sockets_fit(const struct sockets *sockets, const struct config_service *config) {
+    const struct listen_address *address = &config->listen;
+    return address->protocol != LISTEN_NONE && address->is_unix == sockets->copy.is_unix &&
+           address->len == sockets->copy.len &&
+           memcmp(&address->addr, &sockets->copy.addr, sizeof(address->addr)) == 0 &&
+           sockets->is_per_slot == (config->reuse_port && !address->is_unix);
+}
+
+void sockets_shrink(struct sockets *sockets, unsigned count) {
+    while (sockets && sockets->is_per_slot && sockets->count > count)
+        close(sockets->fds[--sockets->count]);
+}
+
+void sockets_unref(struct sockets *sockets) {
     struct stat file;
-    if (!sockets)
+    if (!sockets || --sockets->refs > 0)
         return;
     for (unsigned i = 0; i < sockets->count; i++)
         close(sockets->fds[i]);
@@ -213,5 +239,7 @@ void sockets_free(struct sockets *sockets) {
 }
 
 int sockets_get(const struct sockets *sockets, unsigned slot) {
-    return sockets->fds[sockets->is_per_slot && slot < sockets->count ? slot : 0];
+    int fd = sockets->fds[sockets->is_per_slot && slot < sockets->count ? slot : 0];
+    (void)listen(fd, sockets->backlog); /* of a bound socket; harmless on one that listens */
+    return fd;
 }

@@ -6,6 +6,7 @@
 #ifndef CREWMAN_SOCKETS_H
 #define CREWMAN_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,15 +21,22 @@ struct sockets;
 int sockets_open(const struct config_service *config, struct sockets **out_sockets,
                  char *out_why, size_t size);
 
-/* Close all, and remove a unix socket's path if it is still ours. NULL is allowed. */
-void sockets_free(struct sockets *sockets);
+/* A reload may give the same ones to another service. The last owner closes all, and removes a
+ * unix socket's path if it is still ours. NULL is allowed. */
+struct sockets *sockets_ref(struct sockets *sockets);
+void sockets_unref(struct sockets *sockets);
 
-/* The socket of that slot. */
+/* Can this service have them as they are? */
+bool sockets_fit(const struct sockets *sockets, const struct config_service *config);
+
+/* The socket of that slot, listening from now on. One that nobody serves must not listen: with
+ * reuse_port the kernel would still send it its share. */
 int sockets_get(const struct sockets *sockets, unsigned slot);
 
-/* With reuse_port: have one for each of `count` slots. 0 or a negative errno number with a
- * line. */
+/* With reuse_port: have one for each of `count` slots, and no more. Growing answers 0 or a
+ * negative errno number with a line. */
 int sockets_grow(struct sockets *sockets, unsigned count, char *out_why, size_t size);
+void sockets_shrink(struct sockets *sockets, unsigned count);
 
 struct sockets_unix {
     mode_t mode;

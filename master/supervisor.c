@@ -75,7 +75,7 @@ static void spawn(struct place *place) {
     struct service *service = place->service;
     struct master *master = service->master;
     char why[512];
-    bool is_new = place->slot.is_replacing && service->next;
+    bool is_new = place->slot.is_ahead && service->next;
     place->coming =
         child_start(service, is_new ? service->next : service->config, place->index,
                     is_new ? master->generation + 1 : master->generation,
@@ -88,14 +88,14 @@ static void spawn(struct place *place) {
     supervisor_tell(place, SLOT_ON_NEW_DIED);
 }
 
-static void tell_others(struct place *place, unsigned actions) {
+static void tell_others(struct place *place, enum slot_event event, unsigned actions) {
     struct master *master = place->service->master;
     if (actions & SLOT_DO_TELL_READY)
         reload_place_ready(master, place);
-    if (actions & SLOT_DO_TELL_FAILED) {
+    if (actions & SLOT_DO_TELL_FAILED)
         reload_place_failed(master, place);
+    if (event == SLOT_ON_NEW_DIED || event == SLOT_ON_NEW_REFUSED)
         master_place_failed(master, place);
-    }
 }
 
 static bool is_waiting_for_child(const struct place *place) {
@@ -117,7 +117,7 @@ void supervisor_tell(struct place *place, enum slot_event event) {
     }
     if (step.actions & SLOT_DO_PROMOTE)
         promote(place);
-    tell_others(place, step.actions);
+    tell_others(place, event, step.actions);
     /* Those others may have retired the slot meanwhile. */
     if ((step.actions & SLOT_DO_SPAWN) && is_waiting_for_child(place))
         spawn(place);
@@ -158,11 +158,14 @@ static void log_obituary(const struct child *child, const char *end) {
               score_get(line->connections));
 }
 
+static bool has_ended_well(const struct child *child, int status, int signal) {
+    return status == 0 && !signal &&
+           (child->is_drained || (child->is_expected && !child->killed_for));
+}
+
 static void note_end(struct place *place, const struct child *child, int status, int signal) {
-    bool is_asked = child->is_expected && !child->killed_for && status == 0 && !signal;
-    bool is_own_wish = child->is_drained && status == 0 && !signal;
     char *end = describe_end(child, status, signal);
-    if (is_asked || is_own_wish)
+    if (has_ended_well(child, status, signal))
         log_info("%s/%u: pid %d has ended", child->service->name, child->slot,
                  child->process.pid);
     else if (child->refusal)
@@ -187,7 +190,9 @@ void supervisor_child_ended(struct child *child, int status, int signal) {
         supervisor_tell(place, is_final ? SLOT_ON_NEW_REFUSED : SLOT_ON_NEW_DIED);
     } else if (place->serving == child) {
         place->serving = NULL;
-        supervisor_tell(place, is_final ? SLOT_ON_REFUSED : SLOT_ON_DIED);
+        supervisor_tell(place, is_final                                ? SLOT_ON_REFUSED
+                               : has_ended_well(child, status, signal) ? SLOT_ON_ENDED
+                                                                       : SLOT_ON_DIED);
     }
 }
 
