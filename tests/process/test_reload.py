@@ -218,6 +218,7 @@ def test_a_worker_that_ignores_its_drain_is_killed_in_the_end(probe):
 def test_100_reloads_under_load_refuse_nobody_and_leak_nothing(probe):
     instance = probe(workers=2, top={"reload_spread": "100ms"})
     instance.reload()
+    crew.wait_for(lambda: len(instance.workers()) == 2, 15, "the old workers' end")
     master = instance.master_pid()
     descriptors, sockets = crew.fd_count(master), len(list(instance.run_dir.iterdir()))
     with Load(instance.port, 30, reconnects=True) as load:
@@ -232,7 +233,7 @@ def test_100_reloads_under_load_refuse_nobody_and_leak_nothing(probe):
     assert [row["generation"] for row in instance.workers()] == [102, 102]
     crew.wait_for(lambda: crew.fd_count(master) == descriptors, 10,
                   f"{descriptors} descriptors, not {crew.fd_count(master)}")
-    assert len(list(instance.run_dir.iterdir())) == sockets
+    crew.wait_for(lambda: len(list(instance.run_dir.iterdir())) == sockets, 5, "the same files")
     assert instance.master_pid() == master
 
 
