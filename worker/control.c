@@ -19,7 +19,9 @@
 
 static void tell(struct worker *worker, enum message_id id, json_t *body) {
     struct control *control = &worker->control;
-    if (!control->channel || channel_send(control->channel, message_get(id), body, -1) != 0)
+    if (!control->channel)
+        json_decref(body);
+    else if (channel_send(control->channel, message_get(id), body, -1) != 0)
         log_debug("control: \"%s\" could not be sent", message_get(id)->name);
 }
 
