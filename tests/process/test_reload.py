@@ -49,6 +49,7 @@ def test_old_connections_are_closed_politely_with_1012(probe):
         client.ask("hello")
         instance.reload()
         assert client.wait_closed().code == 1012
+    instance.wait_log("reason=reload")
     log = instance.log()
     assert log.index("probe: worker drain") < log.index("reason=reload")
     assert "probe: worker stop" in log

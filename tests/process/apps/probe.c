@@ -33,7 +33,9 @@ struct command {
     void (*run)(crew_conn *conn, const char *arg);
 };
 
+/* Of the one timer that "timer" starts. */
 static unsigned ticks_left;
+static crew_id ticks_for;
 
 static void reply(crew_conn *conn, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -241,29 +243,24 @@ static void run_destroy_others(crew_conn *conn, const char *arg) {
 }
 
 static void tick(crew_timer timer, void *arg) {
-    crew_id *id = arg;
-    crew_conn *conn = crew_conn_find(*id);
+    crew_conn *conn = crew_conn_find(ticks_for);
 
+    (void)arg;
     if (conn != NULL)
         reply(conn, "tick %" PRIu64, crew_now_ms());
-    if (--ticks_left == 0) {
+    if (--ticks_left == 0)
         crew_timer_del(timer);
-        free(id);
-    }
 }
 
 /* "MS COUNT": so many ticks. */
 static void run_timer(crew_conn *conn, const char *arg) {
     char *rest;
     unsigned long ms = strtoul(arg, &rest, 10);
-    crew_id *id = malloc(sizeof(*id));
 
-    if (id == NULL)
-        return;
-    *id = crew_conn_id(conn);
+    ticks_for = crew_conn_id(conn);
     ticks_left = (unsigned)strtoul(rest, NULL, 10);
     reply(conn, "start %" PRIu64, crew_now_ms());
-    crew_timer_add(ms, tick, id);
+    crew_timer_add(ms, tick, NULL);
 }
 
 static void run_timer_errors(crew_conn *conn, const char *arg) {
