@@ -5,14 +5,19 @@
 #include "client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "options.h"
+
+/* How long a process may take to end after it has closed its admin socket. */
+#define END_MS 5000
 
 struct question {
     uv_loop_t loop;
@@ -21,6 +26,7 @@ struct question {
     const struct client_events *events;
     void *owner;
     const char *path;
+    int peer_fd; /* a pidfd of the other end; negative: it is gone */
     bool may_end;
     int exit_code;
 };
@@ -40,6 +46,21 @@ static int connect_to(const char *path) {
     return -err;
 }
 
+static int open_peer(int fd) {
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        return -errno;
+    return pidfd_open(peer.pid, 0);
+}
+
+/* Whoever does not want to talk to us closes too: an end is an answer only if the process ends.
+ */
+static bool has_ended(int peer_fd) {
+    struct pollfd peer = {.fd = peer_fd, .events = POLLIN};
+    return peer_fd < 0 || poll(&peer, 1, END_MS) == 1;
+}
+
 static void leave(struct question *question, int exit_code) {
     question->exit_code = exit_code;
     channel_close(question->channel);
@@ -57,10 +78,10 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
 
 static void on_end(void *owner, const char *reason) {
     struct question *question = owner;
-    bool is_fine = question->may_end && !reason;
+    bool is_fine = question->may_end && !reason && has_ended(question->peer_fd);
     if (!is_fine)
         fprintf(stderr, "crewman: %s: %s\n", question->path,
-                reason ? reason : "the connection was closed before the answer came");
+                reason ? reason : "the connection was closed before an answer came");
     leave(question, is_fine ? EXIT_DONE : EXIT_FAILED);
 }
 
@@ -95,8 +116,13 @@ int client_ask(const char *path, enum message_id ask, json_t *body,
     struct question question = {
         .events = events, .owner = owner, .path = path, .may_end = may_end};
     int fd = connect_to(path);
-    if (fd >= 0)
-        return talk(&question, fd, ask, body, timeout_ms);
+    if (fd >= 0) {
+        question.peer_fd = open_peer(fd);
+        int exit_code = talk(&question, fd, ask, body, timeout_ms);
+        if (question.peer_fd >= 0)
+            close(question.peer_fd);
+        return exit_code;
+    }
     json_decref(body);
     if (fd == -ENOENT || fd == -ECONNREFUSED)
         return EXIT_NOT_RUNNING;
