@@ -105,7 +105,7 @@ static bool may_ask(int fd) {
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
-static void adopt(struct master *master, int fd) {
+static struct admin_client *adopt(struct master *master, int fd) {
     struct channel *channel;
     struct admin_client *client = memory_new(sizeof(*client));
     client->master = master;
@@ -113,11 +113,21 @@ static void adopt(struct master *master, int fd) {
     channel = channel_open(&master->loop, fd, MESSAGE_TO_ADMIN, &events, client);
     if (!channel) {
         free(client);
-        return;
+        return NULL;
     }
     client->channel = channel;
     list_append(&master->admin.clients, &client->in_clients);
     master->admin.count++;
+    return client;
+}
+
+/* With a word, which fits into an empty socket. */
+static void turn_away(struct master *master, int fd, const char *why) {
+    struct admin_client *client = adopt(master, fd);
+    if (!client)
+        return;
+    admin_answer(client, why);
+    drop(client);
 }
 
 /* The one that waits for a reload is not the one that hangs. */
@@ -141,14 +151,18 @@ static void on_readable(uv_poll_t *handle, int status, int happened) {
     if (fd < 0)
         return;
     bool is_full = master->admin.count >= ADMIN_CLIENTS_MAX;
+    if (!may_ask(fd)) {
+        turn_away(master, fd, "only root and the user that runs the instance may ask");
+        return;
+    }
     /* While the instance stops, the old ones wait for its end. */
-    if (!may_ask(fd) || (is_full && master->phase == MASTER_STOPPING)) {
-        close(fd);
+    if (is_full && master->phase == MASTER_STOPPING) {
+        turn_away(master, fd, "the instance is stopping");
         return;
     }
     if (is_full)
         drop_oldest(master);
-    adopt(master, fd);
+    (void)adopt(master, fd);
 }
 
 int admin_open(struct master *master) {
