@@ -23,7 +23,8 @@
 #define START_DEADLINE_MS 60000u
 #define KILL_MARGIN_MS    2000u
 #define ABORT_GRACE_MS    5000u
-#define BUSY_MS           3000u /* a beat a second, and 2 s late */
+#define ORPHAN_MS         40000u /* a worker without a master takes 30 s to drain */
+#define BUSY_MS           3000u  /* a beat a second, and 2 s late */
 #define WORKER_LISTENER   6
 
 static struct master *master_of(const struct child *child) {
@@ -95,6 +96,10 @@ static void receive_beat(struct child *child, const json_t *body) {
 static void receive_failed(struct child *child, const json_t *body) {
     free(child->refusal);
     child->refusal = memory_copy_text(json_string_value(json_object_get(body, "reason")));
+    /* It will be shown on terminals. */
+    for (char *at = child->refusal; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
     child->refusal_exit = (int)json_integer_value(json_object_get(body, "exit"));
 }
 
@@ -121,14 +126,24 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         child->is_drained = true;
 }
 
-/* A pipe that ends is the process ending, which uv_process tells; one that talks nonsense costs
- * the worker. */
+static void on_too_late(uv_timer_t *timer) {
+    child_kill(timer->data, "it did not end in time");
+}
+
+/* A pipe that ends is the process ending, which uv_process tells: unless the app closed it,
+ * then the worker believes that it is orphaned and drains. One that talks nonsense costs the
+ * worker.
+ */
 static void on_end(void *owner, const char *reason) {
     struct child *child = owner;
     channel_close(child->channel);
     child->channel = NULL;
-    if (!reason)
+    if (!reason && child->role == CHILD_DRAINING)
         return;
+    if (!reason) {
+        uv_timer_start(&child->timer, on_too_late, ORPHAN_MS, 0);
+        return;
+    }
     log_error("%s/%u: pid %d: control pipe: %s", child->service->name, child->slot,
               child->process.pid, reason);
     child_kill(child, "it broke the control protocol");
@@ -275,10 +290,6 @@ struct child *child_start(struct service *service, const struct config_service *
     }
     begin_talk(child, config, &birth);
     return child;
-}
-
-static void on_too_late(uv_timer_t *timer) {
-    child_kill(timer->data, "it did not end in time");
 }
 
 void child_kill(struct child *child, const char *why) {

@@ -26,8 +26,10 @@
 #include "service.h"
 #include "supervisor.h"
 
-#define WATCH_MS     1000u
-#define PROCESS_MASK 0xffffffu
+#define WATCH_MS        1000u
+#define ORPHANS_MS      3000u
+#define ORPHANS_STEP_MS 50u
+#define PROCESS_MASK    0xffffffu
 
 const char *master_path(const struct master *master, const char *name) {
     static char path[256];
@@ -241,6 +243,7 @@ static int take_pidfile(struct master *master, char *why, size_t size) {
     int fd = pidfile_take(path, &other);
     if (fd >= 0) {
         master->pid_fd = fd;
+        master->follows_crash = other != 0;
         return 0;
     }
     if (fd == -EWOULDBLOCK)
@@ -264,6 +267,18 @@ static int set_up_log(struct master *master, char *why, size_t size) {
     return 0;
 }
 
+/* The workers of a master that was killed close their listeners as soon as they notice. */
+static int open_sockets(const struct master *master, const struct config_service *config,
+                        struct sockets **out_sockets, char *why, size_t size) {
+    unsigned tries = master->follows_crash ? ORPHANS_MS / ORPHANS_STEP_MS : 0;
+    for (;;) {
+        int err = sockets_open(config, out_sockets, why, size);
+        if (err != -EADDRINUSE || tries-- == 0)
+            return err;
+        uv_sleep(ORPHANS_STEP_MS);
+    }
+}
+
 /* Before the first worker is started: a name or an address that is wrong must not leave half an
  * instance. */
 static int make_services(struct master *master, char *why, size_t size) {
@@ -278,7 +293,7 @@ static int make_services(struct master *master, char *why, size_t size) {
     }
     for (size_t i = 0; i < config->service_count; i++) {
         struct sockets *sockets = NULL;
-        if (sockets_open(&config->services[i], &sockets, why, size) != 0)
+        if (open_sockets(master, &config->services[i], &sockets, why, size) != 0)
             return -1;
         if (!service_new(master, &config->services[i], sockets, why, size)) {
             sockets_unref(sockets);

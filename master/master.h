@@ -45,6 +45,7 @@ struct master {
     uint64_t started_ms;
     int pid_fd, log_fd;
     bool is_daemon, is_graceful;
+    bool follows_crash;
     bool reload_again; /* a signal asked for a reload while one ran */
     bool again_is_graceful;
     int report_fd; /* of a daemon: its parent waits for one byte; -1 otherwise */

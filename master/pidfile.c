@@ -51,11 +51,14 @@ int pidfile_take(const char *path, pid_t *out_other) {
             return -err;
         }
         if (is_still_there(path, fd)) {
+            pid_t before = read_pid(fd);
             int err = write_pid(fd);
-            if (!err)
-                return fd;
-            close(fd);
-            return err;
+            if (err) {
+                close(fd);
+                return err;
+            }
+            *out_other = before;
+            return fd;
         }
         close(fd);
     }

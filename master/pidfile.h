@@ -9,7 +9,8 @@
 #include <sys/types.h>
 
 /* Lock `path` and write our pid. A descriptor to keep open; -EWOULDBLOCK when an instance runs
- * (its pid in *out_other, 0 when not readable); or another negative errno number. */
+ * (its pid in *out_other, 0 when not readable); or another negative errno number. On success
+ * *out_other is the pid of an instance that died without removing the file, or 0. */
 int pidfile_take(const char *path, pid_t *out_other);
 
 /* The pid of the instance that holds the lock; 0 when none does. */

@@ -51,7 +51,8 @@ static void ask_worker(struct gathering *gathering, json_t *worker) {
     static const struct client_events events = {on_page};
     int exit_code = client_ask(text(worker, "socket"), MSG_ASK_CONNECTIONS, json_object(),
                                &events, gathering, false, ANSWER_MS);
-    if (exit_code == EXIT_DONE)
+    /* One that has ended since the master listed it has no connections left. */
+    if (exit_code == EXIT_DONE || exit_code == EXIT_NOT_RUNNING)
         return;
     fprintf(stderr, "crewman: %s/%lld, pid %lld, did not answer\n", text(worker, "service"),
             (long long)number(worker, "slot"), (long long)number(worker, "pid"));
