@@ -104,24 +104,6 @@ static int parse_request_line(const char *line, size_t len, struct http_head *he
     return parse_version(target_end + 1, (size_t)(end - target_end - 1), head);
 }
 
-/* Section 5: no space before the colon, no folded lines, no control characters. */
-static int parse_field(const char *line, size_t len, struct http_head *head,
-                       struct http_field *out_field) {
-    size_t name = 0;
-    while (name < len && http_char_is_token(line[name]))
-        name++;
-    if (name == 0 && http_char_is_space(line[0]))
-        return refuse(head, BAD_REQUEST, "folded header line");
-    if (name == 0 || name == len || line[name] != ':')
-        return refuse(head, BAD_REQUEST, "malformed header name");
-    struct http_slice value = {line + name + 1, (uint32_t)(len - name - 1)};
-    if (!http_is_value(value.data, value.len))
-        return refuse(head, BAD_REQUEST, "control character in a header");
-    out_field->name = (struct http_slice){line, (uint32_t)name};
-    out_field->value = http_slice_trim(value);
-    return 0;
-}
-
 static size_t line_length(const char *line, const char *end) {
     const char *lf = memchr(line, '\n', (size_t)(end - line));
     return (size_t)(lf - line) - 1; /* find_end() has seen that each has its CR */
@@ -140,9 +122,9 @@ static int parse_lines(const char *data, size_t size, const struct http_limits *
     for (line += len + 2; (len = line_length(line, end)) > 0; line += len + 2) {
         if (head->count == capacity)
             return refuse(head, FIELDS_TOO_MANY, "too many header fields");
-        status = parse_field(line, len, head, &head->fields[head->count]);
-        if (status != 0)
-            return status;
+        const char *error = http_field_parse(line, len, &head->fields[head->count]);
+        if (error)
+            return refuse(head, BAD_REQUEST, error);
         head->count++;
     }
     return http_framing_judge(head);

@@ -7,7 +7,7 @@
 #ifndef CREWMAN_HTTP_HEAD_H
 #define CREWMAN_HTTP_HEAD_H
 
-#include "http_chars.h"
+#include "http_field.h"
 
 enum http_method {
     HTTP_OTHER, /* see the slice */
@@ -20,10 +20,6 @@ enum http_method {
     HTTP_OPTIONS,
     HTTP_TRACE,
     HTTP_PATCH
-};
-
-struct http_field {
-    struct http_slice name, value; /* the value without the spaces around it */
 };
 
 struct http_limits {

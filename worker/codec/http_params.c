@@ -63,10 +63,7 @@ static int take_value(struct http_slice *rest, struct http_param *out_param) {
     return out_param->value.len > 0 ? 1 : -1;
 }
 
-int http_params_next(struct http_slice *rest, struct http_param *out_param) {
-    skip_spaces(rest);
-    if (rest->len > 0 && rest->data[0] != ';')
-        return -1;
+int http_params_first(struct http_slice *rest, struct http_param *out_param) {
     while (rest->len > 0 && (rest->data[0] == ';' || http_char_is_space(rest->data[0])))
         skip(rest, 1);
     if (rest->len == 0)
@@ -74,6 +71,13 @@ int http_params_next(struct http_slice *rest, struct http_param *out_param) {
     *out_param = (struct http_param){.value = {"", 0}};
     out_param->name = take_token(rest);
     return out_param->name.len > 0 ? take_value(rest, out_param) : -1;
+}
+
+int http_params_next(struct http_slice *rest, struct http_param *out_param) {
+    skip_spaces(rest);
+    if (rest->len > 0 && rest->data[0] != ';')
+        return -1;
+    return http_params_first(rest, out_param);
 }
 
 size_t http_params_unquote(struct http_slice value, bool is_lenient, char *out) {

@@ -21,6 +21,9 @@ bool http_params_begin(struct http_slice *rest, struct http_slice *out_value);
  */
 int http_params_next(struct http_slice *rest, struct http_param *out_param);
 
+/* The same at the front of a list that begins with a parameter, as in Forwarded. */
+int http_params_first(struct http_slice *rest, struct http_param *out_param);
+
 /* Copy the value of a quoted string without its escapes (section 5.6.4): of any character, or
  * of only
  * \" and \\ if `is_lenient`. Answers the length; `out` has room for value.len bytes. */

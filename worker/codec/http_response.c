@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Response heads: see http_response.h.
+ */
+#include "http_response.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http_date.h"
+
+#define STATUS_MIN 100
+#define STATUS_MAX 999
+
+/* RFC 9110 section 15, RFC 6585, RFC 7725, RFC 8297, RFC 8470. */
+static const struct {
+    int status;
+    const char *phrase;
+} phrases[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {103, "Early Hints"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {305, "Use Proxy"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {511, "Network Authentication Required"},
+};
+
+const char *http_response_phrase(int status) {
+    for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return "";
+}
+
+bool http_response_has_body(int status) {
+    return status >= 200 && status != 204 && status != 304;
+}
+
+static void put(struct http_response *response, const char *text, size_t len) {
+    if (len > response->capacity - response->len) {
+        response->is_full = true;
+        return;
+    }
+    if (len > 0)
+        memcpy(response->data + response->len, text, len);
+    response->len += len;
+}
+
+void http_response_begin(struct http_response *response, char *data, size_t capacity,
+                         int status, const char *reason) {
+    *response = (struct http_response){.data = data, .capacity = capacity};
+    if (!reason)
+        reason = http_response_phrase(status);
+    if (status < STATUS_MIN || status > STATUS_MAX || !http_is_value(reason, strlen(reason))) {
+        response->is_refused = true;
+        return;
+    }
+    char line[] = "HTTP/1.1 000 ";
+    line[9] = (char)('0' + status / 100);
+    line[10] = (char)('0' + status / 10 % 10);
+    line[11] = (char)('0' + status % 10);
+    put(response, line, sizeof(line) - 1);
+    put(response, reason, strlen(reason));
+    put(response, "\r\n", 2);
+}
+
+void http_response_add(struct http_response *response, const char *name, const char *value,
+                       size_t len) {
+    size_t name_len = strlen(name);
+    if (!http_is_token(name, name_len) || !http_is_value(value, len)) {
+        response->is_refused = true;
+        return;
+    }
+    put(response, name, name_len);
+    put(response, ": ", 2);
+    put(response, value, len);
+    put(response, "\r\n", 2);
+}
+
+void http_response_add_text(struct http_response *response, const char *name,
+                            const char *value) {
+    http_response_add(response, name, value, strlen(value));
+}
+
+void http_response_add_number(struct http_response *response, const char *name,
+                              uint64_t value) {
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    http_response_add_text(response, name, text);
+}
+
+void http_response_add_date(struct http_response *response, const char *name, int64_t seconds) {
+    char text[HTTP_DATE_LEN];
+    http_date_format(seconds, text);
+    http_response_add(response, name, text, sizeof(text));
+}
+
+long http_response_finish(struct http_response *response) {
+    put(response, "\r\n", 2);
+    if (response->is_refused)
+        return -1;
+    return response->is_full ? -2 : (long)response->len;
+}
+
+size_t http_response_chunk(char out[HTTP_CHUNK_HEADER_MAX], uint64_t len) {
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0;
+    int shift = 60;
+    while (shift > 0 && len >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        out[at++] = digits[len >> shift & 15];
+    out[at++] = '\r';
+    out[at++] = '\n';
+    return at;
+}
