@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct player *const players[] = {&player_ws, &player_text, &player_frame,
-                                               &player_http_head};
+static const struct player *const players[] = {
+    &player_ws,        &player_text,      &player_frame, &player_http_head,
+    &player_http_body, &player_multipart, &player_proxy,
+};
 
 const struct player *player_find(const char *codec) {
     for (size_t i = 0; i < sizeof(players) / sizeof(players[0]); i++)

@@ -53,6 +53,7 @@ struct cutting {
 void player_run(const struct player *player, const struct settings *settings, const char *data,
                 size_t len, struct cutting cutting, struct bytes *out_log);
 
-extern const struct player player_ws, player_text, player_frame, player_http_head;
+extern const struct player player_ws, player_text, player_frame, player_http_head,
+    player_http_body, player_multipart, player_proxy;
 
 #endif
