@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The configuration of one instance, checked and with every default filled in. Read by the master only; a worker
- * gets the part that it needs as JSON in its plan (config_service_json / config_service_load).
- * All keys come from one table (config_table.h): checker, sample file and docs are made from it.
+ * The configuration of one instance, checked and with every default filled in. Read by the
+ * master only; a worker gets the part that it needs as JSON in its plan (config_service_json /
+ * config_service_load). All keys come from one table (config_table.h): checker, sample file and
+ * docs are made from it.
  */
 #ifndef CREWMAN_CONFIG_H
 #define CREWMAN_CONFIG_H
@@ -18,16 +19,16 @@
 #define CONFIG_WORKERS_MAX  512
 #define CONFIG_SERVICES_MAX 64
 
-/* The longest name of a socket that the master makes in run_dir, and so the longest run_dir: both and a slash fit in
- * sun_path. */
+/* The longest name of a socket that the master makes in run_dir, and so the longest run_dir:
+ * both and a slash fit in sun_path. */
 #define CONFIG_SOCKET_NAME_MAX 55
 #define CONFIG_RUN_DIR_MAX     (107 - 1 - CONFIG_SOCKET_NAME_MAX)
 
 struct config_heartbeat {
-    uint64_t ping_interval_ms; /* 0: off */
-    uint64_t idle_timeout_ms;  /* 0: off */
-    char *ping_data;           /* "" : the protocol's own ping, or none */
-    char *client_ping, *client_pong; /* "" : off */
+    uint64_t ping_interval_ms;                      /* 0: off */
+    uint64_t idle_timeout_ms;                       /* 0: off */
+    char *ping_data;                                /* "" : the protocol's own ping, or none */
+    char *client_ping, *client_pong;                /* "" : off */
     uint64_t tcp_keepalive_ms, tcp_user_timeout_ms; /* 0: off */
 };
 
@@ -37,78 +38,97 @@ struct config_limits {
     uint32_t headers;
     uint32_t max_connections;             /* a worker; 0: from RLIMIT_NOFILE */
     uint32_t max_connections_per_address; /* a worker; 0: off */
-    uint32_t message_rate;                /* messages a second a connection; 0: off */
+    uint64_t max_body;
+    uint64_t keep_alive_ms, body_timeout_ms, send_timeout_ms; /* 0: off */
+    uint32_t message_rate; /* messages a second a connection; 0: off */
+};
+
+struct config_websocket {
+    char **origins; /* none: any */
+    size_t origin_count;
+    bool deflate, deflate_context;
+    uint32_t deflate_level;
+    uint64_t deflate_min;
 };
 
 struct config_service {
     char name[CONFIG_NAME_MAX + 1];
-    char *app;             /* absolute path of its shared object */
-    char *listen_text;     /* as written; "" : no listener */
+    char *app;         /* absolute path of its shared object */
+    char *listen_text; /* as written; "" : no listener */
     struct listen_address listen;
-    uint32_t workers;      /* "auto" resolved to the number of usable CPUs */
+    uint32_t workers; /* "auto" resolved to the number of usable CPUs */
     bool reuse_port;
     uint32_t backlog;
-    uint32_t socket_mode;  /* of a unix socket, for example 0660 */
+    uint32_t socket_mode;             /* of a unix socket, for example 0660 */
     char *socket_user, *socket_group; /* "" : leave */
     struct config_heartbeat heartbeat;
     struct config_limits limits;
-    json_t *effective;     /* the whole effective block as JSON; owned */
+    struct config_websocket websocket;
+    json_t *effective; /* the whole effective block as JSON; owned */
 };
 
 struct config {
-    char *path;            /* of the file, absolute; NULL when there is none */
-    char **apps;           /* absolute paths */
+    char *path;  /* of the file, absolute; NULL when there is none */
+    char **apps; /* absolute paths */
     size_t app_count;
-    char *user, *group;    /* "" : stay */
-    char *run_dir;         /* absolute */
+    char *user, *group; /* "" : stay */
+    char *run_dir;      /* absolute */
     uint64_t stop_timeout_ms, drain_timeout_ms, watchdog_ms;
     uint64_t reload_spread_ms; /* over which the old connections are closed by a reload */
-    char *log_file;        /* absolute; "" : stderr, or run_dir/crewman.log of a daemon */
+    char *log_file;            /* absolute; "" : stderr, or run_dir/crewman.log of a daemon */
     int log_level;
     struct config_service *services; /* empty until config_merge() */
     size_t service_count;
-    struct config_file *file; /* the text and its positions, NULL when there is none; of config*.c only */
+    struct config_file
+        *file; /* the text and its positions, NULL when there is none; of config*.c only */
 };
 
-/* Errors found, as lines for people: "FILE:LINE:COLUMN: path.to.key: what was found; what was expected". */
+/* Errors found, as lines for people: "FILE:LINE:COLUMN: path.to.key: what was found; what was
+ * expected". */
 struct config_errors {
     char **lines;
     size_t count;
 };
 
-/* What an app declares, as crewman-worker --describe printed it: {"v":1,"abi":1,"services":[{"name","listen","workers",
- * "config":{...}}]}. Kept apart from the file: a caller reads the file first (for app, user, run_dir), describes the
- * apps, then merges. config_merge() sets config->apps to the paths given. */
+/* What an app declares, as crewman-worker --describe printed it:
+ * {"v":1,"abi":1,"services":[{"name","listen","workers", "config":{...}}]}. Kept apart from the
+ * file: a caller reads the file first (for app, user, run_dir), describes the apps, then
+ * merges. config_merge() sets config->apps to the paths given. */
 struct config_app {
-    const char *path;  /* absolute; borrowed */
+    const char *path;          /* absolute; borrowed */
     const json_t *description; /* borrowed */
 };
 
-/* Step 1: read and check all of `path` (NULL: an empty config) but what only the apps can tell. Relative paths in it are
- * relative to the file's folder. `run_dir` (NULL or an override from the command line). On failure answers -EINVAL, and
- * fills out_errors (freed with config_errors_done); 0 fills *out_config (freed with config_free). */
+/* Step 1: read and check all of `path` (NULL: an empty config) but what only the apps can tell.
+ * Relative paths in it are relative to the file's folder. `run_dir` (NULL or an override from
+ * the command line). On failure answers -EINVAL, and fills out_errors (freed with
+ * config_errors_done); 0 fills *out_config (freed with config_free). */
 int config_read(const char *path, const char *run_dir, struct config **out_config,
                 struct config_errors *out_errors);
 
-/* Step 2: put the declared services under the file's service blocks (file wins over the app's "config", that over
- * listen/workers of the descriptor, that over defaults), check names both ways and resolve. Errors inside an app's own
- * declaration are prefixed with the app's path. Same answers; on failure *config is unchanged. */
+/* Step 2: put the declared services under the file's service blocks (file wins over the app's
+ * "config", that over listen/workers of the descriptor, that over defaults), check names both
+ * ways and resolve. Errors inside an app's own declaration are prefixed with the app's path.
+ * Same answers; on failure *config is unchanged. */
 int config_merge(struct config *config, const struct config_app *apps, size_t count,
                  struct config_errors *out_errors);
 
 void config_errors_done(struct config_errors *errors);
 void config_free(struct config *config);
 
-/* Keys that a reload may not change and that differ; adds a line for each to out_errors, answers their number. */
+/* Keys that a reload may not change and that differ; adds a line for each to out_errors,
+ * answers their number. */
 size_t config_reload_conflicts(const struct config *old, const struct config *new,
                                struct config_errors *out_errors);
 
-/* The whole effective configuration as JSON (new reference), durations and sizes with units: `crewman check`. */
+/* The whole effective configuration as JSON (new reference), durations and sizes with units:
+ * `crewman check`. */
 json_t *config_effective(const struct config *config);
 
-/* Worker side: the block in a plan (config_service.effective) back to a struct. `out_why` gets a line on -EINVAL. */
-int config_service_load(const char *name, const json_t *effective, struct config_service *out_service,
-                        char *out_why, size_t size);
+/* Worker side: the block in a plan (config_service.effective) back to a struct. `out_why` gets
+ * a line on -EINVAL. */
+int config_service_load(const char *name, const json_t *effective,
+                        struct config_service *out_service, char *out_why, size_t size);
 void config_service_done(struct config_service *service);
 
 #endif

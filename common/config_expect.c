@@ -66,6 +66,9 @@ void config_expect_describe(const struct config_row *row, char *out_text, size_t
     case CONFIG_PATHS:
         snprintf(out_text, size, "a path or a list of paths");
         break;
+    case CONFIG_STRINGS:
+        snprintf(out_text, size, "a string or a list of strings");
+        break;
     case CONFIG_USER:
         snprintf(out_text, size, "the name of a user of this machine");
         break;

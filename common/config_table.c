@@ -76,8 +76,9 @@ static const struct config_row service_rows[] = {
     {"listen", "\"\"", .example = "\"websocket://0.0.0.0:8282\"", .type = CONFIG_LISTEN,
      AT_SERVICE(listen_text),
      .computed = "as the app declares it; no listener when it does not",
-     .help = "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
-             "websocket, text, frame and tcp. Hosts are numeric; [::] takes IPv4 and IPv6."},
+     .help =
+         "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
+         "websocket, http, text, frame and tcp. Hosts are numeric; [::] takes IPv4 and IPv6."},
     {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
      .max = CONFIG_WORKERS_MAX,
      .help = "The number of processes; \"auto\" is one a usable CPU."},
@@ -146,9 +147,38 @@ static const struct config_row service_rows[] = {
     {"limits.max_connections_per_address", "0", .type = CONFIG_COUNT,
      AT_SERVICE(limits.max_connections_per_address), .max = 10000000, .computed = "off",
      .help = "The most connections that one worker takes from one client address."},
+    {"limits.max_body", "\"10m\"", .type = CONFIG_SIZE, AT_SERVICE(limits.max_body),
+     .max = 16 * GIB,
+     .help = "The largest body of an HTTP request; a larger one is answered 413."},
+    {"limits.keep_alive", "\"75s\"", .type = CONFIG_DURATION, AT_SERVICE(limits.keep_alive_ms),
+     .min = SECOND, .max = DAY, .zero_is_off = true,
+     .help = "How long an HTTP connection may wait for its next request."},
+    {"limits.body_timeout", "\"30s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(limits.body_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
+     .help = "How long nothing may come of an HTTP request's body; then it is answered 408."},
+    {"limits.send_timeout", "\"60s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(limits.send_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
+     .help = "How long an HTTP client may take nothing of its answer."},
     {"limits.message_rate", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.message_rate),
      .max = 1000000, .computed = "off",
      .help = "The most messages a second from one connection."},
+
+    {"websocket.origins", "[]", .example = "[\"https://example.com\"]", .type = CONFIG_STRINGS,
+     AT_SERVICE(websocket.origins),
+     .count_offset = offsetof(struct config_service, websocket.origin_count), .computed = "any",
+     .help =
+         "The origins whose pages may open a WebSocket; others are answered 403. A client that "
+         "sends no Origin is no browser and is not held by this."},
+    {"websocket.deflate", "false", .type = CONFIG_BOOL, AT_SERVICE(websocket.deflate),
+     .help = "Compress messages (permessage-deflate) with clients that offer it."},
+    {"websocket.deflate_context", "false", .type = CONFIG_BOOL,
+     AT_SERVICE(websocket.deflate_context),
+     .help = "Let messages refer to those before them: smaller, for some 300 KiB of memory a "
+             "connection."},
+    {"websocket.deflate_level", "1", .type = CONFIG_COUNT, AT_SERVICE(websocket.deflate_level),
+     .min = 1, .max = 9, .help = "From 1, fastest, to 9, smallest."},
+    {"websocket.deflate_min", "\"64b\"", .type = CONFIG_SIZE, AT_SERVICE(websocket.deflate_min),
+     .max = GIB, .help = "Shorter messages are sent as they are."},
 };
 
 static const struct config_table tables[] = {

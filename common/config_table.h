@@ -26,6 +26,7 @@ enum config_type {
     CONFIG_STRING,   /* char * */
     CONFIG_PATH,     /* char *, absolute once read; "" stays */
     CONFIG_PATHS,    /* char **, and size_t at count_offset; one string, or a list of them */
+    CONFIG_STRINGS,  /* the same of texts that are no paths */
     CONFIG_USER,     /* char *, the name of a user */
     CONFIG_GROUP,    /* char *, the name of a group */
     CONFIG_MODE,     /* uint32_t, written in octal in a string */

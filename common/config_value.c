@@ -155,6 +155,7 @@ static int parse(const struct config_row *row, const json_t *json, struct config
     case CONFIG_WORKERS:
         return parse_workers(row, json, &value->number);
     case CONFIG_PATHS:
+    case CONFIG_STRINGS:
         value->list = json;
         return parse_paths(json, out_index);
     case CONFIG_STRING:
@@ -227,6 +228,9 @@ void config_value_store(const struct config_row *row, const struct config_value 
     case CONFIG_PATHS:
         store_paths(row, value->list, folder, object);
         break;
+    case CONFIG_STRINGS:
+        store_paths(row, value->list, NULL, object);
+        break;
     case CONFIG_PATH:
         *(char **)place = config_value_absolute(value->text, folder);
         break;
@@ -291,6 +295,7 @@ json_t *config_value_render(const struct config_row *row, const void *object) {
         json = json_string(row->words[*(const int *)place]);
         break;
     case CONFIG_PATHS:
+    case CONFIG_STRINGS:
         json = render_paths(row, object);
         break;
     case CONFIG_STRING:
@@ -307,7 +312,8 @@ json_t *config_value_render(const struct config_row *row, const void *object) {
 void config_value_done(const struct config_row *row, void *object) {
     void *place = member(row, object);
     switch (row->type) {
-    case CONFIG_PATHS: {
+    case CONFIG_PATHS:
+    case CONFIG_STRINGS: {
         char ***items = place;
         size_t *count = (void *)((char *)object + row->count_offset);
         for (size_t i = 0; i < *count; i++)

@@ -15,7 +15,8 @@
     X(TCP, "tcp")                                                                                \
     X(TEXT, "text")                                                                              \
     X(FRAME, "frame")                                                                            \
-    X(WEBSOCKET, "websocket")
+    X(WEBSOCKET, "websocket")                                                                    \
+    X(HTTP, "http")
 
 enum listen_protocol {
     LISTEN_NONE = 0, /* no listener */

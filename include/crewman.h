@@ -196,6 +196,83 @@ size_t crew_conn_count(void);
  * not visited. Workerman: $worker->connections. */
 int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
 
+/* -------------------------------------------------------------------- HTTP */
+
+/* A request on an `http` service, a plain one on a `websocket` service that has on_request, or the opening handshake of
+ * a WebSocket. Valid from its callback until its answer is complete, or on_close. Texts end with a NUL and live as
+ * long. Workerman: Protocols\Http\Request. */
+typedef struct crew_request crew_request;
+
+/* The request of this connection that waits for its answer, NULL when there is none: for answers that come later, keep the
+ * crew_id of the connection and ask here. */
+crew_request *crew_conn_request(crew_conn *conn);
+
+const char *crew_request_method(crew_request *request);       /* "GET"; Workerman: method() */
+const char *crew_request_target(crew_request *request);       /* as it came, "/a%20b?x=1"; uri() */
+const char *crew_request_path(crew_request *request);         /* decoded, "/a b"; path() */
+const char *crew_request_query_string(crew_request *request); /* as it came, "x=1"; queryString() */
+const char *crew_request_host(crew_request *request);         /* with its port; host() */
+int crew_request_minor_version(const crew_request *request);  /* 1 for HTTP/1.1, 0 for HTTP/1.0 */
+
+/* The value of a field, whatever the case of its name; several lines of it as one list (RFC 9110 section 5.3). NULL without
+ * one. Workerman: header(). */
+const char *crew_request_header(crew_request *request, const char *name);
+
+/* Each field line as it came; a non-zero answer of `visit` ends the walk and is returned. */
+int crew_request_each_header(crew_request *request,
+                             int (*visit)(const char *name, const char *value, void *arg),
+                             void *arg);
+
+/* The first parameter of that name, decoded; NULL without one. Workerman: get(), post(), cookie(). */
+const char *crew_request_query(crew_request *request, const char *name);
+const char *crew_request_form(crew_request *request, const char *name); /* x-www-form-urlencoded */
+const char *crew_request_cookie(crew_request *request, const char *name);
+
+/* The whole body, "" without one; not of a service with on_body, which gets it in pieces. Workerman: rawBody(). */
+const char *crew_request_body(const crew_request *request, size_t *out_len);
+
+/* Answers. Each request gets one; until it is complete the next request of the connection waits. A function fails with
+ * CREW_ESTATE when no request waits for what it does, CREW_ECLOSED when the connection has gone, CREW_EINVAL for a status,
+ * name or value that must not be sent (CR, LF, NUL), CREW_ENOMEM. Workerman: Protocols\Http\Response. */
+
+/* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection and Date are ours: CREW_EINVAL. In
+ * on_handshake it is added to the 101. */
+int crew_reply_header(crew_conn *conn, const char *name, const char *value);
+
+enum crew_same_site { CREW_SAME_SITE_UNSET, CREW_SAME_SITE_LAX, CREW_SAME_SITE_STRICT, CREW_SAME_SITE_NONE };
+
+/* A cookie (RFC 6265). NULL and 0 leave an attribute out; `max_age` counts seconds, negative to forget it. */
+struct crew_cookie {
+    const char *name, *value, *path, *domain;
+    int64_t max_age;
+    int is_secure, is_http_only;
+    enum crew_same_site same_site;
+};
+int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie);
+
+/* The whole answer. `type` is its Content-Type, NULL for none. The body is copied. */
+int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len);
+
+/* 302, or another status from 301 to 308, to `location`. Workerman: redirect(). */
+int crew_reply_redirect(crew_conn *conn, int status, const char *location);
+
+/* An answer in pieces: begin, write as often as needed (answers like crew_conn_send(): CREW_QUEUED asks to wait for
+ * on_buffer_drain), end. Chunked for HTTP/1.1; HTTP/1.0 clients see its end by the close. */
+int crew_reply_begin(crew_conn *conn, int status, const char *type);
+int crew_reply_write(crew_conn *conn, const void *data, size_t len);
+int crew_reply_end(crew_conn *conn);
+
+/* One Server-Sent Event, on an answer begun as "text/event-stream". NULL leaves a member out; `retry_ms` negative too.
+ * Workerman: ServerSentEvents. */
+struct crew_event {
+    const char *event, *id, *data, *comment;
+    long retry_ms;
+};
+int crew_reply_event(crew_conn *conn, const struct crew_event *event);
+
+/* In on_handshake: speak this subprotocol (RFC 6455 section 1.9). CREW_ENOENT when the client did not offer it. */
+int crew_handshake_protocol(crew_conn *conn, const char *name);
+
 /* ------------------------------------------------------------------ timers */
 
 /* Names a timer; never 0, never used again in this process. */
@@ -283,6 +360,17 @@ struct crew_service {
      * always in pairs, unless on_close comes between. */
     void (*on_buffer_full)(crew_conn *conn);
     void (*on_buffer_drain)(crew_conn *conn);
+
+    /* A request is there, with all of its body (at most limits.max_body) unless the service has on_body. Answer it with
+     * crew_reply…(), now or later. Workerman: onMessage of an http Worker. */
+    void (*on_request)(crew_conn *conn, crew_request *request);
+    /* The body in pieces as they come, after on_request; the last call has is_last and may have len 0. */
+    void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len, int is_last);
+    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599 refuses. */
+    int (*on_handshake)(crew_conn *conn, crew_request *request);
+    /* A WebSocket ping (the pong is sent by itself) or pong came. */
+    void (*on_ping)(crew_conn *conn, const crew_msg *payload);
+    void (*on_pong)(crew_conn *conn, const crew_msg *payload);
 };
 
 struct crew_app {

@@ -4,6 +4,7 @@
  */
 #include "supervisor.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

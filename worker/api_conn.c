@@ -57,7 +57,8 @@ void crew_conn_resume(crew_conn *conn) {
     if (conn->state >= CONN_CLOSING || !conn->is_paused)
         return;
     conn->is_paused = false;
-    liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+    if (conn->session->has_heartbeat)
+        liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
     conn_update_poll(conn);
     if (conn->stash)
         conns_due(conn);

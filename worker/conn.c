@@ -14,6 +14,9 @@
 
 #include "worker.h"
 
+/* Bytes behind an unanswered request that are kept, beside a head. */
+#define STASH_SPARE (64u * 1024u)
+
 typedef void (*conn_callback)(crew_conn *conn);
 
 static void call(struct crew_conn *conn, enum score_callback which, conn_callback callback) {
@@ -32,7 +35,8 @@ static void on_poll(uv_poll_t *handle, int status, int events);
 
 void conn_update_poll(struct crew_conn *conn) {
     int wanted = 0;
-    if (!conn->has_eof && (!conn->is_paused || conn->state >= CONN_CLOSING))
+    bool is_held = conn->is_paused || conn->is_backlogged;
+    if (!conn->has_eof && (!is_held || conn->state >= CONN_CLOSING))
         wanted |= UV_READABLE;
     if (conn->out.bytes > 0 && conn->state != CONN_OPENING)
         wanted |= UV_WRITABLE;
@@ -180,9 +184,10 @@ void conn_bury(struct crew_conn *conn) {
 }
 
 void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
+    bool has_held = conn->state == CONN_OPENING && conn->out.bytes > 0;
     conn->state = CONN_OPEN;
     liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_NONE);
-    if (conn->out.bytes > 0) {
+    if (has_held) {
         if (response && sendq_prepend(&conn->out, response, len) != 0) {
             conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
             return;
@@ -287,6 +292,10 @@ static bool extend_stash(struct crew_conn *conn, const char *data, size_t len) {
     return true;
 }
 
+static size_t stash_limit(const struct crew_conn *conn) {
+    return STASH_SPARE + (size_t)conn->worker->plan.service.limits.header_size;
+}
+
 /* Give the session what came, behind what it had left. The stash stays where it is while the
  * session reads in it. */
 static void feed(struct crew_conn *conn, char *data, size_t len) {
@@ -299,10 +308,15 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
     conn->worker->conns.feeding = conn;
     conn->session->receive(conn, &data, &len);
     conn->worker->conns.feeding = NULL;
-    if (conn->state <= CONN_OPEN)
-        keep(conn, data, len);
-    else
+    if (conn->state > CONN_OPEN) {
         discard_stash(conn);
+        return;
+    }
+    keep(conn, data, len);
+    /* What waits for an answer may not grow without bound: the rest stays in the kernel. */
+    conn->is_backlogged = conn->stash && conn->stash->len > stash_limit(conn);
+    if (conn->state <= CONN_OPEN)
+        conn_update_poll(conn);
 }
 
 static void receive(struct crew_conn *conn, char *data, size_t len) {

@@ -64,6 +64,7 @@ struct crew_conn {
     uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
     uint8_t polled;      /* what the loop watches: UV_READABLE | UV_WRITABLE */
     bool is_paused : 1;
+    bool is_backlogged : 1;   /* enough is stashed: do not read on */
     bool is_due : 1;          /* on the list of conns_settle() */
     bool is_announced : 1;    /* on_connect was called */
     bool is_probed : 1;       /* a probe has no answer yet */
@@ -127,7 +128,11 @@ const char *conn_protocol_name(const struct crew_conn *conn);
  * CREW_ECLOSED, CREW_ENOMEM. */
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count);
 
-/* The same for what the protocol itself must say (pong, close, responses): not held back by
+/* The same for one answer to a request: accepted whatever is queued, as the next request waits
+ * until the queue is short. */
+int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int count);
+
+/* The same for what the protocol itself must say (pong, close, errors): not held back by
  * max_send_buffer, bounded by what the peer makes us say. */
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len);
 

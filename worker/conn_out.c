@@ -64,11 +64,25 @@ static int check_high_water(struct crew_conn *conn) {
     return CREW_QUEUED;
 }
 
+/* A peer that takes its answer slowly is waited for as long as it takes some of it. */
+static void note_progress(struct crew_conn *conn) {
+    enum deadline deadline = conn->liveness.deadline;
+    if (conn->state == CONN_CLOSING)
+        deadline = DEADLINE_CLOSE;
+    else if (!conn->session->has_heartbeat && conn->state == CONN_OPEN)
+        deadline = DEADLINE_SEND;
+    else
+        return;
+    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, deadline);
+}
+
 static int enqueue(struct crew_conn *conn, const struct iovec *parts, int count, size_t skip) {
     if (sendq_append(&conn->out, parts, count, skip) != 0)
         return CREW_ENOMEM;
-    if (conn->state != CONN_ENDED)
+    if (conn->state != CONN_ENDED) {
+        note_progress(conn);
         conn_update_poll(conn);
+    }
     return check_high_water(conn);
 }
 
@@ -142,6 +156,17 @@ int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
     return result;
 }
 
+int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int count) {
+    if (conn->state > CONN_OPEN)
+        return CREW_ECLOSED;
+    int result = write_parts(conn, parts, count, total_of(parts, count));
+    if (result >= 0) {
+        conn->messages_out++;
+        conns_of(conn)->totals.messages_out++;
+    }
+    return result;
+}
+
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {
     struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     if (conn->state == CONN_ENDED)
@@ -192,11 +217,16 @@ void conn_flush(struct crew_conn *conn) {
             return;
         }
         sendq_drop(&conn->out, (size_t)sent);
+        if (sent > 0)
+            note_progress(conn);
         if ((size_t)sent < offered)
             break;
     }
-    if (conn->out.bytes == 0)
+    if (conn->out.bytes == 0) {
         drained(conn);
+        if (conn->session->drained && conn->state == CONN_OPEN)
+            conn->session->drained(conn);
+    }
     if (conn->state != CONN_ENDED)
         conn_update_poll(conn);
 }

@@ -114,7 +114,8 @@ static size_t close_some(struct worker *worker, int reason, size_t batch) {
         /* Whoever came just before a reload must not be refused: it opens, and is then closed
          * like the others. */
         bool is_coming = conn->state == CONN_OPENING && reason == CREW_CLOSE_RELOAD;
-        if (batch == 0 || is_coming) {
+        bool lingers = conn->session->lingers && conn->session->lingers(conn, reason);
+        if (batch == 0 || is_coming || lingers) {
             left++;
             continue;
         }

@@ -15,7 +15,15 @@
 #include "list.h"
 
 /* Deadlines that do not depend on what is received. A connection has one of them at most. */
-enum deadline { DEADLINE_NONE, DEADLINE_HANDSHAKE, DEADLINE_CLOSE, DEADLINE_COUNT };
+enum deadline {
+    DEADLINE_NONE,
+    DEADLINE_HANDSHAKE,  /* and the head of a request */
+    DEADLINE_CLOSE,      /* without progress */
+    DEADLINE_BODY,       /* of a request, without progress */
+    DEADLINE_KEEP_ALIVE, /* until the next request */
+    DEADLINE_SEND,       /* of an answer, without progress */
+    DEADLINE_COUNT
+};
 
 /* Embedded in a connection. */
 struct liveness_node {

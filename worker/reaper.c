@@ -14,7 +14,6 @@
 #define TICK_MAX_MS     1000u
 #define TICK_MIN_MS     10u
 #define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
-#define STATUS_TIMEOUT  408  /* RFC 9110 section 15.5.9 */
 
 static struct crew_conn *conn_of(struct liveness_node *node) {
     return list_entry(node, struct crew_conn, liveness);
@@ -53,9 +52,8 @@ static void on_probe(void *owner, struct liveness_node *node) {
 static void on_expired(void *owner, struct liveness_node *node, enum deadline deadline) {
     struct worker *worker = owner;
     struct crew_conn *conn = conn_of(node);
-    if (deadline == DEADLINE_HANDSHAKE) {
-        conn_violate(conn, CREW_ETIMEOUT, STATUS_TIMEOUT,
-                     "no handshake within handshake_timeout");
+    if (deadline != DEADLINE_CLOSE && deadline != DEADLINE_SEND && conn->session->expired) {
+        conn->session->expired(conn, deadline);
         return;
     }
     worker->conns.totals.timeouts++;
@@ -77,9 +75,14 @@ void reaper_answered(struct crew_conn *conn, uint32_t token) {
 }
 
 static uint32_t tick_for(const struct config_service *service) {
-    const uint64_t times[] = {
-        service->heartbeat.ping_interval_ms, service->heartbeat.idle_timeout_ms,
-        service->limits.handshake_timeout_ms, service->limits.close_timeout_ms};
+    const struct config_limits *limits = &service->limits;
+    const uint64_t times[] = {service->heartbeat.ping_interval_ms,
+                              service->heartbeat.idle_timeout_ms,
+                              limits->handshake_timeout_ms,
+                              limits->close_timeout_ms,
+                              limits->body_timeout_ms,
+                              limits->keep_alive_ms,
+                              limits->send_timeout_ms};
     uint64_t tick = TICK_MAX_MS;
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
         if (times[i] > 0 && times[i] / 4 < tick)
@@ -95,10 +98,14 @@ int reaper_start(struct worker *worker) {
     liveness_init(lists);
     lists->idle_ticks = liveness_ticks(service->heartbeat.idle_timeout_ms, tick);
     lists->probe_ticks = liveness_ticks(service->heartbeat.ping_interval_ms, tick);
-    lists->deadline_ticks[DEADLINE_HANDSHAKE] =
-        liveness_ticks(service->limits.handshake_timeout_ms, tick);
-    lists->deadline_ticks[DEADLINE_CLOSE] =
-        liveness_ticks(service->limits.close_timeout_ms, tick);
+    const uint64_t deadlines[DEADLINE_COUNT] = {
+        [DEADLINE_HANDSHAKE] = service->limits.handshake_timeout_ms,
+        [DEADLINE_CLOSE] = service->limits.close_timeout_ms,
+        [DEADLINE_BODY] = service->limits.body_timeout_ms,
+        [DEADLINE_KEEP_ALIVE] = service->limits.keep_alive_ms,
+        [DEADLINE_SEND] = service->limits.send_timeout_ms};
+    for (int i = 0; i < DEADLINE_COUNT; i++)
+        lists->deadline_ticks[i] = liveness_ticks(deadlines[i], tick);
     uv_timer_init(&worker->loop, &reaper->timer);
     reaper->timer.data = worker;
     return uv_timer_start(&reaper->timer, on_tick, tick, tick);

@@ -10,8 +10,9 @@ const struct session *session_for(enum listen_protocol protocol) {
         return &session_text;
     case LISTEN_FRAME:
         return &session_frame;
-    case LISTEN_WEBSOCKET:
-        return &session_websocket;
+    case LISTEN_WEBSOCKET: /* begins as HTTP: its handshake is a request */
+    case LISTEN_HTTP:
+        return &session_http;
     default:
         return &session_tcp;
     }

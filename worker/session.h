@@ -14,16 +14,24 @@
 #include "crewman.h"
 #include "frame.h"
 #include "listen.h"
+#include "liveness.h"
 #include "text.h"
 #include "ws_frame.h"
 
 struct crew_conn;
+struct crew_request;
+struct ws_deflate;
+struct ws_deflate_terms;
 
 union session_state {
     struct {
         struct ws_decoder decoder;
-        size_t scanned; /* of the request head, while it is not complete */
+        struct ws_deflate *deflate; /* NULL: not negotiated */
     } ws;
+    struct {
+        struct crew_request *request; /* the exchange under way, or NULL */
+        size_t scanned;               /* of a head that is not complete */
+    } http;
     struct text_decoder text;
     struct frame_decoder frame;
 };
@@ -31,6 +39,7 @@ union session_state {
 struct session {
     const char *name;
     bool has_handshake;  /* false: OPEN right after on_connect */
+    bool has_heartbeat;  /* silence is a sign of death */
     bool awaits_goodbye; /* after our goodbye, the peer's is awaited before the socket is closed
                           */
 
@@ -57,10 +66,27 @@ struct session {
     /* Ask for a sign of life that the peer's protocol answers by itself, naming `token` in it
      * (NULL: has none). */
     void (*probe)(struct crew_conn *conn, uint32_t token);
+
+    /* A polite end for `reason` is asked for while it has something to finish first (NULL:
+     * never): true to be asked again. */
+    bool (*lingers)(struct crew_conn *conn, int reason);
+
+    /* All that was queued has gone (NULL: nothing to do). */
+    void (*drained)(struct crew_conn *conn);
+
+    /* A deadline other than those of closing and sending has passed (NULL: the connection
+     * ends). */
+    void (*expired)(struct crew_conn *conn, enum deadline deadline);
 };
 
 const struct session *session_for(enum listen_protocol protocol);
 
-extern const struct session session_tcp, session_text, session_frame, session_websocket;
+extern const struct session session_tcp, session_text, session_frame, session_websocket,
+    session_http;
+
+/* The handshake is done: speak WebSocket from here on. `terms` NULL: without
+ * permessage-deflate. */
+void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
+                             const char *response, size_t len);
 
 #endif

@@ -23,6 +23,7 @@ static int send_bytes(struct crew_conn *conn, const void *data, size_t len,
 
 const struct session session_tcp = {
     .name = "tcp",
+    .has_heartbeat = true,
     .receive = receive,
     .send = send_bytes,
 };

@@ -56,6 +56,7 @@ static void done_text(struct crew_conn *conn) {
 
 const struct session session_text = {
     .name = "text",
+    .has_heartbeat = true,
     .start = start_text,
     .done = done_text,
     .receive = receive_text,
@@ -99,6 +100,7 @@ static void done_frame(struct crew_conn *conn) {
 
 const struct session session_frame = {
     .name = "frame",
+    .has_heartbeat = true,
     .start = start_frame,
     .done = done_frame,
     .receive = receive_frame,

@@ -1,36 +1,53 @@
 /* SPDX-License-Identifier: MIT
  *
- * `websocket` (RFC 6455), server side: the opening handshake, messages, control frames, the
- * closing handshake. The rules on bytes are the codec's (ws_frame.h, ws_handshake.h); here is
- * what is answered.
+ * WebSocket (RFC 6455) after the opening handshake, server side: messages, control frames, the
+ * closing handshake. The rules on bytes are the codec's (ws_frame.h); here is what is answered.
  */
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "accept_key.h"
+#include "codec_memory.h"
 #include "conn.h"
-#include "http_head.h"
 #include "worker.h"
-#include "ws_handshake.h"
 
 #define FIRST_TEXT   0x81u /* FIN and opcode, RFC 6455 section 5.2 */
 #define FIRST_BINARY 0x82u
 #define FIRST_PING   0x89u
 #define FIRST_PONG   0x8au
+#define RSV1         0x40u /* compressed, RFC 7692 section 6 */
 #define CONTROL_MAX  125u
-#define CODE_FIRST   1000 /* below are HTTP statuses */
 
-#define HEADERS_MAX   256
-#define RESPONSE_SIZE 512
-
-static int send_message(struct crew_conn *conn, const void *data, size_t len,
-                        enum crew_msg_type type) {
+static int send_plain(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
     unsigned char header[WS_HEADER_MAX];
-    unsigned first = type == CREW_MSG_BINARY ? FIRST_BINARY : FIRST_TEXT;
     size_t header_len = ws_encode_header(header, first, len);
     struct iovec parts[] = {{header, header_len}, {(void *)(uintptr_t)data, len}};
     return conn_write(conn, parts, len > 0 ? 2 : 1);
+}
+
+/* Compressed with the context of what was sent before, a message that is then refused would
+ * leave the peer behind: such a connection is over. */
+static int send_deflated(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
+    const struct config_websocket *config = &conn->worker->plan.service.websocket;
+    struct codec_buffer *small = NULL;
+    int result = ws_deflate_message(conn->protocol.ws.deflate, &conn->worker->ws,
+                                    (int)config->deflate_level, data, len, &small);
+    if (result == 0)
+        result =
+            send_plain(conn, first | RSV1, small ? small->data : "", small ? small->len : 0);
+    codec_buffer_free(&small);
+    if (result < 0 && config->deflate_context && conn->state <= CONN_OPEN)
+        conn_end(conn, CREW_CLOSE_LIMIT, result);
+    return result;
+}
+
+static int send_message(struct crew_conn *conn, const void *data, size_t len,
+                        enum crew_msg_type type) {
+    unsigned first = type == CREW_MSG_BINARY ? FIRST_BINARY : FIRST_TEXT;
+    bool is_open = conn->session == &session_websocket && conn->state == CONN_OPEN;
+    if (is_open && conn->protocol.ws.deflate &&
+        len >= conn->worker->plan.service.websocket.deflate_min)
+        return send_deflated(conn, first, data, len);
+    return send_plain(conn, first, data, len);
 }
 
 static void send_control(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
@@ -40,100 +57,6 @@ static void send_control(struct crew_conn *conn, unsigned first, const void *dat
     if (len > 0)
         memcpy(frame + 2, data, len);
     conn_write_control(conn, frame, 2 + len);
-}
-
-static const char *status_phrase(int status) {
-    switch (status) {
-    case 400:
-        return "Bad Request";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 414:
-        return "URI Too Long";
-    case 426:
-        return "Upgrade Required";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Service Unavailable";
-    }
-}
-
-/* What a refusal must name, by status (RFC 9110 sections 10.2.1, 15.5.22; RFC 6455
- * section 4.4). */
-static const char *status_fields(int status) {
-    if (status == 405)
-        return "Allow: GET\r\n";
-    if (status == 426)
-        return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    return "";
-}
-
-static void respond(struct crew_conn *conn, int status, const char *text) {
-    char response[RESPONSE_SIZE];
-    int len =
-        snprintf(response, sizeof(response),
-                 "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-                 "Connection: close\r\n\r\n%s\n",
-                 status, status_phrase(status), status_fields(status), strlen(text) + 1, text);
-    sendq_done(&conn->out); /* what the app sent before on_open was meant for a WebSocket */
-    if (len > 0 && (size_t)len < sizeof(response) &&
-        sendq_prepend(&conn->out, response, (size_t)len) != 0)
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-}
-
-static void refuse(struct crew_conn *conn, int status, const char *text) {
-    int error = status == 431 || status == 414 ? CREW_ETOOBIG : CREW_EPROTO;
-    conn_report(conn, error, text);
-    if (conn->state != CONN_OPENING)
-        return;
-    respond(conn, status, text);
-    conn_finish(conn, error == CREW_ETOOBIG ? CREW_CLOSE_LIMIT : CREW_CLOSE_PROTOCOL);
-}
-
-static void accept_handshake(struct crew_conn *conn, const struct http_slice *key) {
-    char accept[ACCEPT_KEY_SIZE], response[RESPONSE_SIZE];
-    if (accept_key_make(key->data, key->len, accept) != 0) {
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-        return;
-    }
-    int len = snprintf(response, sizeof(response),
-                       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-                       accept);
-    conn_opened(conn, response, (size_t)len);
-}
-
-static void receive_handshake(struct crew_conn *conn, char **data, size_t *len) {
-    const struct config_limits *limits = &conn->worker->plan.service.limits;
-    struct http_limits http = {.head_size = (size_t)limits->header_size,
-                               .fields = limits->headers < HEADERS_MAX ? limits->headers
-                                                                       : HEADERS_MAX};
-    struct http_field fields[HEADERS_MAX];
-    struct http_head head = {.fields = fields, .capacity = HEADERS_MAX};
-    int head_len = http_head_parse(*data, *len, &conn->protocol.ws.scanned, &http, &head);
-    if (head_len == 0)
-        return;
-    if (head_len < 0) {
-        refuse(conn, -head_len, head.error);
-        return;
-    }
-    struct http_slice key;
-    const char *why = "";
-    int status = ws_handshake_check(&head, &key, &why);
-    if (status != 0) {
-        refuse(conn, status, why);
-        return;
-    }
-    *data += head_len;
-    *len -= (size_t)head_len;
-    accept_handshake(conn, &key);
 }
 
 /* Section 5.5.1: answer with the code that came, once; then the server ends the TCP connection
@@ -166,6 +89,17 @@ static void receive_error(struct crew_conn *conn, const struct ws_event *event) 
     conn_violate(conn, error, event->code, event->text);
 }
 
+static void tell(struct crew_conn *conn, enum score_callback which,
+                 void (*callback)(crew_conn *, const crew_msg *),
+                 const struct ws_event *event) {
+    if (!callback || conn->state != CONN_OPEN)
+        return;
+    crew_msg payload = {.data = event->data, .len = event->len, .type = CREW_MSG_BINARY};
+    struct guard_entry entry = guard_enter(conn->worker, which);
+    callback(conn, &payload);
+    guard_leave(conn->worker, entry);
+}
+
 static void receive_event(struct crew_conn *conn, const struct ws_event *event) {
     switch (event->type) {
     case WS_MESSAGE:
@@ -176,9 +110,11 @@ static void receive_event(struct crew_conn *conn, const struct ws_event *event) 
     case WS_PING:
         if (conn->state == CONN_OPEN)
             send_control(conn, FIRST_PONG, event->data, event->len);
+        tell(conn, SCORE_IN_PING, conn->worker->app->on_ping, event);
         break;
     case WS_PONG:
         receive_pong(conn, event);
+        tell(conn, SCORE_IN_PONG, conn->worker->app->on_pong, event);
         break;
     case WS_CLOSE:
         receive_close(conn, event);
@@ -195,12 +131,9 @@ static bool wants_frames(const struct crew_conn *conn) {
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
     struct ws_limits limits = {.max_message =
-                                   (size_t)conn->worker->plan.service.limits.max_message};
+                                   (size_t)conn->worker->plan.service.limits.max_message,
+                               .shared_inflater = conn->worker->ws.inflater};
     struct ws_event event;
-    if (conn->state == CONN_OPENING)
-        receive_handshake(conn, data, len);
-    if (conn->state == CONN_OPENING)
-        return;
     while (wants_frames(conn) && ws_decoder_next(&conn->protocol.ws.decoder, &limits, data, len,
                                                  &event) != WS_NEED_MORE)
         receive_event(conn, &event);
@@ -214,24 +147,41 @@ static void filled(struct crew_conn *conn, size_t len) {
     ws_decoder_filled(&conn->protocol.ws.decoder, len);
 }
 
-static void start(struct crew_conn *conn) {
-    ws_decoder_init(&conn->protocol.ws.decoder);
-    conn->protocol.ws.scanned = 0;
-}
-
 static void done(struct crew_conn *conn) {
     ws_decoder_done(&conn->protocol.ws.decoder);
+    ws_deflate_free(conn->protocol.ws.deflate);
 }
 
 static void goodbye(struct crew_conn *conn, int code, const char *text) {
-    if (conn->state == CONN_OPENING) {
-        conn->has_goodbye = true;
-        respond(conn, code < CODE_FIRST ? code : 503, text ? text : "going away");
-        return;
-    }
     char frame[WS_CLOSE_MAX];
     size_t len = ws_encode_close(frame, code, text, text ? strlen(text) : 0);
     conn_write_control(conn, frame, len);
+}
+
+/* One inflater serves all messages that stand alone. */
+static void agree(struct crew_conn *conn, const struct ws_deflate_terms *terms) {
+    struct ws_shared *shared = &conn->worker->ws;
+    conn->protocol.ws.deflate = ws_deflate_new(terms);
+    ws_decoder_allow_deflate(&conn->protocol.ws.decoder, terms->client_bits,
+                             terms->client_keeps_context);
+    if (!shared->inflater)
+        shared->inflater = deflate_inflater_new(DEFLATE_BITS_MAX);
+}
+
+void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
+                             const char *response, size_t len) {
+    conn->session->done(conn);
+    conn->session = &session_websocket;
+    conn->protocol.ws.deflate = NULL;
+    ws_decoder_init(&conn->protocol.ws.decoder);
+    if (terms)
+        agree(conn, terms);
+    if (terms && !conn->protocol.ws.deflate) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return;
+    }
+    liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+    conn_opened(conn, response, len);
 }
 
 static void probe(struct crew_conn *conn, uint32_t token) {
@@ -241,9 +191,8 @@ static void probe(struct crew_conn *conn, uint32_t token) {
 
 const struct session session_websocket = {
     .name = "websocket",
-    .has_handshake = true,
+    .has_heartbeat = true,
     .awaits_goodbye = true,
-    .start = start,
     .done = done,
     .receive = receive,
     .want = want,

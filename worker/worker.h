@@ -21,6 +21,8 @@
 #include "plan.h"
 #include "reaper.h"
 #include "scoreboard.h"
+#include "session_http.h"
+#include "ws_deflate.h"
 #include "timers.h"
 
 struct worker {
@@ -38,6 +40,8 @@ struct worker {
     struct control control;
     struct lifecycle lifecycle;
     struct admin admin;
+    struct http_shared http;
+    struct ws_shared ws;
     uv_signal_t term;
     struct score_line own_line;     /* before there is a scoreboard */
 };

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The crew_reply_… functions of crewman.h: what an app answers to a request. The framing fields
+ * are ours, so that no answer can contradict itself.
+ */
+#include <string.h>
+
+#include "conn.h"
+#include "cookie.h"
+#include "http_response.h"
+#include "request.h"
+#include "session_http.h"
+#include "sse.h"
+#include "worker.h"
+
+#define HEAD_MAX        16384u
+#define FIELDS_MAX      (HEAD_MAX - 1024u)
+#define COOKIE_MAX      4096u
+#define STATUS_REDIRECT 302
+
+static struct http_slice slice_of(const char *text) {
+    return (struct http_slice){text ? text : "", text ? (uint32_t)strlen(text) : 0};
+}
+
+/* The request that waits for `state`, or NULL with the error to answer. */
+static struct crew_request *waiting(crew_conn *conn, enum reply_state state, int *out_error) {
+    struct crew_request *request = session_http_request(conn);
+    *out_error = conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
+    if (!request || conn->state > CONN_OPEN || request->reply != state)
+        return NULL;
+    return request;
+}
+
+static bool is_ours(const char *name) {
+    static const char *const ours[] = {"content-length",
+                                       "transfer-encoding",
+                                       "connection",
+                                       "date",
+                                       "upgrade",
+                                       "sec-websocket-accept",
+                                       "sec-websocket-extensions",
+                                       "sec-websocket-protocol"};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (strcasecmp(name, ours[i]) == 0)
+            return true;
+    return false;
+}
+
+static int add_field(struct crew_request *request, const char *name, const char *value,
+                     size_t len) {
+    struct codec_buffer **fields = &request->reply_fields;
+    size_t have = *fields ? (*fields)->len : 0;
+    if (!http_is_token(name, strlen(name)) || !http_is_value(value, len))
+        return CREW_EINVAL;
+    if (have + strlen(name) + len + 4 > FIELDS_MAX)
+        return CREW_ETOOBIG;
+    if (!codec_buffer_reserve(fields, strlen(name) + len + 4))
+        return CREW_ENOMEM;
+    codec_buffer_append(fields, name, strlen(name), FIELDS_MAX);
+    codec_buffer_append(fields, ": ", 2, FIELDS_MAX);
+    codec_buffer_append(fields, value, len, FIELDS_MAX);
+    codec_buffer_append(fields, "\r\n", 2, FIELDS_MAX);
+    return 0;
+}
+
+int crew_reply_header(crew_conn *conn, const char *name, const char *value) {
+    int error;
+    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    if (!request)
+        return error;
+    if (is_ours(name))
+        return CREW_EINVAL;
+    error = add_field(request, name, value, strlen(value));
+    if (!error && strcasecmp(name, "content-type") == 0)
+        request->has_type = true;
+    return error;
+}
+
+int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
+    int error;
+    char text[COOKIE_MAX];
+    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    if (!request)
+        return error;
+    struct cookie encoded = {.name = slice_of(cookie->name),
+                             .value = slice_of(cookie->value),
+                             .path = slice_of(cookie->path),
+                             .domain = slice_of(cookie->domain),
+                             .has_max_age = cookie->max_age != 0,
+                             .max_age = cookie->max_age,
+                             .is_secure = cookie->is_secure != 0,
+                             .is_http_only = cookie->is_http_only != 0,
+                             .same_site = (enum cookie_same_site)cookie->same_site};
+    long len = cookie_encode(&encoded, text, sizeof(text));
+    return len < 0 ? CREW_EINVAL : add_field(request, "Set-Cookie", text, (size_t)len);
+}
+
+int crew_handshake_protocol(crew_conn *conn, const char *name) {
+    int error;
+    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    if (!request)
+        return error;
+    if (!http_is_token(name, strlen(name)) ||
+        !http_head_list_has(&request->head, "sec-websocket-protocol", name))
+        return CREW_ENOENT;
+    request->subprotocol = arena_copy(&request->arena, name, strlen(name));
+    return request->subprotocol ? 0 : CREW_ENOMEM;
+}
+
+/* How the peer learns where the body ends. */
+enum framing { FRAMING_LENGTH, FRAMING_STREAM, FRAMING_NONE };
+
+static bool ends_connection(const struct crew_request *request) {
+    return request->closes_after || !request->head.keep_alive || !request->is_body_over ||
+           request->conn->worker->lifecycle.stage >= STAGE_DRAINING;
+}
+
+static void add_connection(struct http_response *response, struct crew_request *request) {
+    if (ends_connection(request)) {
+        request->closes_after = true;
+        http_response_add_text(response, "Connection", "close");
+    } else if (request->head.minor_version == 0) {
+        http_response_add_text(response, "Connection", "keep-alive");
+    }
+}
+
+static long make_head(struct crew_request *request, int status, const char *type,
+                      enum framing framing, size_t len, char head[HEAD_MAX]) {
+    struct http_response response;
+    struct codec_buffer *fields = request->reply_fields;
+    http_response_begin(&response, head, HEAD_MAX, status, NULL);
+    http_response_add_text(&response, "Date", session_http_date(request->conn->worker));
+    if (type && !request->has_type)
+        http_response_add_text(&response, "Content-Type", type);
+    if (framing == FRAMING_LENGTH)
+        http_response_add_number(&response, "Content-Length", len);
+    else if (framing == FRAMING_STREAM && request->head.minor_version >= 1)
+        http_response_add_text(&response, "Transfer-Encoding", "chunked");
+    else if (framing == FRAMING_STREAM)
+        request->closes_after = true;
+    add_connection(&response, request);
+    if (fields && response.capacity - response.len > fields->len) {
+        memcpy(response.data + response.len, fields->data, fields->len);
+        response.len += fields->len;
+    }
+    return http_response_finish(&response);
+}
+
+static bool is_status(int status) {
+    return status >= 200 && status <= 599;
+}
+
+int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len) {
+    int error;
+    char head[HEAD_MAX];
+    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    if (!request)
+        return error;
+    if (!is_status(status))
+        return CREW_EINVAL;
+    enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
+    long head_len = make_head(request, status, type, framing, len, head);
+    if (head_len < 0)
+        return CREW_EINVAL;
+    bool has_body = len > 0 && framing == FRAMING_LENGTH && !request->is_head_only;
+    struct iovec parts[] = {{head, (size_t)head_len}, {(void *)(uintptr_t)body, len}};
+    int result = conn_write_answer(conn, parts, has_body ? 2 : 1);
+    if (result < 0)
+        return result;
+    request->reply = REPLY_DONE;
+    session_http_answered(conn);
+    return result;
+}
+
+int crew_reply_redirect(crew_conn *conn, int status, const char *location) {
+    if (status == 0)
+        status = STATUS_REDIRECT;
+    if (status < 301 || status > 308)
+        return CREW_EINVAL;
+    int error = crew_reply_header(conn, "Location", location);
+    return error ? error : crew_reply(conn, status, NULL, "", 0);
+}
+
+int crew_reply_begin(crew_conn *conn, int status, const char *type) {
+    int error;
+    char head[HEAD_MAX];
+    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    if (!request)
+        return error;
+    if (!is_status(status) || !http_response_has_body(status))
+        return CREW_EINVAL;
+    long head_len = make_head(request, status, type, FRAMING_STREAM, 0, head);
+    if (head_len < 0)
+        return CREW_EINVAL;
+    struct iovec part = {head, (size_t)head_len};
+    int result = conn_write_answer(conn, &part, 1);
+    if (result < 0)
+        return result;
+    request->reply = REPLY_STREAMING;
+    request->is_chunked = request->head.minor_version >= 1;
+    return result;
+}
+
+int crew_reply_write(crew_conn *conn, const void *data, size_t len) {
+    int error;
+    char size[HTTP_CHUNK_HEADER_MAX];
+    struct crew_request *request = waiting(conn, REPLY_STREAMING, &error);
+    if (!request)
+        return error;
+    if (len == 0 || request->is_head_only) /* an empty chunk would be the end */
+        return CREW_SENT;
+    if (!request->is_chunked) {
+        struct iovec part = {(void *)(uintptr_t)data, len};
+        return conn_write(conn, &part, 1);
+    }
+    struct iovec parts[] = {{size, http_response_chunk(size, len)},
+                            {(void *)(uintptr_t)data, len},
+                            {(void *)(uintptr_t) "\r\n", 2}};
+    return conn_write(conn, parts, 3);
+}
+
+int crew_reply_end(crew_conn *conn) {
+    static const char zero[] = "0\r\n\r\n";
+    const struct iovec last_chunk = {(void *)(uintptr_t)zero, sizeof(zero) - 1};
+    int error;
+    struct crew_request *request = waiting(conn, REPLY_STREAMING, &error);
+    if (!request)
+        return error;
+    if (request->is_chunked && !request->is_head_only)
+        error = conn_write_answer(conn, &last_chunk, 1);
+    else
+        error = 0;
+    if (error < 0)
+        return error;
+    request->reply = REPLY_DONE;
+    session_http_answered(conn);
+    return CREW_SENT;
+}
+
+int crew_reply_event(crew_conn *conn, const struct crew_event *event) {
+    struct codec_buffer *bytes = NULL;
+    struct sse_event encoded = {.event = event->event,
+                                .id = event->id,
+                                .data = event->data,
+                                .len = event->data ? strlen(event->data) : 0,
+                                .comment = event->comment,
+                                .retry_ms = event->retry_ms};
+    int error = sse_encode(&encoded, &bytes);
+    if (error)
+        return error == SSE_NO_MEMORY ? CREW_ENOMEM : CREW_EINVAL;
+    int result = crew_reply_write(conn, bytes ? bytes->data : "", bytes ? bytes->len : 0);
+    codec_buffer_free(&bytes);
+    return result;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The crew_request_… functions of crewman.h. What is asked for is decoded then, into the
+ * request's arena; what was asked for once is not decoded again.
+ */
+#include <string.h>
+
+#include "conn.h"
+#include "cookie.h"
+#include "form.h"
+#include "request.h"
+#include "session_http.h"
+#include "worker.h"
+
+/* The slice as text; "" without memory, which a client's own request cannot bring about alone.
+ */
+static const char *text_of(struct crew_request *request, struct http_slice slice) {
+    const char *text = arena_copy(&request->arena, slice.data, slice.len);
+    return text ? text : "";
+}
+
+crew_request *crew_conn_request(crew_conn *conn) {
+    return session_http_request(conn);
+}
+
+const char *crew_request_method(crew_request *request) {
+    return text_of(request, request->head.method);
+}
+
+const char *crew_request_target(crew_request *request) {
+    return text_of(request, request->head.target);
+}
+
+const char *crew_request_host(crew_request *request) {
+    return text_of(request, request->target.host);
+}
+
+const char *crew_request_query_string(crew_request *request) {
+    return text_of(request, request->target.query);
+}
+
+int crew_request_minor_version(const crew_request *request) {
+    return request->head.minor_version;
+}
+
+const char *crew_request_path(crew_request *request) {
+    if (request->path)
+        return request->path;
+    struct http_slice slice = request->target.path;
+    char *path = arena_copy(&request->arena, slice.data, slice.len);
+    if (!path)
+        return "";
+    long len = http_target_decode(slice, HTTP_DECODE_PATH, path);
+    path[len > 0 ? len : 0] = '\0';
+    request->path = path;
+    return path;
+}
+
+/* Several lines of one field become one list (RFC 9110 section 5.3). */
+static const char *join(struct crew_request *request, const char *name, size_t len) {
+    char *text = arena_take(&request->arena, len + 1);
+    const struct http_field *field;
+    size_t from = 0, at = 0;
+    const char *gap = strcasecmp(name, "cookie") == 0 ? "; " : ", ";
+    if (!text)
+        return NULL;
+    while ((field = http_head_next(&request->head, name, &from)) != NULL) {
+        if (at > 0) {
+            memcpy(text + at, gap, 2);
+            at += 2;
+        }
+        memcpy(text + at, field->value.data, field->value.len);
+        at += field->value.len;
+    }
+    text[at] = '\0';
+    return text;
+}
+
+const char *crew_request_header(crew_request *request, const char *name) {
+    const struct http_field *field, *first = NULL;
+    size_t from = 0, len = 0, count = 0;
+    while ((field = http_head_next(&request->head, name, &from)) != NULL) {
+        first = first ? first : field;
+        len += field->value.len + 2;
+        count++;
+    }
+    if (count == 0)
+        return NULL;
+    return count == 1 ? text_of(request, first->value) : join(request, name, len);
+}
+
+int crew_request_each_header(crew_request *request,
+                             int (*visit)(const char *name, const char *value, void *arg),
+                             void *arg) {
+    for (size_t i = 0; i < request->head.count; i++) {
+        const struct http_field *field = &request->fields[i];
+        int result = visit(text_of(request, field->name), text_of(request, field->value), arg);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+static char *decoded(struct crew_request *request, struct http_slice slice, size_t *out_len) {
+    char *text = arena_copy(&request->arena, slice.data, slice.len);
+    long len = text ? http_target_decode(slice, HTTP_DECODE_FORM, text) : -1;
+    if (len < 0)
+        return NULL;
+    text[len] = '\0';
+    *out_len = (size_t)len;
+    return text;
+}
+
+/* A pair with a malformed name or value is passed over. */
+static struct form_pair *decode_pairs(struct crew_request *request, struct http_slice rest) {
+    struct form_pair *first = NULL, **end = &first;
+    struct http_slice name, value;
+    while (form_next(&rest, &name, &value)) {
+        size_t name_len, value_len;
+        struct form_pair *pair = arena_take(&request->arena, sizeof(*pair));
+        const char *name_text = decoded(request, name, &name_len);
+        const char *value_text = decoded(request, value, &value_len);
+        if (!pair || !name_text || !value_text)
+            continue;
+        *pair = (struct form_pair){name_text, value_text, value_len, NULL};
+        *end = pair;
+        end = &pair->next;
+    }
+    return first;
+}
+
+static const char *find_pair(const struct form_pair *pair, const char *name) {
+    for (; pair; pair = pair->next)
+        if (strcmp(pair->name, name) == 0)
+            return pair->value;
+    return NULL;
+}
+
+const char *crew_request_query(crew_request *request, const char *name) {
+    if (!request->has_query_pairs) {
+        request->has_query_pairs = true;
+        request->query_pairs = decode_pairs(request, request->target.query);
+    }
+    return find_pair(request->query_pairs, name);
+}
+
+static bool is_urlencoded(const struct crew_request *request) {
+    const struct http_field *type = http_head_find(&request->head, "content-type");
+    static const char wanted[] = "application/x-www-form-urlencoded";
+    return type && type->value.len >= sizeof(wanted) - 1 &&
+           strncasecmp(type->value.data, wanted, sizeof(wanted) - 1) == 0;
+}
+
+const char *crew_request_form(crew_request *request, const char *name) {
+    if (!request->has_form_pairs && request->is_body_over) {
+        request->has_form_pairs = true;
+        struct http_slice body = {request->body_data, (uint32_t)request->body_len};
+        if (is_urlencoded(request))
+            request->form_pairs = decode_pairs(request, body);
+    }
+    return find_pair(request->form_pairs, name);
+}
+
+const char *crew_request_cookie(crew_request *request, const char *name) {
+    const struct http_field *field;
+    size_t from = 0;
+    while ((field = http_head_next(&request->head, "cookie", &from)) != NULL) {
+        struct http_slice rest = field->value, found, value;
+        while (cookie_next(&rest, &found, &value))
+            if (found.len == strlen(name) && memcmp(found.data, name, found.len) == 0)
+                return text_of(request, value);
+    }
+    return NULL;
+}
+
+const char *crew_request_body(const crew_request *request, size_t *out_len) {
+    *out_len = request->body_len;
+    return request->body_len > 0 ? request->body_data : "";
+}

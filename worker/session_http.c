@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See session_http.h. Data: one exchange (request.h) from the first byte of a head to the last
+ * of its answer. The next head is not looked at before; what was pipelined waits in the stash,
+ * and beyond a bound in the kernel.
+ */
+#include "session_http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "conn.h"
+#include "handshake.h"
+#include "http_date.h"
+#include "http_response.h"
+#include "request.h"
+#include "worker.h"
+
+#define ERROR_MAX       1024u
+#define STATUS_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+static struct http_shared *shared_of(const struct crew_conn *conn) {
+    return &conn->worker->http;
+}
+
+static const struct config_limits *limits_of(const struct crew_conn *conn) {
+    return &conn->worker->plan.service.limits;
+}
+
+static bool is_http(const struct crew_conn *conn) {
+    return conn->session == &session_http;
+}
+
+void session_http_shared_done(struct http_shared *shared) {
+    request_free(shared->spare);
+    shared->spare = NULL;
+}
+
+struct crew_request *session_http_request(const struct crew_conn *conn) {
+    return is_http(conn) ? conn->protocol.http.request : NULL;
+}
+
+const char *session_http_date(struct worker *worker) {
+    struct http_shared *shared = &worker->http;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if ((uint64_t)now.tv_sec != shared->date_s) {
+        shared->date_s = (uint64_t)now.tv_sec;
+        http_date_format(now.tv_sec, shared->date);
+        shared->date[HTTP_DATE_LEN] = '\0';
+    }
+    return shared->date;
+}
+
+static struct crew_request *take_request(struct crew_conn *conn) {
+    struct http_shared *shared = shared_of(conn);
+    struct crew_request *request = shared->spare;
+    shared->spare = NULL;
+    if (!request)
+        request = request_new(limits_of(conn)->headers);
+    if (request)
+        request->conn = conn;
+    conn->protocol.http.request = request;
+    return request;
+}
+
+static void give_back(struct crew_conn *conn) {
+    struct http_shared *shared = shared_of(conn);
+    struct crew_request *request = conn->protocol.http.request;
+    conn->protocol.http.request = NULL;
+    if (!request)
+        return;
+    request_reset(request);
+    if (shared->spare)
+        request_free(request);
+    else
+        shared->spare = request;
+}
+
+static void set_deadline(struct crew_conn *conn, enum deadline deadline) {
+    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, deadline);
+}
+
+static void start(struct crew_conn *conn) {
+    conn->protocol.http.request = NULL;
+    conn->protocol.http.scanned = 0;
+    if (conn->worker->plan.service.listen.protocol == LISTEN_HTTP)
+        conn->state = CONN_OPEN;
+    /* A quiet HTTP client is not a dead one: it waits, for an answer or for its user. Deadlines
+     * of their own apply. */
+    liveness_suspend(&conn->liveness);
+}
+
+static void done(struct crew_conn *conn) {
+    give_back(conn);
+}
+
+/* Of a `websocket` service: from its first plain request on the connection is an HTTP one, and
+ * what the app had sent for the WebSocket to come is void. */
+static void begin_plain(struct crew_conn *conn) {
+    if (conn->state != CONN_OPENING)
+        return;
+    sendq_done(&conn->out);
+    conn->state = CONN_OPEN;
+}
+
+static const char *fields_for(int status) {
+    if (status == 405)
+        return "Allow: GET\r\n";
+    if (status == 426)
+        return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    return "";
+}
+
+/* RFC 9110 sections 10.2.1, 15.5.22; RFC 6455 section 4.4 for the fields. */
+static void write_error(struct crew_conn *conn, int status, const char *text) {
+    const struct crew_request *request = conn->protocol.http.request;
+    char response[ERROR_MAX];
+    bool is_head = request && request->is_head_only;
+    int len = snprintf(response, sizeof(response),
+                       "HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain\r\n"
+                       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s%s",
+                       status, http_response_phrase(status), session_http_date(conn->worker),
+                       fields_for(status), strlen(text) + 1, is_head ? "" : text,
+                       is_head ? "" : "\n");
+    begin_plain(conn);
+    if (len > 0 && (size_t)len < sizeof(response))
+        conn_write_control(conn, response, (size_t)len);
+}
+
+static int error_of(int status) {
+    switch (status) {
+    case 408:
+        return CREW_ETIMEOUT;
+    case 413:
+    case 414:
+    case 431:
+        return CREW_ETOOBIG;
+    default:
+        return CREW_EPROTO;
+    }
+}
+
+void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
+    int error = error_of(status);
+    conn_report(conn, error, text);
+    if (conn->state > CONN_OPEN)
+        return;
+    write_error(conn, status, text);
+    conn_finish(conn, error == CREW_ETIMEOUT  ? CREW_CLOSE_TIMEOUT
+                      : error == CREW_ETOOBIG ? CREW_CLOSE_LIMIT
+                                              : CREW_CLOSE_PROTOCOL);
+}
+
+static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
+    const struct worker *worker = conn->worker;
+    if (worker->plan.service.listen.protocol == LISTEN_WEBSOCKET)
+        return request->head.wants_upgrade || !worker->app->on_request;
+    return worker->app->on_message && request->head.wants_upgrade &&
+           http_head_list_has(&request->head, "upgrade", "websocket");
+}
+
+/* Hand it to the app. What it does not answer now must not lie in buffers that others will use.
+ */
+static void dispatch(struct crew_conn *conn, struct crew_request *request) {
+    struct worker *worker = conn->worker;
+    request->is_dispatched = true;
+    set_deadline(conn, DEADLINE_NONE);
+    conn->messages_in++;
+    worker->conns.totals.messages_in++;
+    if (!worker->app->on_request) {
+        session_http_refuse(conn, 404, "nothing here");
+        return;
+    }
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_REQUEST);
+    worker->app->on_request(conn, request);
+    guard_leave(worker, entry);
+}
+
+static bool is_current(const struct crew_conn *conn, const struct crew_request *request) {
+    return is_http(conn) && conn->protocol.http.request == request && conn->state <= CONN_OPEN;
+}
+
+static void keep_for_later(struct crew_conn *conn, struct crew_request *request) {
+    if (is_current(conn, request) && request->reply != REPLY_DONE && request_keep(request) != 0)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+}
+
+static void deliver_piece(struct crew_conn *conn, struct crew_request *request,
+                          const char *data, size_t len, bool is_last) {
+    struct worker *worker = conn->worker;
+    if (!worker->app->on_body || request->reply == REPLY_DONE)
+        return;
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_REQUEST);
+    worker->app->on_body(conn, request, data, len, is_last);
+    guard_leave(worker, entry);
+}
+
+/* A body that is there in one piece stays where it lies; the pieces of others are gathered. */
+static bool take_piece(struct crew_conn *conn, struct crew_request *request, char *data,
+                       size_t len) {
+    bool is_whole =
+        request->head.content_length >= 0 && len == (uint64_t)request->head.content_length;
+    if (is_whole) {
+        request->body_data = data;
+        request->body_len = len;
+        return true;
+    }
+    if (!codec_buffer_append(&request->gathered, data, len,
+                             (size_t)limits_of(conn)->max_body)) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return false;
+    }
+    request->body_data = request->gathered->data;
+    request->body_len = request->gathered->len;
+    return true;
+}
+
+static void end_body(struct crew_conn *conn, struct crew_request *request) {
+    request->is_body_over = true;
+    if (request->is_streaming_body)
+        deliver_piece(conn, request, "", 0, true);
+    else
+        dispatch(conn, request);
+}
+
+/* Feed the body; answers whether the loop may go on. */
+static bool receive_body(struct crew_conn *conn, struct crew_request *request, char **data,
+                         size_t *len) {
+    struct http_body_limits limits = {.max_body = limits_of(conn)->max_body,
+                                      .overhead = (size_t)limits_of(conn)->header_size};
+    struct http_body_event event;
+    while (is_current(conn, request) && !request->is_body_over && conn_is_reading(conn)) {
+        switch (http_body_next(&request->body, &limits, data, len, &event)) {
+        case HTTP_BODY_NEED_MORE:
+            if (!request->is_dispatched || request->reply != REPLY_DONE)
+                set_deadline(conn, DEADLINE_BODY);
+            return false;
+        case HTTP_BODY_DATA:
+            if (request->is_streaming_body)
+                deliver_piece(conn, request, event.data, event.len, false);
+            else if (!take_piece(conn, request, event.data, event.len))
+                return false;
+            break;
+        case HTTP_BODY_END:
+            end_body(conn, request);
+            break;
+        case HTTP_BODY_ERROR:
+            session_http_refuse(conn, event.status, event.text);
+            return false;
+        default:
+            break;
+        }
+    }
+    return true;
+}
+
+static void begin_body(struct crew_conn *conn, struct crew_request *request) {
+    http_body_init(&request->body, &request->head);
+    request->has_body = true;
+    request->is_streaming_body = conn->worker->app->on_body != NULL;
+    if (request->is_streaming_body) {
+        dispatch(conn, request);
+        keep_for_later(conn, request);
+    }
+    if (is_current(conn, request) && request->head.expects_continue &&
+        request->reply == REPLY_NONE)
+        conn_write_control(conn, STATUS_CONTINUE, sizeof(STATUS_CONTINUE) - 1);
+}
+
+static void begin_request(struct crew_conn *conn, struct crew_request *request) {
+    int status = http_target_parse(&request->head, &request->target);
+    if (status < 0) {
+        session_http_refuse(conn, -status, "the request target is malformed");
+        return;
+    }
+    if (request->head.has_other_expectation) {
+        session_http_refuse(conn, 417, "this expectation cannot be met");
+        return;
+    }
+    request->is_head_only = request->head.method_id == HTTP_HEAD;
+    bool has_body = request->head.is_chunked || request->head.content_length > 0;
+    request->is_body_over = !has_body;
+    if (wants_websocket(conn, request)) {
+        handshake_answer(conn, request);
+        return;
+    }
+    begin_plain(conn);
+    if (has_body)
+        begin_body(conn, request);
+    else
+        dispatch(conn, request);
+}
+
+/* Answers whether the loop may go on. */
+static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
+    const struct config_limits *limits = limits_of(conn);
+    struct http_limits http = {.head_size = (size_t)limits->header_size,
+                               .fields = limits->headers};
+    struct crew_request *request = take_request(conn);
+    if (!request) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return false;
+    }
+    request->head.fields = request->fields;
+    request->head.capacity = request->field_capacity;
+    int head_len =
+        http_head_parse(*data, *len, &conn->protocol.http.scanned, &http, &request->head);
+    if (head_len == 0) {
+        give_back(conn);
+        if (conn->liveness.deadline != DEADLINE_HANDSHAKE)
+            set_deadline(conn, DEADLINE_HANDSHAKE);
+        return false;
+    }
+    conn->protocol.http.scanned = 0;
+    if (head_len < 0) {
+        session_http_refuse(conn, -head_len, request->head.error);
+        return false;
+    }
+    request->head_data = *data;
+    request->head_len = (size_t)head_len;
+    *data += head_len;
+    *len -= (size_t)head_len;
+    begin_request(conn, request);
+    return true;
+}
+
+/* Answers that the peer does not take hold up its further requests. */
+static bool may_go_on(const struct crew_conn *conn) {
+    return is_http(conn) && conn_is_reading(conn) &&
+           conn->out.bytes <= limits_of(conn)->max_send_buffer / 2;
+}
+
+static void receive(struct crew_conn *conn, char **data, size_t *len) {
+    while (may_go_on(conn)) {
+        struct crew_request *request = conn->protocol.http.request;
+        if (request && request->has_body && !request->is_body_over) {
+            if (!receive_body(conn, request, data, len))
+                break;
+        } else if (request) {
+            break; /* its answer comes first */
+        } else if (*len == 0 || !receive_head(conn, data, len)) {
+            break;
+        }
+    }
+    if (is_http(conn) && conn->protocol.http.request)
+        keep_for_later(conn, conn->protocol.http.request);
+    else if (!is_http(conn) && conn->state <= CONN_CLOSING && *len > 0)
+        conn->session->receive(conn, data, len); /* frames right behind the handshake */
+}
+
+/* The answer before may still be on its way; then it has a deadline of its own, and drained()
+ * comes back here. */
+static void wait_for_next(struct crew_conn *conn) {
+    if (conn->out.bytes == 0)
+        set_deadline(conn, DEADLINE_KEEP_ALIVE);
+    if (conn->stash && conn->worker->conns.feeding != conn)
+        conns_due(conn);
+}
+
+static void drained(struct crew_conn *conn) {
+    if (conn->state == CONN_OPEN && !conn->protocol.http.request)
+        wait_for_next(conn);
+    else if (conn->liveness.deadline == DEADLINE_SEND)
+        set_deadline(conn, DEADLINE_NONE);
+}
+
+void session_http_answered(struct crew_conn *conn) {
+    struct crew_request *request = conn->protocol.http.request;
+    bool closes = request->closes_after || !request->is_body_over;
+    give_back(conn);
+    if (closes) {
+        conn_finish(conn, CREW_CLOSE_LOCAL);
+        return;
+    }
+    wait_for_next(conn);
+}
+
+/* A plain send is the body of a whole answer, as in Workerman; on a `websocket` service before
+ * the handshake it is a message for later. */
+static int send_answer(struct crew_conn *conn, const void *data, size_t len,
+                       enum crew_msg_type type) {
+    if (conn->state == CONN_OPENING)
+        return session_websocket.send(conn, data, len, type);
+    return crew_reply(conn, 200, "text/html;charset=utf-8", data, len);
+}
+
+static void goodbye(struct crew_conn *conn, int code, const char *text) {
+    const struct crew_request *request = conn->protocol.http.request;
+    bool is_refusal = conn->state == CONN_OPENING || code < 1000;
+    if (is_refusal && (!request || request->reply == REPLY_NONE))
+        write_error(conn, code < 1000 ? code : 503, text ? text : "going away");
+}
+
+/* A reload or stop lets an answer that is being made finish; a reload also waits for the next
+ * request of a connection that is kept alive, whose answer then says that it was the last: a
+ * client that just sends one is not refused. */
+static bool lingers(struct crew_conn *conn, int reason) {
+    struct crew_request *request = conn->protocol.http.request;
+    if (request)
+        request->closes_after = true;
+    return request != NULL || (reason == CREW_CLOSE_RELOAD && conn->state == CONN_OPEN);
+}
+
+static void expired(struct crew_conn *conn, enum deadline deadline) {
+    if (deadline == DEADLINE_KEEP_ALIVE)
+        conn_finish(conn, CREW_CLOSE_TIMEOUT);
+    else if (deadline == DEADLINE_BODY)
+        session_http_refuse(conn, 408, "the body did not come within body_timeout");
+    else if (conn->bytes_in == 0 && conn->state == CONN_OPEN)
+        conn_finish(conn,
+                    CREW_CLOSE_TIMEOUT); /* it never said a word: browsers open such spares */
+    else
+        session_http_refuse(conn, 408, "no request within handshake_timeout");
+}
+
+const struct session session_http = {
+    .name = "http",
+    .has_handshake = true,
+    .start = start,
+    .done = done,
+    .receive = receive,
+    .send = send_answer,
+    .goodbye = goodbye,
+    .lingers = lingers,
+    .drained = drained,
+    .expired = expired,
+};

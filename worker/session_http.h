@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * HTTP/1.1 on a connection: requests in, one exchange at a time, in order; and the door to
+ * WebSocket. Both `http` and `websocket` services begin here: what they answer to an upgrade,
+ * and to a request without one, depends on which callbacks the app has.
+ */
+#ifndef CREWMAN_SESSION_HTTP_H
+#define CREWMAN_SESSION_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "crewman.h"
+
+struct crew_conn;
+struct crew_request;
+struct worker;
+
+/* What all HTTP connections of a worker share. */
+struct http_shared {
+    struct crew_request *spare; /* the next request uses it: most end inside their callback */
+    char date[30];              /* the Date field's value, of this second */
+    uint64_t date_s;
+};
+
+void session_http_shared_done(struct http_shared *shared);
+
+/* The exchange that waits for its answer, or NULL. */
+struct crew_request *session_http_request(const struct crew_conn *conn);
+
+/* The answer is complete: go on with the next request, or end. From api_reply.c. */
+void session_http_answered(struct crew_conn *conn);
+
+/* The Date of now. */
+const char *session_http_date(struct worker *worker);
+
+/* An error that the server answers itself, and the end of the connection. */
+void session_http_refuse(struct crew_conn *conn, int status, const char *text);
+
+#endif

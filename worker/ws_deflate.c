@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See ws_deflate.h.
+ */
+#include "ws_deflate.h"
+
+#include <stdlib.h>
+
+#include "codec_memory.h"
+#include "crewman.h"
+
+#define MEMORY_LEVEL 8
+
+struct ws_deflate {
+    struct ws_deflate_terms terms;
+    struct deflate_compressor *own; /* with context takeover, once it is needed */
+};
+
+void ws_shared_done(struct ws_shared *shared) {
+    for (int i = 0; i <= DEFLATE_BITS_MAX; i++)
+        deflate_compressor_free(shared->compressors[i]);
+    deflate_inflater_free(shared->inflater);
+    *shared = (struct ws_shared){0};
+}
+
+struct ws_deflate *ws_deflate_new(const struct ws_deflate_terms *terms) {
+    struct ws_deflate *deflate = calloc(1, sizeof(*deflate));
+    if (deflate)
+        deflate->terms = *terms;
+    return deflate;
+}
+
+void ws_deflate_free(struct ws_deflate *deflate) {
+    if (!deflate)
+        return;
+    deflate_compressor_free(deflate->own);
+    free(deflate);
+}
+
+int ws_deflate_message(struct ws_deflate *deflate, struct ws_shared *shared, int level,
+                       const void *data, size_t len, struct codec_buffer **out) {
+    const struct ws_deflate_terms *terms = &deflate->terms;
+    struct deflate_compressor **compressor =
+        terms->server_keeps_context ? &deflate->own : &shared->compressors[terms->server_bits];
+    if (!*compressor)
+        *compressor = deflate_compressor_new(terms->server_bits, level, MEMORY_LEVEL,
+                                             terms->server_keeps_context);
+    if (!*compressor || deflate_compress(*compressor, data, len, out) != 0)
+        return CREW_ENOMEM;
+    return 0;
+}
