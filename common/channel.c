@@ -39,7 +39,8 @@ struct channel {
     struct list out;
     size_t out_bytes;
     bool is_closed; /* channel_close() was called */
-    bool is_broken; /* on_end was called, or a write failed */
+    bool is_broken; /* a write failed: what came before that is still read */
+    bool is_ended;  /* on_end was called */
 };
 
 static void on_poll(uv_poll_t *handle, int status, int events);
@@ -181,9 +182,9 @@ bool channel_is_flushed(const struct channel *channel) {
 }
 
 static void end(struct channel *channel, const char *reason) {
-    if (channel->is_closed)
+    if (channel->is_closed || channel->is_ended)
         return;
-    channel->is_broken = true;
+    channel->is_broken = channel->is_ended = true;
     uv_poll_stop(&channel->poll);
     channel->events->on_end(channel->owner, reason);
 }
@@ -207,7 +208,7 @@ static bool deliver(struct channel *channel, const char *data, size_t len) {
     channel->received_fd = -1;
     channel->events->on_message(channel->owner, type, body, fd);
     json_decref(body);
-    return !channel->is_closed && !channel->is_broken;
+    return !channel->is_closed && !channel->is_ended;
 }
 
 static void deliver_all(struct channel *channel) {
@@ -304,7 +305,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
     /* An error condition also ends here: reading tells which. */
     if ((events & UV_READABLE) || status < 0)
         read_some(channel);
-    if (status < 0 && !channel->is_closed && !channel->is_broken)
+    if (status < 0)
         end(channel, NULL);
 }
 

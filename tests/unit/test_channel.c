@@ -243,6 +243,27 @@ static void test_the_end_of_the_peer_is_no_fault(void **state) {
     bench_close(&bench);
 }
 
+/* The last words of a peer that is gone are heard, though it cannot be answered any more. */
+static void test_what_came_before_a_failed_write_is_read(void **state) {
+    struct bench bench;
+    char data[512];
+    size_t len = 0;
+    (void)state;
+    bench_open(&bench);
+    for (unsigned i = 1; i <= 3; i++)
+        len += drained(data + len, i);
+    put(&bench, data, len);
+    close(bench.peer);
+    bench.peer = -1;
+    assert_int_equal(channel_send(bench.channel, message_get(MSG_READY), json_object(), -1),
+                     -EPIPE);
+    uv_run(&bench.loop, UV_RUN_DEFAULT);
+    assert_int_equal(bench.messages, 3);
+    assert_int_equal(bench.last, 3);
+    assert_int_equal(bench.ends, 1);
+    bench_close(&bench);
+}
+
 static void test_it_may_be_closed_inside_a_message(void **state) {
     struct bench bench;
     char data[256];
@@ -355,6 +376,7 @@ int main(void) {
         cmocka_unit_test(test_nonsense_ends_the_channel_once),
         cmocka_unit_test(test_a_frame_too_long_is_refused_by_its_header),
         cmocka_unit_test(test_the_end_of_the_peer_is_no_fault),
+        cmocka_unit_test(test_what_came_before_a_failed_write_is_read),
         cmocka_unit_test(test_it_may_be_closed_inside_a_message),
         cmocka_unit_test(test_what_waits_to_be_sent_is_bounded),
         cmocka_unit_test(test_sending_what_cannot_be_sent),
