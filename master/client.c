@@ -72,8 +72,12 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
     struct question *question = owner;
     if (fd >= 0)
         close(fd);
-    if (question->events->on_answer(question->owner, type, body))
+    if (type->id == MSG_REFUSED) {
+        fprintf(stderr, "crewman: %s\n", json_string_value(json_object_get(body, "reason")));
+        leave(question, EXIT_FAILED);
+    } else if (question->events->on_answer(question->owner, type, body)) {
         leave(question, EXIT_DONE);
+    }
 }
 
 static void on_end(void *owner, const char *reason) {
@@ -101,7 +105,13 @@ static int talk(struct question *question, int fd, enum message_id ask, json_t *
         uv_timer_start(&question->deadline, on_deadline, timeout_ms, 0);
     question->exit_code = EXIT_FAILED;
     question->channel = channel_open(&question->loop, fd, MESSAGE_TO_CLI, &events, question);
-    if (question->channel && channel_send(question->channel, message_get(ask), body, -1) == 0)
+    int err = -ENOMEM;
+    if (question->channel)
+        err = channel_send(question->channel, message_get(ask), body, -1);
+    else
+        json_decref(body);
+    /* Whoever turns us away may have closed before we asked; its word waits to be read. */
+    if (err == 0 || err == -EPIPE)
         uv_run(&question->loop, UV_RUN_DEFAULT);
     channel_close(question->channel);
     uv_close((uv_handle_t *)&question->deadline, NULL);

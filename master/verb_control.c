@@ -39,36 +39,27 @@ int verb_not_running(const char *path) {
     return EXIT_NOT_RUNNING;
 }
 
-struct answer {
-    bool is_refused;
-};
-
 static bool on_answer(void *owner, const struct message *type, json_t *body) {
-    struct answer *answer = owner;
-    if (type->id == MSG_PROGRESS) {
-        printf("%s\n", json_string_value(json_object_get(body, "text")));
-        fflush(stdout);
-        return false;
-    }
-    answer->is_refused = type->id == MSG_REFUSED;
-    if (answer->is_refused)
-        fprintf(stderr, "crewman: %s\n", json_string_value(json_object_get(body, "reason")));
-    return true;
+    (void)owner;
+    if (type->id != MSG_PROGRESS)
+        return true;
+    printf("%s\n", json_string_value(json_object_get(body, "text")));
+    fflush(stdout);
+    return false;
 }
 
 static int ask(const struct options *options, enum message_id id, json_t *body, bool may_end) {
     static const struct client_events events = {on_answer};
-    struct answer answer = {false};
     char *path = verb_admin_path(options);
     if (!path) {
         json_decref(body);
         return EXIT_FAILED;
     }
-    int exit_code = client_ask(path, id, body, &events, &answer, may_end, 0);
+    int exit_code = client_ask(path, id, body, &events, NULL, may_end, 0);
     if (exit_code == EXIT_NOT_RUNNING)
         verb_not_running(path);
     free(path);
-    return exit_code == EXIT_DONE && answer.is_refused ? EXIT_FAILED : exit_code;
+    return exit_code;
 }
 
 static json_t *with_graceful(const struct options *options) {
