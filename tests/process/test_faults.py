@@ -401,7 +401,8 @@ def test_workers_run_as_the_user_of_the_config(probe):
         assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in status
     assert "Uid:\t0" in open(f"/proc/{instance.master_pid()}/status").read()
     instance.reload()
-    assert len(instance.connections()) == 0
+    with WebSocket(instance.port) as client:
+        assert client.ask("!uid") == f"{uid} {uid} {gid} {gid}"
 
 
 @pytest.mark.parametrize("top", [{"user": "nobody-has-this-name"},
