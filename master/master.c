@@ -230,11 +230,24 @@ int master_reopen_logs(struct master *master) {
     return 0;
 }
 
+/* The default of other users is in /tmp, where anybody could have made it before us. */
 static int make_run_dir(const struct config *config, char *why, size_t size) {
-    if (mkdir(config->run_dir, 0755) == 0 || errno == EEXIST)
+    struct stat folder;
+    if (mkdir(config->run_dir, 0755) == 0)
         return 0;
-    snprintf(why, size, "run_dir %s: %s", config->run_dir, strerror(errno));
-    return -1;
+    if (errno != EEXIST || stat(config->run_dir, &folder) != 0) {
+        snprintf(why, size, "run_dir %s: %s", config->run_dir, strerror(errno));
+        return -1;
+    }
+    if (!S_ISDIR(folder.st_mode)) {
+        snprintf(why, size, "run_dir %s: not a folder", config->run_dir);
+        return -1;
+    }
+    if (geteuid() != 0 && folder.st_uid != 0 && folder.st_uid != geteuid()) {
+        snprintf(why, size, "run_dir %s: belongs to another user", config->run_dir);
+        return -1;
+    }
+    return 0;
 }
 
 static int take_pidfile(struct master *master, char *why, size_t size) {
