@@ -8,60 +8,23 @@
 #include <assert.h>
 #include <string.h>
 
-#include "codec_memory.h"
 #include "deflate.h"
-#include "utf8.h"
 #include "ws_encode.h"
-#include "ws_header.h"
 #include "ws_mask.h"
+#include "ws_partial.h"
 
-#define CONTROL_MAX 125u
-#define CODE_NONE   1005
-#define ROOM_MIN    16384u /* for ws_decoder_want() */
-#define INFLATE_MIN 256u   /* least room to inflate into */
+#define CODE_NONE 1005
+#define ROOM_MIN  16384u /* for ws_decoder_want() */
 
 enum stage { STAGE_HEADER, STAGE_PAYLOAD, STAGE_CONTROL };
-
-/* One message, or only one frame, that is not complete. */
-struct ws_partial {
-    size_t len, capacity; /* of data: the message so far */
-    size_t filled;        /* bytes that the caller has received behind it */
-    uint64_t left;        /* payload of the current frame that has not come */
-    uint32_t mask;        /* of the current frame, turned to its next byte */
-    struct utf8 utf8;
-    uint8_t stage;
-    uint8_t opcode; /* of the current frame */
-    bool is_final;  /* the current frame is */
-    bool in_message;
-    bool is_text;
-    bool is_compressed;
-    bool has_payload; /* compressed, and a byte of it came */
-    bool is_alone;    /* compressed, all there, and the shared inflater may be used */
-    bool is_spent;    /* handed out: to be freed at the next call */
-    uint8_t header_len;
-    uint8_t control_len;
-    char header[WS_CLIENT_HEADER_MAX];
-    char control[CONTROL_MAX];
-    char data[];
-};
 
 void ws_decoder_init(struct ws_decoder *decoder) {
     *decoder = (struct ws_decoder){0};
 }
 
-static void drop_partial(struct ws_decoder *decoder) {
-    codec_memory_free(decoder->partial);
-    decoder->partial = NULL;
-}
-
-static void drop_inflater(struct ws_decoder *decoder) {
-    deflate_inflater_free(decoder->inflater);
-    decoder->inflater = NULL;
-}
-
 void ws_decoder_done(struct ws_decoder *decoder) {
-    drop_partial(decoder);
-    drop_inflater(decoder);
+    ws_partial_drop(decoder);
+    ws_partial_drop_inflater(decoder);
 }
 
 void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_context) {
@@ -72,8 +35,8 @@ void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_c
 
 static enum ws_event_type fail(struct ws_decoder *decoder, enum ws_fault fault,
                                struct ws_event *out_event) {
-    drop_partial(decoder);
-    drop_inflater(decoder);
+    ws_partial_drop(decoder);
+    ws_partial_drop_inflater(decoder);
     decoder->fault = (uint8_t)fault;
     *out_event = (struct ws_event){
         .type = WS_ERROR, .code = ws_fault_code(fault), .text = ws_fault_text(fault)};
@@ -85,24 +48,6 @@ static void consume(char **data, size_t *len, size_t count) {
         *data += count;
         *len -= count;
     }
-}
-
-/* Make sure of a partial with room for `more` bytes of data. */
-static bool reserve(struct ws_decoder *decoder, size_t more, size_t bound) {
-    struct ws_partial *partial = decoder->partial;
-    size_t have = partial ? partial->len : 0;
-    if (partial && more <= partial->capacity - have)
-        return true;
-    size_t capacity = more == 0 ? 0 : codec_memory_capacity(have + more, bound);
-    struct ws_partial *grown =
-        codec_memory_resize(partial, offsetof(struct ws_partial, data) + capacity);
-    if (!grown)
-        return false;
-    if (!partial)
-        memset(grown, 0, offsetof(struct ws_partial, data));
-    grown->capacity = capacity;
-    decoder->partial = grown;
-    return true;
 }
 
 static struct ws_rules rules_of(const struct ws_decoder *decoder,
@@ -122,7 +67,7 @@ static int gather_header(struct ws_decoder *decoder, const struct ws_rules *rule
                          size_t *len, struct ws_header *out_header) {
     if (*len == 0)
         return 0;
-    if (!reserve(decoder, 0, 0))
+    if (!ws_partial_reserve(decoder, 0, 0))
         return -WS_FAULT_MEMORY;
     struct ws_partial *partial = decoder->partial;
     size_t before = partial->header_len;
@@ -191,7 +136,7 @@ static enum ws_event_type deliver_message(bool is_text, char *data, size_t len,
 /* A partial that holds nothing but the header that has just been read is done with. */
 static void drop_if_empty(struct ws_decoder *decoder) {
     if (decoder->partial && !decoder->partial->in_message)
-        drop_partial(decoder);
+        ws_partial_drop(decoder);
 }
 
 /* The whole frame is there, and more than it is not needed. */
@@ -211,7 +156,7 @@ static enum ws_event_type take_whole(struct ws_decoder *decoder, const struct ws
 }
 
 static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *header) {
-    if (!reserve(decoder, 0, 0))
+    if (!ws_partial_reserve(decoder, 0, 0))
         return false;
     struct ws_partial *partial = decoder->partial;
     partial->opcode = header->opcode;
@@ -261,78 +206,6 @@ static size_t bound_of(const struct ws_partial *partial, size_t max_message) {
     return partial->is_final ? partial->len + (size_t)partial->left : max_message;
 }
 
-static struct deflate_inflater *inflater_of(struct ws_decoder *decoder,
-                                            const struct ws_limits *limits) {
-    if (decoder->inflater)
-        return decoder->inflater;
-    if (decoder->partial->is_alone)
-        return limits->shared_inflater;
-    decoder->inflater = deflate_inflater_new(decoder->deflate_bits);
-    return decoder->inflater;
-}
-
-/* Room for what comes next, never more than one byte beyond the limit: if that one is needed,
- * the message is too big, whatever else is in it. */
-static size_t room_to_inflate(struct ws_decoder *decoder, size_t input, size_t max_message) {
-    size_t bound = max_message < SIZE_MAX ? max_message + 1 : max_message;
-    size_t left = bound - decoder->partial->len;
-    if (!reserve(decoder, input < left ? input : left, bound))
-        return 0;
-    size_t room = decoder->partial->capacity - decoder->partial->len;
-    return room < left ? room : left;
-}
-
-/* The text before the limit is judged first: where the input was cut must not matter. */
-static enum ws_fault accept_inflated(struct ws_partial *partial, size_t made,
-                                     size_t max_message) {
-    size_t left = max_message - partial->len;
-    size_t size = made < left ? made : left;
-    const char *piece = partial->data + partial->len;
-    partial->len += size;
-    if (partial->is_text && !utf8_feed(&partial->utf8, piece, size))
-        return WS_FAULT_UTF8;
-    return made > left ? WS_FAULT_TOO_BIG : WS_FAULT_NONE;
-}
-
-static enum ws_fault inflate_piece(struct ws_decoder *decoder, const struct ws_limits *limits,
-                                   const char *data, size_t len) {
-    struct deflate_inflater *inflater = inflater_of(decoder, limits);
-    if (!inflater)
-        return WS_FAULT_MEMORY;
-    for (;;) {
-        size_t room = room_to_inflate(decoder, len + INFLATE_MIN, limits->max_message);
-        if (room == 0)
-            return WS_FAULT_MEMORY;
-        struct ws_partial *partial = decoder->partial;
-        char *piece = partial->data + partial->len;
-        size_t made;
-        int result = deflate_inflate(inflater, &data, &len, piece, room, &made);
-        enum ws_fault fault = accept_inflated(partial, made, limits->max_message);
-        if (fault)
-            return fault;
-        if (result < 0)
-            return result == DEFLATE_CORRUPT ? WS_FAULT_DEFLATE : WS_FAULT_MEMORY;
-        if (result == 0)
-            return WS_FAULT_NONE;
-    }
-}
-
-/* RFC 7692 section 7.2.2: the end that the sender has left out. An empty message should be a
- * byte of zero (7.2.3.6); zlib with context takeover makes nothing at all of it, and so do its
- * users. */
-static enum ws_fault finish_inflating(struct ws_decoder *decoder,
-                                      const struct ws_limits *limits) {
-    if (!decoder->partial->has_payload)
-        return WS_FAULT_NONE;
-    enum ws_fault fault = inflate_piece(decoder, limits, deflate_tail, sizeof(deflate_tail));
-    if (fault)
-        return fault;
-    bool is_complete = deflate_inflater_is_between(inflater_of(decoder, limits));
-    if (!decoder->keeps_context)
-        drop_inflater(decoder);
-    return is_complete ? WS_FAULT_NONE : WS_FAULT_DEFLATE;
-}
-
 static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_limits *limits,
                                   char **data, size_t *len) {
     if (decoder->partial->filled > 0) {
@@ -350,9 +223,9 @@ static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_li
         consume(data, len, count);
         unmask(decoder->partial, piece, count);
         decoder->partial->has_payload = true;
-        return inflate_piece(decoder, limits, piece, count);
+        return ws_partial_inflate(decoder, limits, piece, count);
     }
-    if (!reserve(decoder, count, bound_of(decoder->partial, limits->max_message)))
+    if (!ws_partial_reserve(decoder, count, bound_of(decoder->partial, limits->max_message)))
         return WS_FAULT_MEMORY;
     memcpy(decoder->partial->data + decoder->partial->len, *data, count);
     consume(data, len, count);
@@ -362,8 +235,9 @@ static enum ws_fault take_payload(struct ws_decoder *decoder, const struct ws_li
 static enum ws_event_type finish_message(struct ws_decoder *decoder,
                                          const struct ws_limits *limits,
                                          struct ws_event *out_event) {
-    enum ws_fault fault =
-        decoder->partial->is_compressed ? finish_inflating(decoder, limits) : WS_FAULT_NONE;
+    enum ws_fault fault = decoder->partial->is_compressed
+                              ? ws_partial_finish_inflating(decoder, limits)
+                              : WS_FAULT_NONE;
     if (fault)
         return fail(decoder, fault, out_event);
     struct ws_partial *partial = decoder->partial;
@@ -411,14 +285,6 @@ static bool is_whole(const struct ws_header *header, size_t len) {
     return header->len <= len && is_alone;
 }
 
-static void choose_inflater(struct ws_decoder *decoder, const struct ws_limits *limits,
-                            bool is_all_there) {
-    bool is_alone = is_all_there && !decoder->keeps_context && limits->shared_inflater;
-    decoder->partial->is_alone = is_alone;
-    if (is_alone)
-        deflate_inflater_reset(limits->shared_inflater);
-}
-
 /* One header or the payload behind one. WS_NEED_MORE with input left: go on. */
 static enum ws_event_type step(struct ws_decoder *decoder, const struct ws_limits *limits,
                                char **data, size_t *len, struct ws_event *out_event) {
@@ -438,14 +304,14 @@ static enum ws_event_type step(struct ws_decoder *decoder, const struct ws_limit
     if (!begin_frame(decoder, &header))
         return fail(decoder, WS_FAULT_MEMORY, out_event);
     if (header.is_compressed)
-        choose_inflater(decoder, limits, header.is_final && header.len <= *len);
+        ws_partial_begin_inflating(decoder, limits, header.is_final && header.len <= *len);
     return step(decoder, limits, data, len, out_event);
 }
 
 enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_limits *limits,
                                    char **data, size_t *len, struct ws_event *out_event) {
     if (decoder->partial && decoder->partial->is_spent)
-        drop_partial(decoder);
+        ws_partial_drop(decoder);
     if (decoder->fault)
         return fail(decoder, (enum ws_fault)decoder->fault, out_event);
     for (;;) {
@@ -462,7 +328,7 @@ size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
         partial->is_compressed || partial->len < ROOM_MIN || partial->left < ROOM_MIN)
         return 0;
     if (partial->capacity - partial->len < ROOM_MIN &&
-        !reserve(decoder, ROOM_MIN, partial->len + (size_t)partial->left))
+        !ws_partial_reserve(decoder, ROOM_MIN, partial->len + (size_t)partial->left))
         return 0;
     partial = decoder->partial;
     partial->filled = 0;
