@@ -64,6 +64,7 @@ struct config_service {
     struct config_heartbeat heartbeat;
     struct config_limits limits;
     struct config_websocket websocket;
+    uint64_t udp_session_timeout_ms; /* 0: no sessions */
     json_t *effective; /* the whole effective block as JSON; owned */
 };
 

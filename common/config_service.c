@@ -121,10 +121,24 @@ static void check_reuse_port(const struct config_draft *draft, struct config_err
         complain(draft, "reuse_port", errors, "false, as listen is a unix socket");
 }
 
+/* A peer must always meet the same worker: on a shared socket it meets any of them. */
+static void check_udp(const struct config_draft *draft, struct config_errors *errors) {
+    static const char timeout[] = "udp.session_timeout";
+    const struct config_service *service = &draft->service;
+    if (service->udp_session_timeout_ms == 0 || !is_decided(draft, timeout, "listen"))
+        return;
+    if (!listen_is_datagram(service->listen.protocol))
+        complain(draft, timeout, errors, "0, as listen is no udp address");
+    else if (service->workers > 1 && !service->reuse_port && draft->is_complete)
+        complain(draft, timeout, errors,
+                 "0, or one worker, or reuse_port, with which a peer keeps its worker");
+}
+
 void config_service_check(const struct config_draft *draft, struct config_errors *errors) {
     check_heartbeat(draft, errors);
     check_client_ping(draft, errors);
     check_reuse_port(draft, errors);
+    check_udp(draft, errors);
 }
 
 static bool is_from_file(const struct config_draft *draft) {

@@ -78,7 +78,8 @@ static const struct config_row service_rows[] = {
      .computed = "as the app declares it; no listener when it does not",
      .help =
          "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
-         "websocket, http, text, frame and tcp. Hosts are numeric; [::] takes IPv4 and IPv6."},
+         "websocket, http, text, frame, tcp, udp, udp+text and udp+frame. "
+         "Hosts are numeric; [::] takes IPv4 and IPv6."},
     {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
      .max = CONFIG_WORKERS_MAX,
      .help = "The number of processes; \"auto\" is one a usable CPU."},
@@ -179,6 +180,11 @@ static const struct config_row service_rows[] = {
      .min = 1, .max = 9, .help = "From 1, fastest, to 9, smallest."},
     {"websocket.deflate_min", "\"64b\"", .type = CONFIG_SIZE, AT_SERVICE(websocket.deflate_min),
      .max = GIB, .help = "Shorter messages are sent as they are."},
+
+    {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
+     AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
+     .help = "Of a udp service: treat each peer as a connection, which ends when nothing was "
+             "received from it for so long."},
 };
 
 static const struct config_table tables[] = {

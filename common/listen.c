@@ -29,6 +29,11 @@ const char *listen_protocol_name(enum listen_protocol protocol) {
     return (size_t)protocol < PROTOCOL_COUNT ? protocol_names[protocol] : "unknown";
 }
 
+bool listen_is_datagram(enum listen_protocol protocol) {
+    return protocol == LISTEN_UDP || protocol == LISTEN_UDP_TEXT ||
+           protocol == LISTEN_UDP_FRAME;
+}
+
 static int refuse_protocol(const char *scheme, char *out_why, size_t size) {
     char known[128] = "";
     size_t used = 0;
@@ -180,6 +185,10 @@ int listen_parse(const char *text, struct listen_address *out_address, char *out
     if (address.protocol == LISTEN_NONE)
         return -EINVAL;
     const char *rest = colon + 3;
+    if (listen_is_datagram(address.protocol) && strncmp(rest, "unix:", 5) == 0) {
+        snprintf(out_why, size, "expected a host and a port, as udp has no unix sockets");
+        return -EINVAL;
+    }
     if (strncmp(text, "unix:", 5) == 0)
         rc = parse_unix(rest, &address, out_why, size);
     else if (strncmp(rest, "unix:", 5) == 0)
@@ -211,6 +220,8 @@ bool listen_overlaps(const struct listen_address *a, const struct listen_address
         return false;
     if (a->is_unix || b->is_unix)
         return a->is_unix && b->is_unix && memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
+    if (listen_is_datagram(a->protocol) != listen_is_datagram(b->protocol))
+        return false;
     if (port_of(a) != port_of(b))
         return false;
     if (is_any6(a) || is_any6(b))

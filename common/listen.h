@@ -16,7 +16,10 @@
     X(TEXT, "text")                                                                              \
     X(FRAME, "frame")                                                                            \
     X(WEBSOCKET, "websocket")                                                                    \
-    X(HTTP, "http")
+    X(HTTP, "http")                                                                              \
+    X(UDP, "udp")                                                                                \
+    X(UDP_TEXT, "udp+text")                                                                      \
+    X(UDP_FRAME, "udp+frame")
 
 enum listen_protocol {
     LISTEN_NONE = 0, /* no listener */
@@ -39,6 +42,9 @@ int listen_parse(const char *text, struct listen_address *out_address, char *out
 /* True when the kernel would refuse to bind both: the same path, or the same port with equal hosts or a wildcard that
  * covers the other ("[::]" covers every IPv4 host too). */
 bool listen_overlaps(const struct listen_address *a, const struct listen_address *b);
+
+/* Datagrams in place of connections. */
+bool listen_is_datagram(enum listen_protocol protocol);
 
 const char *listen_protocol_name(enum listen_protocol protocol);
 

@@ -273,6 +273,51 @@ int crew_reply_event(crew_conn *conn, const struct crew_event *event);
 /* In on_handshake: speak this subprotocol (RFC 6455 section 1.9). CREW_ENOENT when the client did not offer it. */
 int crew_handshake_protocol(crew_conn *conn, const char *name);
 
+/* -------------------------------------------------------- an app's own protocol */
+
+/* What encode writes to; valid until encode returns. */
+typedef struct crew_out crew_out;
+
+/* Append a copy of `data`. CREW_ENOMEM; then the whole send answers that, whatever encode does.
+ */
+int crew_out_add(crew_out *out, const void *data, size_t len);
+
+/* A framing of the app's own, over "tcp://…", "unix://…" or "udp://…": set `protocol` of the
+ * service. Only `input` must be there. All may pause and close the connection and send to it.
+ * Workerman: Protocols\ProtocolInterface. */
+struct crew_protocol {
+    const char *name; /* shown by `crewman connections` */
+
+    /* Bytes of state for each connection, zeroed before on_connect and freed after on_close:
+     * crew_protocol_state(). Over udp without sessions it is new for each datagram. */
+    size_t state_size;
+
+    /* The length of the first package in `data`, its header included; 0: more bytes are needed
+     * to tell; negative: the peer broke the protocol (on_error with CREW_EPROTO, then the end;
+     * over udp the datagram is dropped). `len` is at least 1. A length is remembered and not
+     * asked for again. Above limits.max_message, or with as many bytes and no length yet, the
+     * connection ends with CREW_CLOSE_LIMIT before more is buffered. */
+    ptrdiff_t (*input)(crew_conn *conn, const char *data, size_t len);
+
+    /* The message of one whole package. *message is the package itself, as CREW_MSG_BINARY, and
+     * may be changed: to a part of it, or to memory of the app's that stays until on_message
+     * has returned. 0: deliver it; positive: drop it; negative: the peer broke the protocol.
+     * NULL: deliver the package. */
+    int (*decode)(crew_conn *conn, char *package, size_t len, crew_msg *message);
+
+    /* The bytes that a message is sent as. 0, or a negative error that the send answers;
+     * nothing is sent when nothing was added. NULL: the message as it is. */
+    int (*encode)(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type,
+                  crew_out *out);
+
+    /* Before the service's own on_connect, and after its on_close. */
+    void (*on_connect)(crew_conn *conn);
+    void (*on_close)(crew_conn *conn);
+};
+
+/* The state of this connection, aligned for anything; NULL without state_size. */
+void *crew_protocol_state(const crew_conn *conn);
+
 /* ------------------------------------------------------------------ timers */
 
 /* Names a timer; never 0, never used again in this process. */
@@ -328,7 +373,8 @@ void crew_log(enum crew_log_level level, const char *format, ...)
 struct crew_service {
     const char *name;   /* [a-z0-9_-], at most 32; unique in the instance */
     const char *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
-                           "unix:///run/x.sock", "text://unix:/run/x.sock"; NULL: no listener, a process for timers */
+                           "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…", "udp+frame://…"; NULL: no
+                           listener, a process for timers */
     unsigned workers;   /* processes; 0: one a CPU */
     const char *config; /* JSON text with the keys of a service block of the config file, for example
                            {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
@@ -371,6 +417,8 @@ struct crew_service {
     /* A WebSocket ping (the pong is sent by itself) or pong came. */
     void (*on_ping)(crew_conn *conn, const crew_msg *payload);
     void (*on_pong)(crew_conn *conn, const crew_msg *payload);
+    /* The app's own framing; `listen` is then "tcp://…", "unix://…" or "udp://…". */
+    const struct crew_protocol *protocol;
 };
 
 struct crew_app {

@@ -110,21 +110,28 @@ int sockets_listen_unix(const char *path, const struct sockets_unix *options) {
     return err;
 }
 
+static bool is_datagram(const struct sockets *sockets) {
+    return listen_is_datagram(sockets->address->protocol);
+}
+
 /* Bound, and so ours; listening at once unless it is one of several. */
 static int listen_inet(const struct sockets *sockets) {
     const struct sockaddr *address = (const struct sockaddr *)&sockets->address->addr;
     int on = 1, off = 0;
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int type = is_datagram(sockets) ? SOCK_DGRAM : SOCK_STREAM;
+    int fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* Of datagrams it would let another process take the port away from us. */
+    if (type == SOCK_STREAM)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (sockets->is_per_slot)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     if (address->sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     bool is_later = sockets->count > 0;
     if (bind(fd, address, sockets->address->len) == 0 &&
-        (is_later || listen(fd, sockets->backlog) == 0))
+        (is_later || type == SOCK_DGRAM || listen(fd, sockets->backlog) == 0))
         return fd;
     int err = errno;
     close(fd);
@@ -215,6 +222,7 @@ bool sockets_fit(const struct sockets *sockets, const struct config_service *con
     return address->protocol != LISTEN_NONE && address->is_unix == sockets->copy.is_unix &&
            address->len == sockets->copy.len &&
            memcmp(&address->addr, &sockets->copy.addr, sizeof(address->addr)) == 0 &&
+           listen_is_datagram(address->protocol) == is_datagram(sockets) &&
            sockets->is_per_slot == (config->reuse_port && !address->is_unix);
 }
 
@@ -240,6 +248,8 @@ void sockets_unref(struct sockets *sockets) {
 
 int sockets_get(const struct sockets *sockets, unsigned slot) {
     int fd = sockets->fds[sockets->is_per_slot && slot < sockets->count ? slot : 0];
-    (void)listen(fd, sockets->backlog); /* of a bound socket; harmless on one that listens */
+    if (!is_datagram(sockets))
+        (void)listen(fd,
+                     sockets->backlog); /* of a bound socket; harmless on one that listens */
     return fd;
 }

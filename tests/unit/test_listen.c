@@ -16,6 +16,9 @@
 
 #include "listen.h"
 
+#define PROTOCOLS                                                                              \
+    "expected the protocol tcp, text, frame, websocket, http, udp, udp+text or udp+frame"
+
 static struct listen_address parse(const char *text) {
     struct listen_address address;
     char why[256] = "";
@@ -56,6 +59,9 @@ static void test_good(void **state) {
         {"text://unix:/run/x.sock", "text /run/x.sock"},
         {"websocket://unix:/run/x y.sock", "websocket /run/x y.sock"},
         {"unix:///run/raw.sock", "tcp /run/raw.sock"},
+        {"udp://0.0.0.0:53", "udp 0.0.0.0 53"},
+        {"udp+text://[::]:514", "udp+text :: 514"},
+        {"udp+frame://127.0.0.1:9", "udp+frame 127.0.0.1 9"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
@@ -81,15 +87,13 @@ static void test_bad(void **state) {
         {"8282", form},
         {"0.0.0.0:8282", form},
         {"websocket:/0.0.0.0:1", form},
-        {"websockt://0.0.0.0:1",
-         "expected the protocol tcp, text, frame, websocket or http; did you mean \"websocket\"?"},
-        {"TCP://0.0.0.0:1",
-         "expected the protocol tcp, text, frame, websocket or http; did you mean \"tcp\"?"},
-        {"://0.0.0.0:1", "expected the protocol tcp, text, frame, websocket or http"},
-        {"none://0.0.0.0:1", "expected the protocol tcp, text, frame, websocket or http"},
-        {"gopher://0.0.0.0:1", "expected the protocol tcp, text, frame, websocket or http"},
-        {"a-protocol-with-a-name-that-goes-on-and-on-and-on://0.0.0.0:1",
-         "expected the protocol tcp, text, frame, websocket or http"},
+        {"websockt://0.0.0.0:1", PROTOCOLS "; did you mean \"websocket\"?"},
+        {"TCP://0.0.0.0:1", PROTOCOLS "; did you mean \"tcp\"?"},
+        {"://0.0.0.0:1", PROTOCOLS},
+        {"none://0.0.0.0:1", PROTOCOLS},
+        {"gopher://0.0.0.0:1", PROTOCOLS},
+        {"a-protocol-with-a-name-that-goes-on-and-on-and-on://0.0.0.0:1", PROTOCOLS},
+        {"udp://unix:/run/x.sock", "expected a host and a port, as udp has no unix sockets"},
         {"tcp://0.0.0.0", "expected \":\" and a port after the host"},
         {"tcp://[::1]", "expected \":\" and a port after the host"},
         {"tcp://", "expected \":\" and a port after the host"},
@@ -141,6 +145,8 @@ static void test_overlaps(void **state) {
         const char *a, *b;
         bool overlap;
     } pairs[] = {
+        {"udp://0.0.0.0:53", "tcp://0.0.0.0:53", false},
+        {"udp://0.0.0.0:53", "udp+text://127.0.0.1:53", true},
         {"tcp://1.2.3.4:80", "text://1.2.3.4:80", true},
         {"tcp://1.2.3.4:80", "tcp://1.2.3.4:81", false},
         {"tcp://1.2.3.4:80", "tcp://1.2.3.5:80", false},
