@@ -1,0 +1,354 @@
+"""Corners of a master's life: reloads that fail half way, services that change their name or
+place, ends and pauses that come at the wrong moment."""
+
+import array
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+import crew
+
+
+class Pair:
+    """An instance of the two services of apps/pair.c."""
+
+    def __init__(self, instances):
+        self.ports = {"a": crew.free_port(), "b": crew.free_port()}
+        self.instance = instances()
+        self.instance.env["PAIR_FOLDER"] = str(self.instance.folder)
+        self.write()
+
+    def write(self, app="pair", top=None, **services):
+        for name, port in self.ports.items():
+            block = services.setdefault(name, {})
+            block.setdefault("listen", f"text://127.0.0.1:{port}")
+        config = {"app": crew.app(app), "services": services, "reload_spread": "0"}
+        config.update(top or {})
+        self.instance.write_config(config)
+
+    def tell(self, what, service, slot):
+        (self.instance.folder / f"{what}.{service}.{slot}").touch()
+
+    def untell(self, what, service, slot):
+        (self.instance.folder / f"{what}.{service}.{slot}").unlink()
+
+    def ask(self, port, line="who"):
+        with socket.create_connection(("127.0.0.1", port), 5) as client:
+            client.settimeout(5)
+            client.sendall(line.encode() + b"\n")
+            return client.recv(100).decode().strip()
+
+    def rows(self, *states):
+        return [(row["service"], row["slot"], row["generation"])
+                for row in self.instance.workers() if row["state"] in (states or ("ready",))]
+
+    def wait_rows(self, rows):
+        crew.wait_for(lambda: self.rows() == rows, 10, f"{rows}\n{self.instance.log()}")
+
+
+def generation(number, a=2, b=2, second="b"):
+    return [("a", slot, number) for slot in range(a)] + \
+        [(second, slot, number) for slot in range(b)]
+
+
+@pytest.fixture
+def pair(instances):
+    made = Pair(instances)
+    made.instance.start()
+    return made
+
+
+def test_a_service_keeps_its_socket_when_it_changes_its_name(pair):
+    port = pair.ports.pop("b")
+    pair.ports["c"] = port
+    pair.write("pair_renamed")
+    pair.instance.reload()
+    pair.wait_rows(generation(2, second="c"))
+    assert pair.ask(port).startswith("c ")
+
+
+def test_services_swap_their_addresses(pair):
+    pair.ports = {"a": pair.ports["b"], "b": pair.ports["a"]}
+    pair.write()
+    pair.instance.reload()
+    crew.wait_for(lambda: not pair.rows("draining"), 10, "the old workers' end")
+    assert pair.ask(pair.ports["a"]).startswith("a ")
+    assert pair.ask(pair.ports["b"]).startswith("b ")
+
+
+def test_another_protocol_on_the_same_address(pair):
+    pair.write(a={"listen": f"frame://127.0.0.1:{pair.ports['a']}"})
+    pair.instance.reload()
+    crew.wait_for(lambda: not pair.rows("draining"), 10, "the old workers' end")
+    with socket.create_connection(("127.0.0.1", pair.ports["a"]), 5) as client:
+        client.sendall(b"\0\0\0\5x")
+        assert client.recv(100)[4:] in (b"a 0 2", b"a 1 2")
+
+
+def test_a_failure_while_rolling_leaves_nothing_half_done(pair):
+    pair.instance.expect_errors("")
+    pair.tell("fail", "a", 1)
+    pair.tell("wait", "b", 1)
+    done = pair.instance.reload(expect=1)
+    assert "a/1" in done.stderr and "on_worker_start" in done.stderr
+    pair.wait_rows([("a", 0, 2), ("a", 1, 1), ("b", 0, 2), ("b", 1, 1)])
+    assert pair.rows("starting") == []
+    pair.untell("fail", "a", 1)
+    pair.untell("wait", "b", 1)
+    pair.instance.reload()
+    pair.wait_rows(generation(3))
+
+
+def test_a_failed_canary_takes_the_others_with_it(pair):
+    pair.instance.expect_errors("")
+    pids = pair.instance.worker_pids()
+    pair.tell("fail", "b", 0)
+    done = pair.instance.reload(expect=1)
+    assert "b/0" in done.stderr and "nothing was changed" in done.stderr
+    crew.wait_for(lambda: sorted(pair.instance.worker_pids()) == sorted(pids), 10, "the old ones")
+    pair.untell("fail", "b", 0)
+    pair.instance.reload()
+    pair.wait_rows(generation(2))
+
+
+def test_a_canary_that_was_all_there_is_goes_with_its_reload(pair):
+    """b/0 is down; its canary is ready and then the reload is given up because of a/0."""
+    pair.instance.expect_errors("")
+    pair.tell("fail", "b", 0)
+    os.kill(next(row["pid"] for row in pair.instance.workers("b") if row["slot"] == 0), 9)
+    crew.wait_for(lambda: pair.rows("backoff"), 10, "the back-off")
+    pair.tell("wait", "a", 0)
+    reload = subprocess.Popen([crew.CREWMAN, "reload", "-c", pair.instance.config_path],
+                              env=pair.instance.env, stderr=subprocess.PIPE, text=True)
+    pair.untell("fail", "b", 0)
+    pair.instance.wait_log(r"reload: reading")
+    crew.wait_for(lambda: ("b", 0, 2) in pair.rows(), 10, f"a canary\n{pair.instance.log()}")
+    pair.tell("fail", "a", 0)
+    pair.untell("wait", "a", 0)
+    assert "nothing was changed" in reload.communicate(timeout=20)[1]
+    pair.wait_rows(generation(1))
+    pair.untell("fail", "a", 0)
+
+
+def test_a_reload_mends_a_slot_that_cannot_start(pair):
+    """Whatever else fails meanwhile for its own reasons."""
+    pair.instance.expect_errors("")
+    pair.tell("fail", "b", 1)
+    os.kill(next(row["pid"] for row in pair.instance.workers("b") if row["slot"] == 1), 9)
+    crew.wait_for(lambda: pair.rows("backoff"), 10, "the back-off")
+    pair.tell("wait", "a", 0)
+    reload = subprocess.Popen([crew.CREWMAN, "reload", "-c", pair.instance.config_path],
+                              env=pair.instance.env)
+    crew.wait_for(lambda: pair.rows("starting"), 10, "the canary")
+    tries = len(pair.instance.wait_log(r"b/1: pid \d+: on_worker_start"))
+    pair.instance.wait_log(r"b/1: pid \d+: on_worker_start", 20, tries + 1)
+    pair.untell("fail", "b", 1)
+    pair.untell("wait", "a", 0)
+    assert reload.wait(20) == 0
+    pair.wait_rows(generation(2))
+
+
+def test_slots_come_back_while_their_old_workers_drain(pair):
+    pair.write(a={"workers": 4}, top={"drain_timeout": "20s"})
+    pair.instance.reload()
+    clients = [socket.create_connection(("127.0.0.1", pair.ports["a"])) for _ in range(40)]
+    crew.wait_for(lambda: len(pair.instance.connections()) == 40, 10, "40 connections")
+    pair.write(a={"workers": 2}, top={"drain_timeout": "20s"})
+    pair.instance.reload("-g")
+    assert ("a", 3, 2) in pair.rows("draining")
+    pair.write(a={"workers": 4}, top={"drain_timeout": "20s"})
+    pair.instance.reload("-g", timeout=15)
+    pair.wait_rows(generation(4, a=4))
+    for client in clients:
+        client.close()
+    crew.wait_for(lambda: not pair.rows("draining"), 10, "the end of the old ones")
+
+
+def test_more_workers_that_cannot_start_are_shown_and_tried_again(pair):
+    pair.instance.expect_errors("")
+    pair.tell("fail", "a", 2)
+    pair.write(a={"workers": 4})
+    pair.instance.reload(expect=1)
+    crew.wait_for(lambda: ("a", 3, 2) in pair.rows() and ("a", 2, 2) in pair.rows("backoff"),
+                  10, "the fourth worker, and the third in backoff")
+    pair.untell("fail", "a", 2)
+    crew.wait_for(lambda: ("a", 2, 2) in pair.rows(), 20, "the third worker")
+
+
+def test_a_removed_service_refuses_at_once_and_is_shown_while_it_drains(pair):
+    port = pair.ports.pop("b")
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        crew.wait_for(pair.instance.connections, 5, "the connection")
+        pair.write("pair_renamed", c={"listen": f"text://127.0.0.1:{crew.free_port()}"},
+                   top={"drain_timeout": "20s"})
+        pair.instance.reload("-g")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5)
+        row = pair.instance.workers("b")[0]
+        assert row["state"] == "draining" and row["listen"].endswith(str(port))
+        client.sendall(b"who\n")
+        assert client.recv(100).startswith(b"b ")
+    crew.wait_for(lambda: not pair.instance.workers("b"), 10, "its end")
+
+
+def test_fewer_workers_with_reuse_port_leave_no_deaf_socket(pair):
+    pair.instance.stop()
+    pair.write(a={"workers": 4, "reuse_port": True})
+    pair.instance.start()
+    pair.write(a={"workers": 2, "reuse_port": True})
+    pair.instance.reload()
+    crew.wait_for(lambda: not pair.rows("draining"), 10, "the end of the old ones")
+    answers = Counter(pair.ask(pair.ports["a"]) for _ in range(40))
+    assert set(answers) == {"a 0 2", "a 1 2"}
+    # Nor does a reload that is given up.
+    pair.instance.expect_errors("")
+    pair.tell("fail", "b", 0)
+    pair.write(a={"workers": 4, "reuse_port": True})
+    pair.instance.reload(expect=1)
+    crew.wait_for(lambda: not pair.rows("draining"), 10, "the end of the canary")
+    answers = Counter(pair.ask(pair.ports["a"]) for _ in range(40))
+    assert set(answers) == {"a 0 2", "a 1 2"}
+    pair.untell("fail", "b", 0)
+
+
+def test_a_worker_that_wants_to_end_is_no_crash(pair):
+    for restarts in range(1, 5):
+        time.sleep(1.1)  # it must have lived for a second
+        pair.ask(pair.ports["b"], "quit")
+        crew.wait_for(lambda: sum(row["restarts"] for row in pair.instance.workers()) == restarts
+                      and pair.rows() == generation(1), 10, "the next one")
+    assert "trying again in" not in pair.instance.log()
+
+
+def test_a_reload_does_not_hold_up_a_stop(pair):
+    pair.tell("wait", "a", 0)
+    reload = subprocess.Popen([crew.CREWMAN, "reload", "-c", pair.instance.config_path],
+                              env=pair.instance.env, stderr=subprocess.PIPE, text=True)
+    crew.wait_for(lambda: pair.rows("starting"), 10, "the canary")
+    pair.instance.expect_errors("reload: the instance is stopping", "a/0: pid .* SIGKILL")
+    started = time.monotonic()
+    pair.instance.stop()
+    assert time.monotonic() - started < 5 * crew.PATIENCE
+    assert "stopping" in reload.communicate(timeout=10)[1]
+    assert reload.returncode == 1
+
+
+def test_reloads_that_signals_ask_for_are_never_lost(pair):
+    pair.tell("wait", "a", 0)
+    os.kill(pair.instance.master_pid(), signal.SIGHUP)
+    crew.wait_for(lambda: pair.rows("starting"), 10, "the canary")
+    os.kill(pair.instance.master_pid(), signal.SIGHUP)
+    pair.instance.wait_log("another follows it")
+    pair.untell("wait", "a", 0)
+    pair.wait_rows(generation(3))
+
+
+def test_a_start_that_is_stopped_has_failed(instances):
+    pair = Pair(instances)
+    pair.tell("wait", "a", 1)
+    start = subprocess.Popen([crew.CREWMAN, "start", "-d", "-c", pair.instance.config_path],
+                             env=pair.instance.env, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+    pair.instance.expect_errors("SIGKILL")
+    crew.wait_for(lambda: ("b", 1, 1) in pair.rows() if
+                  (pair.instance.run_dir / "admin.sock").exists() else False, 10, "the others")
+    os.kill(pair.instance.master_pid(), signal.SIGTERM)
+    assert "stopped before" in start.communicate(timeout=20)[1]
+    assert start.returncode == 1
+
+
+def test_a_master_that_was_stopped_blames_no_worker(instances):
+    pair = Pair(instances)
+    pair.write(top={"watchdog": "2s"})
+    pair.instance.start()
+    pids = pair.instance.worker_pids()
+    master = pair.instance.master_pid()
+    os.kill(master, signal.SIGSTOP)
+    time.sleep(4)
+    os.kill(master, signal.SIGCONT)
+    time.sleep(2.5)  # two more looks of the watchdog
+    assert pair.instance.worker_pids() == pids
+
+
+def test_start_d_returns_the_terminal(instances):
+    """Nobody who reads its output until the end may wait for the daemon."""
+    pair = Pair(instances)
+    done = subprocess.run(["sh", "-c", 'x=$("$@" 2>&1)', "sh", crew.CREWMAN, "start", "-d", "-c",
+                           pair.instance.config_path], env=pair.instance.env, timeout=20)
+    assert done.returncode == 0
+
+
+def test_start_with_closed_standard_descriptors(instances):
+    pair = Pair(instances)
+    subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", crew.CREWMAN, "start", "-d", "-c",
+                    pair.instance.config_path], env=pair.instance.env, check=True)
+    assert pair.rows() == generation(1)
+    fds = f"/proc/{pair.instance.master_pid()}/fd"
+    assert [os.readlink(f"{fds}/{number}") for number in range(3)] == \
+        ["/dev/null", str(pair.instance.log_path), str(pair.instance.log_path)]
+
+
+def test_a_start_right_after_kill_9_waits_for_the_orphans(pair):
+    pair.instance.expect_errors("")
+    for _ in range(3):
+        master = pair.instance.master_pid()
+        os.kill(master, signal.SIGKILL)
+        crew.wait_for(lambda: not crew.is_alive(master), 5, "the master's end")
+        pair.instance.start("-q")
+    sockets = list(pair.instance.run_dir.glob("w.*.sock"))
+    assert len(sockets) == 4
+
+
+def test_hung_clients_do_not_lock_others_out(pair):
+    before = crew.fd_count(pair.instance.master_pid())
+    clients = []
+    for _ in range(80):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(pair.instance.run_dir / "admin.sock"))
+        clients.append(client)
+        if len(clients) % 8 == 0:
+            assert pair.instance.verb("status").returncode == 0
+    assert crew.fd_count(pair.instance.master_pid()) <= before + 32
+    for client in clients:
+        client.close()
+
+
+def test_descriptors_sent_to_the_master_do_not_stay(pair):
+    master = pair.instance.master_pid()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(pair.instance.run_dir / "admin.sock"))
+        assert pair.instance.verb("status").returncode == 0
+        before = crew.fd_count(master)
+        body = b'{"v":1,"type":"roster"}'
+        frame = len(body).to_bytes(4, "big") + body
+        for _ in range(20):
+            client.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                      array.array("i", [0, 1, 2]))])
+            client.recv(65536)
+        assert crew.fd_count(master) == before
+
+
+def test_a_run_dir_of_another_user_is_refused(instances):
+    pair = Pair(instances)
+    pair.instance.run_dir.mkdir()
+    os.chown(pair.instance.run_dir, 12345, 12345)
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                           crew.CREWMAN, "start", "-d", "-c", pair.instance.config_path],
+                          env=pair.instance.env, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "belongs to another user" in done.stderr
+
+
+def test_whoever_may_not_ask_is_told(pair):
+    (pair.instance.run_dir / "admin.sock").chmod(0o666)
+    for verb in ("status", "connections", "stop", "reload"):
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               crew.CREWMAN, verb, "--run-dir", pair.instance.run_dir],
+                              env=pair.instance.env, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "only root and the user" in done.stderr
