@@ -145,7 +145,8 @@ void master_stop(struct master *master, bool is_graceful) {
     master->phase = MASTER_STOPPING;
     master->is_graceful = is_graceful;
     if (is_first) {
-        log_notice("stopping%s", is_graceful ? " gracefully" : "");
+        if (master->log_fd >= 0)
+            log_notice("stopping%s", is_graceful ? " gracefully" : "");
         loading_cancel(master->loading);
         master->loading = NULL;
         reload_abandon(master, "the instance is stopping");
