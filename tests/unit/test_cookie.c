@@ -80,6 +80,8 @@ static void what_would_break_out(void **state) {
     expect((struct cookie){NAMED("a", "\"1\"")}, NULL);
     expect((struct cookie){NAMED("a", "1"), .path = TEXT("/;x")}, NULL);
     expect((struct cookie){NAMED("a", "1"), .path = TEXT("/\r\n")}, NULL);
+    expect((struct cookie){NAMED("a", "1\x7f")}, NULL);
+    expect((struct cookie){NAMED("a", "1"), .path = TEXT("/\x7f")}, NULL);
     expect((struct cookie){NAMED("a", "1"), .domain = TEXT("a;b")}, NULL);
 }
 

@@ -88,6 +88,8 @@ static void offers(void **state) {
         {"permessage-deflate; server_no_context_takeover; server_no_context_takeover",
          &keep_all, ""},
         {"permessage-deflate; client_max_window_bits; client_max_window_bits=9", &keep_all, ""},
+        {"permessage-deflate; server_max_window_bits=9; server_max_window_bits=9", &keep_all,
+         ""},
         {"permessage-deflate; unknown", &keep_all, ""},
         /* the first good offer counts */
         {"permessage-deflate; unknown, permessage-deflate; client_no_context_takeover, "

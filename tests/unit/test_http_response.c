@@ -125,6 +125,7 @@ static void events(void **state) {
                                     .comment = "note",
                                     .retry_ms = 3000},
                  ": note\nevent: tick\nid: 7\nretry: 3000\ndata: x\n\n");
+    expect_event((struct sse_event){.retry_ms = 0}, "retry: 0\n\n");
     expect_event((struct sse_event){.comment = "", .retry_ms = -1}, ": \n\n");
 }
 

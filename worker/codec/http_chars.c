@@ -6,30 +6,23 @@
 
 #include <string.h>
 
-#define TOKEN 1u
-#define VALUE 2u
-
-#define T (TOKEN | VALUE)
-#define V VALUE
+/* Every visible character may be in a target or value, all but the delimiters in a token; those
+ * of an authority without user info (RFC 3986 section 3.2) in a host. */
+#define V  (HTTP_VALUE | HTTP_TARGET)
+#define VH (V | HTTP_HOST)
+#define T  (V | HTTP_TOKEN)
+#define TH (T | HTTP_HOST)
 
 /* clang-format off */
-static const unsigned char classes[256] = {
-    ['\t'] = V, [' '] = V, ['!'] = T, ['"'] = V, ['#'] = T, ['$'] = T, ['%'] = T, ['&'] = T,
-    ['\''] = T, ['('] = V, [')'] = V, ['*'] = T, ['+'] = T, [','] = V, ['-'] = T, ['.'] = T,
-    ['/'] = V, ['0' ... '9'] = T, [':'] = V, [';'] = V, ['<'] = V, ['='] = V, ['>'] = V,
-    ['?'] = V, ['@'] = V, ['A' ... 'Z'] = T, ['['] = V, ['\\'] = V, [']'] = V, ['^'] = T,
-    ['_'] = T, ['`'] = T, ['a' ... 'z'] = T, ['{'] = V, ['|'] = T, ['}'] = V, ['~'] = T,
-    [0x80 ... 0xff] = V,
+const unsigned char http_char_classes[256] = {
+    ['\t'] = HTTP_VALUE, [' '] = HTTP_VALUE, [0x80 ... 0xff] = HTTP_VALUE,
+    ['!'] = TH, ['"'] = V, ['#'] = T, ['$'] = TH, ['%'] = TH, ['&'] = TH, ['\''] = TH,
+    ['('] = VH, [')'] = VH, ['*'] = TH, ['+'] = TH, [','] = VH, ['-'] = TH, ['.'] = TH,
+    ['/'] = V, ['0' ... '9'] = TH, [':'] = VH, [';'] = VH, ['<'] = V, ['='] = VH, ['>'] = V,
+    ['?'] = V, ['@'] = V, ['A' ... 'Z'] = TH, ['['] = VH, ['\\'] = V, [']'] = VH, ['^'] = T,
+    ['_'] = TH, ['`'] = T, ['a' ... 'z'] = TH, ['{'] = V, ['|'] = T, ['}'] = V, ['~'] = TH,
 };
 /* clang-format on */
-
-bool http_char_is_token(char c) {
-    return (classes[(unsigned char)c] & TOKEN) != 0;
-}
-
-bool http_char_is_value(char c) {
-    return (classes[(unsigned char)c] & VALUE) != 0;
-}
 
 int http_char_hex(char c) {
     if (http_char_is_digit(c))
@@ -72,16 +65,6 @@ bool http_is_value(const char *data, size_t len) {
             return false;
         i++;
     }
-    return true;
-}
-
-bool http_slice_equals(struct http_slice slice, const char *text) {
-    size_t len = strlen(text);
-    if (slice.len != len)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (http_char_lower(slice.data[i]) != http_char_lower(text[i]))
-            return false;
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Not terminated; `data` is not NULL in what a codec hands out. */
 struct http_slice {
@@ -16,11 +17,24 @@ struct http_slice {
     uint32_t len;
 };
 
+enum http_char_class { HTTP_TOKEN = 1, HTTP_VALUE = 2, HTTP_HOST = 4, HTTP_TARGET = 8 };
+
+/* The classes of each byte. */
+extern const unsigned char http_char_classes[256];
+
+static inline bool http_char_is(char c, enum http_char_class class) {
+    return (http_char_classes[(unsigned char)c] & class) != 0;
+}
+
 /* tchar of RFC 9110 section 5.6.2. */
-bool http_char_is_token(char c);
+static inline bool http_char_is_token(char c) {
+    return http_char_is(c, HTTP_TOKEN);
+}
 
 /* A byte of a field value: HTAB, SP, VCHAR or obs-text (section 5.5). */
-bool http_char_is_value(char c);
+static inline bool http_char_is_value(char c) {
+    return http_char_is(c, HTTP_VALUE);
+}
 
 static inline bool http_char_is_space(char c) {
     return c == ' ' || c == '\t';
@@ -42,7 +56,15 @@ bool http_is_token(const char *data, size_t len);
 bool http_is_value(const char *data, size_t len);
 
 /* ASCII case does not count. */
-bool http_slice_equals(struct http_slice slice, const char *text);
+static inline bool http_slice_equals(struct http_slice slice, const char *text) {
+    size_t len = strlen(text);
+    if (slice.len != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (http_char_lower(slice.data[i]) != http_char_lower(text[i]))
+            return false;
+    return true;
+}
 
 /* Without the spaces and tabs around it. */
 struct http_slice http_slice_trim(struct http_slice slice);

@@ -56,16 +56,9 @@ static int take_coding(struct http_head *head, struct http_slice value,
 /* uri-host [ ":" port ] (RFC 9110 section 7.2), by its characters: what could end it, or begin
  * something else in a URL made with it, is refused. */
 static bool is_host(struct http_slice value) {
-    for (uint32_t i = 0; i < value.len; i++) {
-        char c = value.data[i];
-        bool is_mark = c == '.' || c == '-' || c == '_' || c == '~' || c == '%' || c == ':' ||
-                       c == '[' || c == ']' || c == '!' || c == '$' || c == '&' || c == '\'' ||
-                       c == '(' || c == ')' || c == '*' || c == '+' || c == ',' || c == ';' ||
-                       c == '=';
-        bool is_letter = http_char_lower(c) >= 'a' && http_char_lower(c) <= 'z';
-        if (!is_mark && !is_letter && !http_char_is_digit(c))
+    for (uint32_t i = 0; i < value.len; i++)
+        if (!http_char_is(value.data[i], HTTP_HOST))
             return false;
-    }
     return true;
 }
 
