@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * One end of a control pipe or admin connection: JSON objects behind a 4-byte big-endian length, over a
- * non-blocking unix stream socket, with a descriptor beside a message where needed (SCM_RIGHTS: this is
- * why it is not a uv_pipe_t). Checks every message against messages.h; what does not fit ends the
- * channel, never the process. Memory is bounded in both directions. Used by master, worker, hub and CLI.
+ * One end of a control pipe or admin connection: JSON objects behind a 4-byte big-endian
+ * length, over a non-blocking unix stream socket, with a descriptor beside a message where
+ * needed (SCM_RIGHTS: this is why it is not a uv_pipe_t). Checks every message against
+ * messages.h; what does not fit ends the channel, never the process. Memory is bounded in both
+ * directions. Used by master, worker, hub and CLI.
  */
 #ifndef CREWMAN_CHANNEL_H
 #define CREWMAN_CHANNEL_H
@@ -19,30 +20,30 @@
 struct channel;
 
 struct channel_events {
-    /* One checked message. `body` is borrowed. `fd` is -1 or a descriptor that the callee now owns. May
-     * call channel_close(). */
+    /* One checked message. `body` is borrowed. `fd` is -1 or a descriptor that the callee now
+     * owns. May call channel_close(). */
     void (*on_message)(void *owner, const struct message *type, json_t *body, int fd);
-    /* Once, when the other end is gone (`reason` NULL) or broke the rules (`reason` says how). Not called
-     * after channel_close(). The callee calls channel_close(). */
+    /* Once, when the other end is gone (`reason` NULL) or broke the rules (`reason` says how).
+     * Not called after channel_close(). The callee calls channel_close(). */
     void (*on_end)(void *owner, const char *reason);
 };
 
-/* Takes `fd` (a connected unix stream socket; also on failure). `receives` is the direction of the
- * messages that this end may get. `owner` and `events` are borrowed until closed. NULL: out of memory or
- * loop failure. */
+/* Takes `fd` (a connected unix stream socket; also on failure). `receives` is the direction of
+ * the messages that this end may get. `owner` and `events` are borrowed until closed. NULL: out
+ * of memory or loop failure. */
 struct channel *channel_open(uv_loop_t *loop, int fd, enum message_direction receives,
                              const struct channel_events *events, void *owner);
 
-/* Takes a reference of `body` in any case. `fd` -1 or a descriptor that is duplicated before the call
- * returns. Adds "v" and checks against the table (our own messages: assert). 0, or -ENOBUFS when the
- * other end does not read (nothing sent), -EPIPE when it is gone. */
+/* Takes a reference of `body` in any case. `fd` -1 or a descriptor that is duplicated before
+ * the call returns. Adds "v" and checks against the table (our own messages: assert). 0, or
+ * -ENOBUFS when the other end does not read (nothing sent), -EPIPE when it is gone. */
 int channel_send(struct channel *channel, const struct message *type, json_t *body, int fd);
 
 /* True when nothing waits to be written. */
 bool channel_is_flushed(const struct channel *channel);
 
-/* Stops and frees it (after the loop has let go); what is still queued is dropped unless one more write
- * takes it. No callback follows. NULL is allowed. */
+/* Stops and frees it (after the loop has let go); what is still queued is dropped unless one
+ * more write takes it. No callback follows. NULL is allowed. */
 void channel_close(struct channel *channel);
 
 #endif

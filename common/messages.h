@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one table of control messages: name, direction, fields. Both ends of a channel check what they send
- * and what they get against it. A field added must be optional for one release, so that a master and a
- * worker of neighbouring versions understand each other.
+ * The one table of control messages: name, direction, fields. Both ends of a channel check what
+ * they send and what they get against it. A field added must be optional for one release, so
+ * that a master and a worker of neighbouring versions understand each other.
  */
 #ifndef CREWMAN_MESSAGES_H
 #define CREWMAN_MESSAGES_H
@@ -21,27 +21,27 @@ enum message_direction {
 };
 
 /* name, direction. The names in C are MSG_<NAME>. */
-#define MESSAGES(X)                                                                              \
-    X(HELLO, "hello", MESSAGE_TO_MASTER)                                                         \
-    X(READY, "ready", MESSAGE_TO_MASTER)                                                         \
-    X(FAILED, "failed", MESSAGE_TO_MASTER)                                                       \
-    X(BEAT, "beat", MESSAGE_TO_MASTER)                                                           \
-    X(DRAINED, "drained", MESSAGE_TO_MASTER)                                                     \
-    X(PLAN, "plan", MESSAGE_TO_WORKER)                                                           \
-    X(DRAIN, "drain", MESSAGE_TO_WORKER)                                                         \
-    X(STOP, "stop", MESSAGE_TO_WORKER)                                                           \
-    X(REOPEN_LOGS, "reopen_logs", MESSAGE_TO_WORKER)                                             \
-    X(ASK_STATUS, "status", MESSAGE_TO_ADMIN)                                                    \
-    X(ASK_ROSTER, "roster", MESSAGE_TO_ADMIN)                                                    \
-    X(ASK_STOP, "stop", MESSAGE_TO_ADMIN)                                                        \
-    X(ASK_RELOAD, "reload", MESSAGE_TO_ADMIN)                                                    \
-    X(ASK_REOPEN_LOGS, "reopen_logs", MESSAGE_TO_ADMIN)                                          \
-    X(ASK_CONNECTIONS, "connections", MESSAGE_TO_ADMIN)                                          \
-    X(STATUS, "status", MESSAGE_TO_CLI)                                                          \
-    X(ROSTER, "roster", MESSAGE_TO_CLI)                                                          \
-    X(CONNECTIONS, "connections", MESSAGE_TO_CLI)                                                \
-    X(PROGRESS, "progress", MESSAGE_TO_CLI)                                                      \
-    X(DONE, "done", MESSAGE_TO_CLI)                                                              \
+#define MESSAGES(X)                                                                            \
+    X(HELLO, "hello", MESSAGE_TO_MASTER)                                                       \
+    X(READY, "ready", MESSAGE_TO_MASTER)                                                       \
+    X(FAILED, "failed", MESSAGE_TO_MASTER)                                                     \
+    X(BEAT, "beat", MESSAGE_TO_MASTER)                                                         \
+    X(DRAINED, "drained", MESSAGE_TO_MASTER)                                                   \
+    X(PLAN, "plan", MESSAGE_TO_WORKER)                                                         \
+    X(DRAIN, "drain", MESSAGE_TO_WORKER)                                                       \
+    X(STOP, "stop", MESSAGE_TO_WORKER)                                                         \
+    X(REOPEN_LOGS, "reopen_logs", MESSAGE_TO_WORKER)                                           \
+    X(ASK_STATUS, "status", MESSAGE_TO_ADMIN)                                                  \
+    X(ASK_ROSTER, "roster", MESSAGE_TO_ADMIN)                                                  \
+    X(ASK_STOP, "stop", MESSAGE_TO_ADMIN)                                                      \
+    X(ASK_RELOAD, "reload", MESSAGE_TO_ADMIN)                                                  \
+    X(ASK_REOPEN_LOGS, "reopen_logs", MESSAGE_TO_ADMIN)                                        \
+    X(ASK_CONNECTIONS, "connections", MESSAGE_TO_ADMIN)                                        \
+    X(STATUS, "status", MESSAGE_TO_CLI)                                                        \
+    X(ROSTER, "roster", MESSAGE_TO_CLI)                                                        \
+    X(CONNECTIONS, "connections", MESSAGE_TO_CLI)                                              \
+    X(PROGRESS, "progress", MESSAGE_TO_CLI)                                                    \
+    X(DONE, "done", MESSAGE_TO_CLI)                                                            \
     X(REFUSED, "refused", MESSAGE_TO_CLI)
 
 enum message_id {
@@ -69,8 +69,9 @@ const struct message *message_get(enum message_id id);
 /* The row for that direction and name, or NULL. */
 const struct message *message_find(enum message_direction direction, const char *name);
 
-/* Check an object against its row: version, type, required fields, types, ranges; unknown fields are
- * allowed. On failure writes a line for people to `out_why` and answers -EPROTO. */
-int message_check(const struct message *message, const json_t *body, char *out_why, size_t size);
+/* Check an object against its row: version, type, required fields, types, ranges; unknown
+ * fields are allowed. On failure writes a line for people to `out_why` and answers -EPROTO. */
+int message_check(const struct message *message, const json_t *body, char *out_why,
+                  size_t size);
 
 #endif
