@@ -148,6 +148,8 @@ static void on_readable(uv_poll_t *handle, int status, int happened) {
     (void)happened;
     int fd =
         status < 0 ? -1 : accept4(master->admin.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        uv_poll_stop(handle); /* no descriptor is left: admin_watch() tries again */
     if (fd < 0)
         return;
     bool is_full = master->admin.count >= ADMIN_CLIENTS_MAX;
@@ -163,6 +165,11 @@ static void on_readable(uv_poll_t *handle, int status, int happened) {
     if (is_full)
         drop_oldest(master);
     (void)adopt(master, fd);
+}
+
+void admin_watch(struct master *master) {
+    if (master->admin.fd >= 0)
+        uv_poll_start(&master->admin.poll, UV_READABLE, on_readable);
 }
 
 int admin_open(struct master *master) {

@@ -26,6 +26,8 @@ struct admin {
 
 /* 0, or a negative errno number. */
 int admin_open(struct master *master);
+/* Once a second. */
+void admin_watch(struct master *master);
 /* Take no more clients and give up the path; those that there are stay. */
 void admin_stop(struct master *master);
 void admin_close(struct master *master);

@@ -191,6 +191,7 @@ static void on_watch(uv_timer_t *timer) {
     struct list *node, *inner;
     uint64_t paused = take_pause(master);
     reload_follow_up(master);
+    admin_watch(master);
     list_each (node, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
         list_each (inner, &service->children)

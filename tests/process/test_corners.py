@@ -3,6 +3,7 @@ place, ends and pauses that come at the wrong moment."""
 
 import array
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -49,6 +50,11 @@ class Pair:
 
     def wait_rows(self, rows):
         crew.wait_for(lambda: self.rows() == rows, 10, f"{rows}\n{self.instance.log()}")
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def generation(number, a=2, b=2, second="b"):
@@ -316,6 +322,26 @@ def test_hung_clients_do_not_lock_others_out(pair):
     assert crew.fd_count(pair.instance.master_pid()) <= before + 32
     for client in clients:
         client.close()
+
+
+def test_a_master_without_descriptors_waits_for_one(pair):
+    """It neither spins nor forgets whoever knocked meanwhile."""
+    master = pair.instance.master_pid()
+    soft, hard = resource.prlimit(master, resource.RLIMIT_NOFILE)
+    taken = {int(number) for number in os.listdir(f"/proc/{master}/fd")}
+    first_free = next(number for number in range(1000) if number not in taken)
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (first_free, hard))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(pair.instance.run_dir / "admin.sock"))
+        before = cpu_seconds(master)
+        time.sleep(2)
+        spent = cpu_seconds(master) - before
+        resource.prlimit(master, resource.RLIMIT_NOFILE, (soft, hard))
+        assert spent < 0.5
+        body = b'{"v":1,"type":"roster"}'
+        client.settimeout(10)
+        client.sendall(len(body).to_bytes(4, "big") + body)
+        assert b'"workers"' in client.recv(65536)
 
 
 def test_descriptors_sent_to_the_master_do_not_stay(pair):
