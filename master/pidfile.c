@@ -64,17 +64,6 @@ int pidfile_take(const char *path, pid_t *out_other) {
     }
 }
 
-pid_t pidfile_owner(const char *path) {
-    pid_t pid = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        pid = read_pid(fd);
-    close(fd);
-    return pid;
-}
-
 void pidfile_release(const char *path, int fd) {
     unlink(path);
     close(fd);

@@ -13,9 +13,6 @@
  * *out_other is the pid of an instance that died without removing the file, or 0. */
 int pidfile_take(const char *path, pid_t *out_other);
 
-/* The pid of the instance that holds the lock; 0 when none does. */
-pid_t pidfile_owner(const char *path);
-
 /* Remove the file and release the lock. */
 void pidfile_release(const char *path, int fd);
 
