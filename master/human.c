@@ -28,9 +28,10 @@ void human_size(uint64_t bytes, char *out_text, size_t size) {
         snprintf(out_text, size, "%llu", (unsigned long long)bytes);
         return;
     }
-    while (value >= 1024.0 && unit + 1 < sizeof(units)) {
+    /* The bounds are those of what is printed: 1023.6K would be rounded to 1024K. */
+    while (value >= 1023.5 && unit + 1 < sizeof(units)) {
         value /= 1024.0;
         unit++;
     }
-    snprintf(out_text, size, value < 10.0 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+    snprintf(out_text, size, value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }
