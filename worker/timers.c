@@ -2,6 +2,11 @@
  *
  * See timers.h. libuv re-arms a repeating timer from the time it ran, which drifts; here each
  * tick is armed anew for its own due time.
+ *
+ * libuv runs timers until none is due, and its time stands still meanwhile unless somebody
+ * moves it. So nothing here does, and nothing is armed for less than one millisecond: otherwise
+ * timers that add timers, or ticks that take longer than their interval, would keep the loop
+ * from its sockets for ever.
  */
 #include "timers.h"
 
@@ -17,7 +22,7 @@
 struct timer {
     uv_timer_t handle; /* first: the handle is the timer */
     int64_t id;
-    uint64_t due_ms, interval_ms; /* loop time; interval 0: once */
+    uint64_t due_ms, interval_ms; /* due by the clock of the loop; interval 0: once */
     void (*tick)(crew_timer timer, void *arg);
     void *arg;
 };
@@ -52,10 +57,21 @@ void timers_done(struct timers *timers) {
 
 static void on_tick(uv_timer_t *handle);
 
-static void arm_next(struct timer *timer, uint64_t now) {
-    uint64_t missed = now >= timer->due_ms ? (now - timer->due_ms) / timer->interval_ms : 0;
+/* The time of the loop is that of its last turn; a schedule counts from now. */
+static uint64_t clock_ms(void) {
+    return uv_hrtime() / 1000000u;
+}
+
+static void arm(struct timer *timer, uint64_t loop_now) {
+    uint64_t wait = timer->due_ms > loop_now ? timer->due_ms - loop_now : 1;
+    uv_timer_start(&timer->handle, on_tick, wait, 0);
+}
+
+static void arm_next(struct timer *timer, uint64_t loop_now) {
+    uint64_t now = clock_ms();
+    uint64_t missed = now > timer->due_ms ? (now - timer->due_ms) / timer->interval_ms : 0;
     timer->due_ms += (missed + 1) * timer->interval_ms;
-    uv_timer_start(&timer->handle, on_tick, timer->due_ms - now, 0);
+    arm(timer, loop_now);
 }
 
 static void on_tick(uv_timer_t *handle) {
@@ -86,15 +102,13 @@ static crew_timer start(uint64_t ms, uint64_t interval, void (*tick)(crew_timer,
         return CREW_ENOMEM;
     }
     uv_timer_init(&worker->loop, &timer->handle);
-    uv_update_time(
-        &worker->loop); /* due counts from this call, not from the last turn of the loop */
     timer->handle.data = worker;
     timer->id = timers->next_id++;
     timer->interval_ms = interval;
-    timer->due_ms = uv_now(&worker->loop) + ms;
+    timer->due_ms = clock_ms() + ms;
     timer->tick = tick;
     timer->arg = arg;
-    uv_timer_start(&timer->handle, on_tick, ms, 0);
+    arm(timer, uv_now(&worker->loop));
     return timer->id;
 }
 
