@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -170,8 +171,12 @@ static void on_readable(uv_poll_t *handle, int status, int happened) {
 
 int admin_start(struct worker *worker) {
     struct admin *admin = &worker->admin;
+    struct stat made;
     list_init(&admin->clients);
     admin->fd = worker->plan.admin_fd;
+    if (fstat(admin->fd, &made) != 0)
+        return -errno;
+    admin->master_uid = made.st_uid;
     int err = uv_poll_init(&worker->loop, &admin->poll, admin->fd);
     if (err)
         return err;

@@ -22,7 +22,7 @@ struct admin {
     struct list clients;
     size_t count;
     int fd;
-    uid_t master_uid; /* owner of the socket at start, before privileges were dropped */
+    uid_t master_uid; /* who made the socket */
 };
 
 int admin_start(struct worker *worker);
