@@ -4,6 +4,7 @@
  */
 #include "control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,6 +118,19 @@ static void on_plan_late(uv_timer_t *timer) {
     give_up(timer->data, LIFECYCLE_EXIT_NEVER, "no plan came from the master");
 }
 
+/* Programs that the app starts must not hold the port or the scoreboard. */
+static int keep_descriptors(const struct plan *plan, char *why, size_t size) {
+    const int inherited[] = {plan->listener_fd, plan->scoreboard_fd, plan->admin_fd};
+    for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++) {
+        int err = inherited[i] < 0 ? 0 : process_set_cloexec(inherited[i], true);
+        if (err) {
+            snprintf(why, size, "plan: descriptor %d: %s", inherited[i], strerror(-err));
+            return err;
+        }
+    }
+    return 0;
+}
+
 static void receive_plan(struct worker *worker, const json_t *body) {
     char why[1024];
     if (worker->lifecycle.stage != STAGE_STARTING || worker->control.has_plan) {
@@ -130,6 +144,10 @@ static void receive_plan(struct worker *worker, const json_t *body) {
         return;
     }
     worker->control.has_plan = true;
+    if (keep_descriptors(&worker->plan, why, sizeof(why)) != 0) {
+        give_up(worker, LIFECYCLE_EXIT_NEVER, why);
+        return;
+    }
     int exit_code = lifecycle_start(worker, why, sizeof(why));
     if (exit_code != 0) {
         give_up(worker, exit_code, why);
