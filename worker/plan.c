@@ -29,6 +29,19 @@ static int check_range(const json_t *body, const char *key, long long min, long 
     return CREW_EINVAL;
 }
 
+/* A name that is cut may be somebody else's. */
+static int copy_text(const json_t *body, const char *key, char *copy, size_t copy_size,
+                     char *why, size_t size) {
+    const char *value = text(body, key);
+    if (strlen(value) < copy_size) {
+        memcpy(copy, value, strlen(value) + 1);
+        return 0;
+    }
+    snprintf(why, size, "plan: %s is %zu bytes long, expected at most %zu", key, strlen(value),
+             copy_size - 1);
+    return CREW_EINVAL;
+}
+
 static int check(const json_t *body, char *why, size_t size) {
     static const struct {
         const char *key;
@@ -53,12 +66,21 @@ static int check(const json_t *body, char *why, size_t size) {
 int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t size) {
     struct plan plan = {0};
     int err = check(body, out_why, size);
+    if (!err)
+        err = copy_text(body, "user", plan.user, sizeof(plan.user), out_why, size);
+    if (!err)
+        err = copy_text(body, "group", plan.group, sizeof(plan.group), out_why, size);
+    if (!err)
+        err = copy_text(body, "app", plan.app, sizeof(plan.app), out_why, size);
     if (err)
         return err;
     err = config_service_load(text(body, "service"), json_object_get(body, "config"),
                               &plan.service, out_why, size);
     if (err)
         return err;
+    /* The heartbeat of udp's sessions. */
+    if (listen_is_datagram(plan.service.listen.protocol))
+        plan.service.heartbeat.idle_timeout_ms = plan.service.udp_session_timeout_ms;
     plan.slot = (unsigned)number(body, "slot");
     plan.generation = (unsigned)number(body, "generation");
     plan.process = (uint32_t)number(body, "process");
@@ -69,9 +91,6 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
     plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
     int level = log_level_parse(text(body, "log_level"));
     plan.log_level = level < 0 ? CREW_LOG_NOTICE : level;
-    snprintf(plan.user, sizeof(plan.user), "%s", text(body, "user"));
-    snprintf(plan.group, sizeof(plan.group), "%s", text(body, "group"));
-    snprintf(plan.app, sizeof(plan.app), "%s", text(body, "app"));
     *out_plan = plan;
     return 0;
 }
