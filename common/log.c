@@ -20,6 +20,7 @@ static struct {
     char who[64];
     unsigned long lost; /* lines, since the last that could be written */
     int lost_errno;
+    bool is_torn; /* the last line was written in part */
 } logger = {.fd = STDERR_FILENO, .level = CREW_LOG_NOTICE, .who = "crewman"};
 
 static const char *const names[] = {"debug", "info", "notice", "warning", "error"};
@@ -72,13 +73,17 @@ static size_t put_escaped(char *line, size_t size, const char *text) {
 
 static int put_line(enum crew_log_level level, const char *text) {
     char line[LINE_MAX_BYTES];
-    size_t len = put_head(line, sizeof(line), level);
+    size_t len = 0;
+    if (logger.is_torn)
+        line[len++] = '\n';
+    len += put_head(line + len, sizeof(line) - len, level);
     len += put_escaped(line + len, sizeof(line) - len - 1, text);
     line[len++] = '\n';
     ssize_t written = write(logger.fd, line, len);
-    if (written == (ssize_t)len)
-        return 0;
-    return written < 0 ? -errno : -ENOSPC;
+    if (written < 0)
+        return -errno;
+    logger.is_torn = written < (ssize_t)len;
+    return logger.is_torn ? -ENOSPC : 0;
 }
 
 static void tell_lost(void) {
