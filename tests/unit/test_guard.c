@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The guard: the scoreboard always says which callback runs, also after one inside another, and
+ * a callback that blocks the loop is told about.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "guard.h"
+#include "log.h"
+#include "worker.h"
+
+static struct worker worker;
+
+struct worker *worker_self(void) {
+    return &worker;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    memset(&worker, 0, sizeof(worker));
+    worker.line = &worker.own_line;
+    return 0;
+}
+
+static uint64_t clock_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+static void block_for(uint64_t ms) {
+    uint64_t until = clock_ms() + ms;
+    while (clock_ms() < until)
+        ;
+}
+
+static void assert_running(enum score_callback callback, unsigned depth) {
+    assert_int_equal(score_get(worker.line->callback), callback);
+    assert_int_equal(worker.guard.depth, depth);
+}
+
+static void nested_callbacks_give_way_to_the_outer(void **state) {
+    (void)state;
+    assert_running(SCORE_IN_NONE, 0);
+    struct guard_entry message = guard_enter(&worker, SCORE_IN_MESSAGE);
+    assert_running(SCORE_IN_MESSAGE, 1);
+    uint64_t since = score_get(worker.line->callback_since);
+    assert_in_range(since, clock_ms() - 1000, clock_ms());
+    block_for(15);
+    struct guard_entry full = guard_enter(&worker, SCORE_IN_BUFFER_FULL);
+    assert_running(SCORE_IN_BUFFER_FULL, 2);
+    struct guard_entry visit = guard_enter(&worker, SCORE_IN_VISIT);
+    assert_running(SCORE_IN_VISIT, 3);
+    /* Stuck is stuck since the loop was left. */
+    assert_true(score_get(worker.line->callback_since) == since);
+    guard_leave(&worker, visit);
+    assert_running(SCORE_IN_BUFFER_FULL, 2);
+    guard_leave(&worker, full);
+    assert_running(SCORE_IN_MESSAGE, 1);
+    guard_leave(&worker, message);
+    assert_running(SCORE_IN_NONE, 0);
+}
+
+static void run_for(enum score_callback callback, uint64_t ms) {
+    struct guard_entry entry = guard_enter(&worker, callback);
+    block_for(ms);
+    guard_leave(&worker, entry);
+}
+
+static void slow_callbacks_are_logged_not_too_often(void **state) {
+    (void)state;
+    char text[1024];
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    log_setup(ends[1], CREW_LOG_NOTICE, "test");
+    run_for(SCORE_IN_MESSAGE, 20);
+    assert_int_equal(read(ends[0], text, sizeof(text)), -1);
+    run_for(SCORE_IN_MESSAGE, GUARD_SLOW_MS + 50);
+    ssize_t len = read(ends[0], text, sizeof(text) - 1);
+    assert_true(len > 0);
+    text[len] = '\0';
+    assert_non_null(strstr(text, "warning test["));
+    assert_non_null(strstr(text, "on_message blocked the loop for "));
+    run_for(SCORE_IN_TIMER, GUARD_SLOW_MS + 50);
+    assert_int_equal(read(ends[0], text, sizeof(text)), -1);
+    log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "test");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void the_worst_is_kept_until_asked_for(void **state) {
+    (void)state;
+    run_for(SCORE_IN_OPEN, 60);
+    run_for(SCORE_IN_OPEN, 5);
+    assert_in_range(guard_take_worst_ms(&worker), 40, 10000);
+    assert_true(guard_take_worst_ms(&worker) == 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(nested_callbacks_give_way_to_the_outer, set_up),
+        cmocka_unit_test_setup(slow_callbacks_are_logged_not_too_often, set_up),
+        cmocka_unit_test_setup(the_worst_is_kept_until_asked_for, set_up),
+    };
+    return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The plan: everything arrives, and whatever is out of its range is refused by name.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "crewman.h"
+#include "log.h"
+#include "plan.h"
+
+static json_t *good_body(void) {
+    json_t *body = json_pack(
+        "{s:s, s:{s:s, s:{s:s}}, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:s}",
+        "service", "chat", "config", "listen", "text://127.0.0.1:23", "heartbeat",
+        "idle_timeout", "70s", "app", "/srv/chat.so", "slot", 3, "generation", 2, "process", 77,
+        "line", 6, "listener", 6, "scoreboard", 4, "admin", 5, "stdout_is_log", 1, "user",
+        "www-data", "group", "adm", "log_level", "debug");
+    assert_non_null(body);
+    return body;
+}
+
+static void everything_arrives(void **state) {
+    (void)state;
+    struct plan plan;
+    char why[256];
+    json_t *body = good_body();
+    assert_int_equal(plan_load(body, &plan, why, sizeof(why)), 0);
+    json_decref(body); /* nothing of it is borrowed */
+    assert_string_equal(plan.service.name, "chat");
+    assert_string_equal(plan.service.listen_text, "text://127.0.0.1:23");
+    assert_true(plan.service.heartbeat.idle_timeout_ms == 70000);
+    assert_true(plan.service.heartbeat.ping_interval_ms == 25000); /* the default */
+    assert_int_equal(plan.slot, 3);
+    assert_int_equal(plan.generation, 2);
+    assert_int_equal(plan.process, 77);
+    assert_int_equal(plan.line, 6);
+    assert_int_equal(plan.listener_fd, 6);
+    assert_int_equal(plan.scoreboard_fd, 4);
+    assert_int_equal(plan.admin_fd, 5);
+    assert_true(plan.stdout_is_log);
+    assert_int_equal(plan.log_level, CREW_LOG_DEBUG);
+    assert_string_equal(plan.user, "www-data");
+    assert_string_equal(plan.group, "adm");
+    assert_string_equal(plan.app, "/srv/chat.so");
+    plan_done(&plan);
+}
+
+/* The plan with one field changed is refused, with a line that names it, and nothing is given
+ * out. */
+static void assert_refused(const char *key, json_t *value) {
+    struct plan plan, untouched;
+    char why[256] = "";
+    json_t *body = good_body();
+    memset(&plan, 0x5a, sizeof(plan));
+    memcpy(&untouched, &plan, sizeof(plan));
+    assert_int_equal(json_object_set_new(body, key, value), 0);
+    if (plan_load(body, &plan, why, sizeof(why)) == 0)
+        fail_msg("a wrong \"%s\" was taken", key);
+    if (!strstr(why, key))
+        fail_msg("\"%s\" does not name %s", why, key);
+    assert_memory_equal(&plan, &untouched, sizeof(plan));
+    json_decref(body);
+}
+
+static void numbers_have_ranges(void **state) {
+    (void)state;
+    static const struct {
+        const char *key;
+        json_int_t below, above;
+    } ranges[] = {
+        {"slot", -1, CONFIG_WORKERS_MAX},
+        {"generation", 0, (json_int_t)INT32_MAX + 1},
+        {"process", 0, 1 << 24},
+        {"line", -1, SCOREBOARD_LINES},
+        {"listener", -2, (json_int_t)INT32_MAX + 1},
+        {"scoreboard", 2, (json_int_t)INT32_MAX + 1},
+        {"admin", -1, (json_int_t)INT32_MAX + 1},
+    };
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        assert_refused(ranges[i].key, json_integer(ranges[i].below));
+        assert_refused(ranges[i].key, json_integer(ranges[i].above));
+        assert_refused(ranges[i].key, json_integer(INT64_MAX));
+    }
+}
+
+static void a_user_is_never_cut(void **state) {
+    (void)state;
+    char name[4200];
+    memset(name, 'u', sizeof(name));
+    name[64] = '\0';
+    assert_refused("user", json_string(name));
+    assert_refused("group", json_string(name));
+    name[64] = 'u';
+    name[4096] = '\0';
+    assert_refused("app", json_string(name));
+}
+
+static void the_service_is_checked(void **state) {
+    (void)state;
+    struct plan plan;
+    char why[256] = "";
+    assert_refused("config", json_pack("{s:{s:s}}", "config", "x", "y"));
+    json_t *body = good_body();
+    json_object_set_new(body, "service", json_string("not a name"));
+    assert_true(plan_load(body, &plan, why, sizeof(why)) < 0);
+    assert_true(why[0] != '\0');
+    json_decref(body);
+}
+
+static void a_process_without_listener_is_fine(void **state) {
+    (void)state;
+    struct plan plan;
+    char why[256];
+    json_t *body = good_body();
+    json_object_set_new(body, "listener", json_integer(-1));
+    json_object_set_new(body, "config", json_object());
+    json_object_set_new(body, "log_level", json_string("louder")); /* of a newer master */
+    assert_int_equal(plan_load(body, &plan, why, sizeof(why)), 0);
+    assert_int_equal(plan.listener_fd, -1);
+    assert_int_equal(plan.log_level, CREW_LOG_NOTICE);
+    plan_done(&plan);
+    json_decref(body);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_arrives),
+        cmocka_unit_test(numbers_have_ranges),
+        cmocka_unit_test(a_user_is_never_cut),
+        cmocka_unit_test(the_service_is_checked),
+        cmocka_unit_test(a_process_without_listener_is_fine),
+    };
+    return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
