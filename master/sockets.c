@@ -46,7 +46,7 @@ static int remove_stale(const struct sockaddr_un *address) {
     if (lstat(address->sun_path, &file) != 0)
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(file.st_mode))
-        return -EADDRINUSE;
+        return -EEXIST;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
@@ -146,6 +146,7 @@ static int add(struct sockets *sockets, int fd) {
 
 static int explain(const struct sockets *sockets, int err, char *why, size_t size) {
     const char *hint = err == -EADDRINUSE ? " (another process listens there)"
+                       : err == -EEXIST   ? " (it is no socket; remove it yourself)"
                        : err == -EACCES   ? " (a port below 1024, or the folder, needs root)"
                                           : "";
     snprintf(why, size, "cannot listen on %s: %s%s", sockets->text, strerror(-err), hint);

@@ -45,7 +45,7 @@ struct sockets_unix {
 };
 
 /* A listening unix socket at `path`: a stale one, on which nobody listens, is replaced.
- * -EADDRINUSE when somebody does. */
+ * -EADDRINUSE when somebody does, -EEXIST when it is no socket. */
 int sockets_listen_unix(const char *path, const struct sockets_unix *options);
 
 #endif

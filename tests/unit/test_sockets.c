@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Listening sockets: who may have an address, what is left in the file system, and that no
+ * worker gets a share of connections that nobody takes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sockets.h"
+
+static char folder[64], path[96], why[256];
+
+static int setup(void **state) {
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/test_sockets.XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof(path), "%s/x.sock", folder);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+static char none[] = "";
+
+static struct config_service service_on(char *text, unsigned workers) {
+    struct config_service service = {.listen_text = text,
+                                     .workers = workers,
+                                     .backlog = 16,
+                                     .socket_mode = 0640,
+                                     .socket_user = none,
+                                     .socket_group = none};
+    assert_int_equal(listen_parse(text, &service.listen, why, sizeof(why)), 0);
+    return service;
+}
+
+static in_port_t port_of(int fd) {
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    return ntohs(address.sin_port);
+}
+
+static bool is_listening(int fd) {
+    int value = 0;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len), 0);
+    return value != 0;
+}
+
+static struct sockets *open_service(const struct config_service *service) {
+    struct sockets *sockets = NULL;
+    if (sockets_open(service, &sockets, why, sizeof(why)) != 0)
+        fail_msg("%s", why);
+    assert_non_null(sockets);
+    return sockets;
+}
+
+/* A free port, bound by somebody else for as long as the descriptor lives. */
+static int take_port(char *text, size_t size) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    snprintf(text, size, "tcp://127.0.0.1:%d", port_of(fd));
+    return fd;
+}
+
+static void a_service_without_address_has_none(void **state) {
+    (void)state;
+    struct config_service service = service_on(none, 2);
+    struct sockets *sockets = (void *)why;
+    assert_int_equal(sockets_open(&service, &sockets, why, sizeof(why)), 0);
+    assert_null(sockets);
+    sockets_unref(NULL);
+    assert_int_equal(sockets_grow(NULL, 3, why, sizeof(why)), 0);
+    sockets_shrink(NULL, 1);
+}
+
+static void workers_share_one_socket(void **state) {
+    (void)state;
+    char text[64];
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 4);
+    struct sockets *sockets = open_service(&service);
+    int fd = sockets_get(sockets, 0);
+    assert_int_equal(sockets_get(sockets, 3), fd);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    assert_true(is_listening(fd));
+    assert_true(sockets_fit(sockets, &service));
+    sockets_unref(sockets_ref(sockets));
+    assert_true(is_listening(fd));
+    sockets_unref(sockets);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void a_port_in_use_is_told(void **state) {
+    (void)state;
+    char text[64];
+    int other = take_port(text, sizeof(text));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = NULL;
+    char expected[256];
+    assert_int_equal(sockets_open(&service, &sockets, why, sizeof(why)), -EADDRINUSE);
+    assert_null(sockets);
+    snprintf(expected, sizeof(expected),
+             "cannot listen on %s: Address already in use (another process listens there)",
+             text);
+    assert_string_equal(why, expected);
+    close(other);
+}
+
+/* The kernel deals connections out to every socket that listens, served or not. */
+static void a_socket_of_a_slot_listens_once_it_is_served(void **state) {
+    (void)state;
+    char text[64];
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 3);
+    service.reuse_port = true;
+    struct sockets *sockets = open_service(&service);
+    int first = sockets_get(sockets, 0);
+    for (int fd = first + 1; fd < first + 3; fd++) { /* the next descriptors are the others */
+        assert_int_equal(port_of(fd), port_of(first));
+        assert_false(is_listening(fd));
+    }
+    assert_int_equal(sockets_get(sockets, 2), first + 2);
+    assert_true(is_listening(first + 2));
+    assert_int_equal(sockets_grow(sockets, 4, why, sizeof(why)), 0);
+    assert_int_equal(port_of(sockets_get(sockets, 3)), port_of(first));
+    sockets_shrink(sockets, 1);
+    for (int fd = first + 1; fd < first + 4; fd++)
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_true(is_listening(first));
+    sockets_unref(sockets);
+}
+
+/* Two that both allow it share a port; a stranger without it must not be joined. */
+static void reuse_port_joins_nobody_by_accident(void **state) {
+    (void)state;
+    char text[64];
+    int other = take_port(text, sizeof(text));
+    struct config_service service = service_on(text, 2);
+    struct sockets *sockets = NULL;
+    service.reuse_port = true;
+    assert_int_equal(sockets_open(&service, &sockets, why, sizeof(why)), -EADDRINUSE);
+    close(other);
+}
+
+static void one_ipv6_socket_serves_both(void **state) {
+    (void)state;
+    char text[64];
+    int off = 1;
+    socklen_t len = sizeof(off);
+    struct config_service service;
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        skip();
+    close(probe);
+    close(take_port(text, sizeof(text)));
+    char both[64];
+    snprintf(both, sizeof(both), "tcp://[::]:%s", strrchr(text, ':') + 1);
+    service = service_on(both, 1);
+    struct sockets *sockets = open_service(&service);
+    assert_int_equal(getsockopt(sockets_get(sockets, 0), IPPROTO_IPV6, IPV6_V6ONLY, &off, &len),
+                     0);
+    assert_int_equal(off, 0);
+    sockets_unref(sockets);
+}
+
+static void only_the_same_address_fits(void **state) {
+    (void)state;
+    char text[64], other_text[64];
+    close(take_port(text, sizeof(text)));
+    close(take_port(other_text, sizeof(other_text)));
+    struct config_service service = service_on(text, 1), other = service_on(other_text, 1),
+                          nothing = service_on(none, 1), reusing = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    reusing.reuse_port = true;
+    assert_true(sockets_fit(sockets, &service));
+    assert_true(strcmp(text, other_text) == 0 || !sockets_fit(sockets, &other));
+    assert_false(sockets_fit(sockets, &nothing));
+    assert_false(sockets_fit(sockets, &reusing));
+    sockets_unref(sockets);
+}
+
+static int connect_to_path(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(address.sun_path, path, strlen(path));
+    int result = connect(fd, (struct sockaddr *)&address, sizeof(address));
+    close(fd);
+    return result;
+}
+
+static void a_path_has_its_mode_and_goes_at_the_end(void **state) {
+    (void)state;
+    char text[128];
+    struct stat file;
+    snprintf(text, sizeof(text), "unix://%s", path);
+    struct config_service service = service_on(text, 2);
+    mode_t before = umask(022);
+    struct sockets *sockets = open_service(&service);
+    assert_int_equal(umask(before), 022); /* as it was */
+    assert_int_equal(stat(path, &file), 0);
+    assert_true(S_ISSOCK(file.st_mode));
+    assert_int_equal(file.st_mode & 07777, 0640);
+    assert_int_equal(connect_to_path(), 0);
+    sockets_unref(sockets_ref(sockets));
+    assert_int_equal(access(path, F_OK), 0);
+    sockets_unref(sockets);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void a_path_that_is_somebody_elses_by_now_stays(void **state) {
+    (void)state;
+    char text[128];
+    snprintf(text, sizeof(text), "unix://%s", path);
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    assert_int_equal(unlink(path), 0);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    sockets_unref(sockets);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_stale_path_is_replaced_a_served_one_is_not(void **state) {
+    (void)state;
+    struct sockets_unix options = {.mode = 0600, .backlog = 4};
+    int fd = sockets_listen_unix(path, &options);
+    assert_true(fd >= 0);
+    assert_int_equal(sockets_listen_unix(path, &options), -EADDRINUSE);
+    assert_int_equal(connect_to_path(), 0);
+    close(fd); /* as a process that is killed leaves it */
+    assert_int_equal(access(path, F_OK), 0);
+    fd = sockets_listen_unix(path, &options);
+    assert_true(fd >= 0);
+    assert_int_equal(connect_to_path(), 0);
+    close(fd);
+}
+
+/* Neither a file nor a link is removed for it, and it is called what it is. */
+static void what_is_no_socket_is_left_alone(void **state) {
+    (void)state;
+    char text[128], expected[256];
+    struct sockets *sockets = NULL;
+    snprintf(text, sizeof(text), "unix://%s", path);
+    struct config_service service = service_on(text, 1);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(sockets_open(&service, &sockets, why, sizeof(why)), -EEXIST);
+    snprintf(expected, sizeof(expected),
+             "cannot listen on %s: File exists (it is no socket; remove it yourself)", text);
+    assert_string_equal(why, expected);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/dev/null", path), 0);
+    assert_int_equal(sockets_open(&service, &sockets, why, sizeof(why)), -EEXIST);
+    assert_null(sockets);
+}
+
+static void a_failure_leaves_nothing(void **state) {
+    (void)state;
+    struct sockets_unix options = {.mode = 0600, .backlog = 4, .user = "no-such-user"};
+    char longer[200];
+    int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(before);
+    assert_int_equal(sockets_listen_unix(path, &options), -ENOENT);
+    assert_int_equal(access(path, F_OK), -1);
+    options.user = NULL;
+    options.group = "no-such-group";
+    assert_int_equal(sockets_listen_unix(path, &options), -ENOENT);
+    assert_int_equal(access(path, F_OK), -1);
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[0] = '/';
+    longer[sizeof(longer) - 1] = '\0';
+    assert_int_equal(sockets_listen_unix(longer, &options), -ENAMETOOLONG);
+    int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(after, before); /* no descriptor either */
+    close(after);
+}
+
+int main(void) {
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_service_without_address_has_none),
+        cmocka_unit_test(workers_share_one_socket),
+        cmocka_unit_test(a_port_in_use_is_told),
+        cmocka_unit_test(a_socket_of_a_slot_listens_once_it_is_served),
+        cmocka_unit_test(reuse_port_joins_nobody_by_accident),
+        cmocka_unit_test(one_ipv6_socket_serves_both),
+        cmocka_unit_test(only_the_same_address_fits),
+        IN_FOLDER(a_path_has_its_mode_and_goes_at_the_end),
+        IN_FOLDER(a_path_that_is_somebody_elses_by_now_stays),
+        IN_FOLDER(a_stale_path_is_replaced_a_served_one_is_not),
+        IN_FOLDER(what_is_no_socket_is_left_alone),
+        IN_FOLDER(a_failure_leaves_nothing),
+    };
+    return cmocka_run_group_tests_name("sockets", tests, NULL, NULL);
+}
