@@ -399,7 +399,7 @@ struct crew_service {
      * crew_close_reason. Sending answers CREW_ECLOSED. */
     void (*on_close)(crew_conn *conn, int reason);
     /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT, CREW_ENOMEM
-     * or a system error, with a line for people. on_close follows. */
+     * or a system error, with a line for people. on_close follows; over udp the datagram is dropped. */
     void (*on_error)(crew_conn *conn, int error, const char *text);
 
     /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after that;

@@ -222,6 +222,8 @@ void acceptor_forget_peer(struct crew_conn *conn) {
 int acceptor_start(struct worker *worker) {
     struct acceptor *acceptor = &worker->acceptor;
     uint64_t seed = 0;
+    if (listen_is_datagram(worker->plan.service.listen.protocol))
+        return udp_start(worker);
     acceptor->fd = worker->plan.listener_fd;
     acceptor->limit = limit_of(&worker->plan.service.limits);
     if (acceptor->fd < 0)
@@ -243,6 +245,7 @@ int acceptor_start(struct worker *worker) {
 
 void acceptor_stop(struct worker *worker) {
     struct acceptor *acceptor = &worker->acceptor;
+    udp_stop(worker);
     if (!acceptor->is_running)
         return;
     acceptor->is_running = false;

@@ -60,7 +60,7 @@ void crew_conn_resume(crew_conn *conn) {
     if (conn->session->has_heartbeat)
         liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
     conn_update_poll(conn);
-    if (conn->stash)
+    if (conn->stash || conn->session->keeps_rest)
         conns_due(conn);
 }
 
@@ -96,6 +96,10 @@ void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {
 void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr) {
     struct sockaddr_storage storage = {0};
     socklen_t len = sizeof(storage);
+    if (conn->session->is_datagram) {
+        udp_local(conn, out_addr);
+        return;
+    }
     *out_addr = (struct crew_addr){0};
     if (getsockname(conn->fd, (struct sockaddr *)&storage, &len) == 0)
         address_show_sockaddr((struct sockaddr *)&storage, len, out_addr);

@@ -35,6 +35,8 @@ static void on_poll(uv_poll_t *handle, int status, int events);
 
 void conn_update_poll(struct crew_conn *conn) {
     int wanted = 0;
+    if (conn->session->is_datagram)
+        return;
     bool is_held = conn->is_paused || conn->is_backlogged;
     if (!conn->has_eof && (!is_held || conn->state >= CONN_CLOSING))
         wanted |= UV_READABLE;
@@ -60,6 +62,10 @@ static void step_close(struct crew_conn *conn) {
     if (conn->state != CONN_CLOSING || conn->out.bytes > 0 ||
         (conns->corked == conn && conns->cork_len > 0))
         return;
+    if (conn->session->is_datagram) {
+        conn_end(conn, conn->reason, 0);
+        return;
+    }
     bool is_awaiting = conn->session->awaits_goodbye && !conn->has_goodbye;
     if (is_awaiting && !conn->has_eof)
         return;
@@ -142,7 +148,8 @@ void conn_end(struct crew_conn *conn, int reason, int error) {
     conn->state = CONN_ENDED;
     conn->error = error;
     conn->polled = 0;
-    uv_poll_stop(&conn->poll);
+    if (!conn->session->is_datagram)
+        uv_poll_stop(&conn->poll);
     liveness_remove(&conn->liveness);
     conns_due(conn);
 }
@@ -162,6 +169,17 @@ static void say_farewell(struct crew_conn *conn) {
     }
 }
 
+static void release(struct crew_conn *conn) {
+    int fd = conn->fd;
+    if (conn->session->is_datagram) {
+        udp_release(conn);
+        return;
+    }
+    /* The handle first: once the number is free another connection may get it. */
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    close(fd);
+}
+
 void conn_bury(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
     if (conn->is_announced) {
@@ -175,10 +193,7 @@ void conn_bury(struct crew_conn *conn) {
     discard_stash(conn);
     acceptor_forget_peer(conn);
     conns_forget(conn);
-    int fd = conn->fd;
-    /* The handle first: once the number is free another connection may get it. */
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
-    close(fd);
+    release(conn);
     acceptor_room(worker);
     lifecycle_conn_ended(worker);
 }
@@ -328,7 +343,7 @@ static void receive(struct crew_conn *conn, char *data, size_t len) {
 }
 
 void conn_take_up(struct crew_conn *conn) {
-    if (conn->stash && conn_is_reading(conn))
+    if ((conn->stash || conn->session->keeps_rest) && conn_is_reading(conn))
         receive(conn, NULL, 0);
     step_close(conn);
 }
@@ -403,7 +418,7 @@ static void set_up(struct crew_conn *conn, struct worker *worker, int fd,
                    const struct address *peer) {
     conn->worker = worker;
     conn->fd = fd;
-    conn->session = session_for(worker->plan.service.listen.protocol);
+    conn->session = session_for(worker->plan.service.listen.protocol, worker->app->protocol);
     conn->peer = *peer;
     conn->rtt_ms = -1;
     conn->accepted_s = (uint32_t)(uv_now(&worker->loop) / 1000);
@@ -420,6 +435,8 @@ static void announce(struct crew_conn *conn) {
     worker->conns.count++;
     worker->conns.totals.accepted++;
     conn_update_poll(conn);
+    if (conn->session->connected)
+        conn->session->connected(conn);
     if (conn->session->has_handshake)
         liveness_deadline(&worker->reaper.lists, &conn->liveness, DEADLINE_HANDSHAKE);
     call(conn, SCORE_IN_CONNECT, worker->app->on_connect);
@@ -447,11 +464,33 @@ int conn_open(struct worker *worker, int fd, const struct address *peer) {
     return 0;
 }
 
+int conn_open_datagram(struct worker *worker, struct crew_conn *conn,
+                       const struct address *peer) {
+    set_up(conn, worker, -1, peer);
+    int err = conns_remember(conn);
+    if (err)
+        liveness_remove(&conn->liveness);
+    else
+        announce(conn);
+    return err;
+}
+
+void conn_lend(struct worker *worker, struct crew_conn *conn) {
+    conn->worker = worker;
+    conn->fd = -1;
+    conn->session = session_for(worker->plan.service.listen.protocol, worker->app->protocol);
+    conn->state = CONN_ENDED;
+    conn->rtt_ms = -1;
+    conn->accepted_s = (uint32_t)(uv_now(&worker->loop) / 1000);
+    conn->liveness.received = worker->reaper.lists.tick;
+}
+
 const char *conn_state_name(const struct crew_conn *conn) {
     static const char *const names[] = {"opening", "open", "closing", "ended"};
     return conn->is_paused && conn->state == CONN_OPEN ? "paused" : names[conn->state];
 }
 
 const char *conn_protocol_name(const struct crew_conn *conn) {
-    return conn->session->name;
+    const struct crew_protocol *protocol = conn->worker->app->protocol;
+    return protocol ? protocol->name : conn->session->name;
 }

@@ -79,6 +79,15 @@ struct crew_conn {
  * libuv error; `fd` is the caller's again then. */
 int conn_open(struct worker *worker, int fd, const struct address *peer);
 
+/* Announce a peer of a udp service and begin its session, in zeroed memory that udp_release()
+ * frees after on_close. -ENOMEM; it is the caller's again then. */
+int conn_open_datagram(struct worker *worker, struct crew_conn *conn,
+                       const struct address *peer);
+
+/* Zeroed memory becomes the connection that a peer has for one datagram: without an id, ENDED,
+ * never announced. */
+void conn_lend(struct worker *worker, struct crew_conn *conn);
+
 /* The session's handshake is done: OPENING → OPEN. `response` (NULL: none) goes before anything
  * that the app has sent already. Calls on_open. */
 void conn_opened(struct crew_conn *conn, const char *response, size_t len);

@@ -143,6 +143,8 @@ static int write_parts(struct crew_conn *conn, const struct iovec *parts, int co
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
     size_t total = total_of(parts, count);
     int result = CREW_ECLOSED;
+    if (conn->session->is_datagram)
+        return udp_write(conn, parts, count);
     if (conn->state <= CONN_OPEN) {
         bool fits = conn->out.bytes == 0 || conn->out.bytes + total <= send_limit(conn);
         result = fits ? write_parts(conn, parts, count, total) : CREW_EFULL;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "admin.h"
+#include "custom.h"
 #include "log.h"
 #include "process.h"
 #include "worker.h"
@@ -67,6 +68,9 @@ static int load_app(struct worker *worker, char *why, size_t size) {
         return LIFECYCLE_EXIT_NEVER;
     if (app_service(app, worker->plan.service.name, &worker->service) != 0)
         return fail(why, size, LIFECYCLE_EXIT_NEVER, no_service);
+    if (worker->app->protocol &&
+        custom_check(worker->app->protocol, &worker->plan.service, why, size) != 0)
+        return LIFECYCLE_EXIT_NEVER;
     return 0;
 }
 
@@ -201,7 +205,8 @@ void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64
     if (lifecycle->stage == STAGE_CLOSING) {
         conns_close_all(worker, lifecycle->reason, lifecycle->spread_ms);
         uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
-    } else if (is_graceful && worker->conns.count > 0) {
+    } else if (is_graceful && worker->conns.count > 0 && !worker->udp.is_open) {
+        /* What udp's peers send goes to the next worker at once: no use to wait for them. */
         uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
     } else {
         begin_closing(worker);

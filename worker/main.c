@@ -130,6 +130,7 @@ static void close_handle(uv_handle_t *handle, void *arg) {
 static void tear_down(struct worker *worker) {
     lifecycle_done(worker);
     conns_done(worker);
+    udp_done(worker);
     session_http_shared_done(&worker->http);
     ws_shared_done(&worker->ws);
     timers_done(&worker->timers);

@@ -20,6 +20,7 @@
 
 struct crew_conn;
 struct crew_request;
+struct custom;
 struct ws_deflate;
 struct ws_deflate_terms;
 
@@ -34,6 +35,7 @@ union session_state {
     } http;
     struct text_decoder text;
     struct frame_decoder frame;
+    struct custom *custom; /* NULL: memory was short */
 };
 
 struct session {
@@ -43,8 +45,13 @@ struct session {
     bool awaits_goodbye; /* after our goodbye, the peer's is awaited before the socket is closed
                           */
 
+    bool is_datagram; /* no stream and no socket of its own: see udp.h */
+    bool keeps_rest;  /* has unread messages itself after a pause: receive is called again */
+
     void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
-    void (*done)(struct crew_conn *conn);  /* NULL: nothing to free */
+    /* Just before on_connect (NULL: nothing to do). */
+    void (*connected)(struct crew_conn *conn);
+    void (*done)(struct crew_conn *conn); /* NULL: nothing to free */
 
     /* Consume from *data, *len. Bytes that are left are given again, with more behind them, at
      * the next receive, so a session leaves some only while its handshake is not complete or
@@ -79,10 +86,13 @@ struct session {
     void (*expired)(struct crew_conn *conn, enum deadline deadline);
 };
 
-const struct session *session_for(enum listen_protocol protocol);
+/* `custom` is the app's own framing, or NULL. */
+const struct session *session_for(enum listen_protocol protocol,
+                                  const struct crew_protocol *custom);
 
 extern const struct session session_tcp, session_text, session_frame, session_websocket,
-    session_http;
+    session_http, session_custom, session_udp, session_udp_text, session_udp_frame,
+    session_udp_custom;
 
 /* The handshake is done: speak WebSocket from here on. `terms` NULL: without
  * permessage-deflate. */

@@ -24,6 +24,7 @@
 #include "session_http.h"
 #include "ws_deflate.h"
 #include "timers.h"
+#include "udp.h"
 
 struct worker {
     uv_loop_t loop;
@@ -36,6 +37,7 @@ struct worker {
     struct timers timers;
     struct conns conns;
     struct acceptor acceptor;
+    struct udp udp; /* in place of the acceptor, for datagrams */
     struct reaper reaper;
     struct control control;
     struct lifecycle lifecycle;

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See custom.h. Every call of the app's functions passes the guard.
+ */
+#include "custom.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+#include "worker.h"
+
+/* Most messages are encoded here, without an allocation. */
+#define OUT_FIRST 1024u
+
+struct crew_out {
+    char *data; /* `first`, or on the heap */
+    size_t len, capacity;
+    bool has_failed;
+    char first[OUT_FIRST];
+};
+
+struct custom *custom_new(const struct crew_protocol *protocol) {
+    struct custom *custom;
+    if (protocol->state_size > SIZE_MAX - sizeof(*custom))
+        return NULL;
+    return calloc(1, sizeof(*custom) + protocol->state_size);
+}
+
+void custom_free(struct custom *custom) {
+    if (custom)
+        free(custom->buffer);
+    free(custom);
+}
+
+int custom_check(const struct crew_protocol *protocol, const struct config_service *config,
+                 char *out_why, size_t size) {
+    enum listen_protocol listen = config->listen.protocol;
+    if (!protocol->input || !protocol->name) {
+        snprintf(out_why, size, "services.%s: its protocol has no %s", config->name,
+                 protocol->name ? "input" : "name");
+        return CREW_EINVAL;
+    }
+    if (listen != LISTEN_TCP && listen != LISTEN_UDP && listen != LISTEN_NONE) {
+        snprintf(
+            out_why, size,
+            "services.%s.listen: found \"%s\"; expected tcp, unix or udp, as the app frames "
+            "messages itself (protocol \"%s\")",
+            config->name, config->listen_text, protocol->name);
+        return CREW_EINVAL;
+    }
+    return 0;
+}
+
+static const struct crew_protocol *protocol_of(const struct crew_conn *conn) {
+    return conn->worker->app->protocol;
+}
+
+ptrdiff_t custom_input(struct crew_conn *conn, const char *data, size_t len) {
+    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
+    ptrdiff_t answer = protocol_of(conn)->input(conn, data, len);
+    guard_leave(conn->worker, entry);
+    return answer;
+}
+
+int custom_deliver(struct crew_conn *conn, char *package, size_t len) {
+    const struct crew_protocol *protocol = protocol_of(conn);
+    crew_msg message = {.data = package, .len = len, .type = CREW_MSG_BINARY};
+    int answer = 0;
+    if (protocol->decode) {
+        struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
+        answer = protocol->decode(conn, package, len, &message);
+        guard_leave(conn->worker, entry);
+    }
+    if (answer < 0)
+        return CREW_EPROTO;
+    /* on_message promises data that is not NULL. */
+    if (!message.data)
+        message = (crew_msg){.data = package, .type = message.type};
+    if (answer == 0)
+        conn_deliver(conn, message.data, message.len, message.type);
+    return 0;
+}
+
+static bool grow(crew_out *out, size_t more) {
+    size_t capacity = out->capacity;
+    if (more > SIZE_MAX / 4 - out->len)
+        return false;
+    while (capacity < out->len + more)
+        capacity *= 2;
+    char *data = out->data == out->first ? malloc(capacity) : realloc(out->data, capacity);
+    if (!data)
+        return false;
+    if (out->data == out->first)
+        memcpy(data, out->first, out->len);
+    out->data = data;
+    out->capacity = capacity;
+    return true;
+}
+
+int crew_out_add(crew_out *out, const void *data, size_t len) {
+    if (out->has_failed || (len > out->capacity - out->len && !grow(out, len))) {
+        out->has_failed = true;
+        return CREW_ENOMEM;
+    }
+    if (len > 0)
+        memcpy(out->data + out->len, data, len);
+    out->len += len;
+    return 0;
+}
+
+static int send_encoded(struct crew_conn *conn, const crew_out *out, int answer) {
+    struct iovec part = {.iov_base = out->data, .iov_len = out->len};
+    if (out->has_failed)
+        return CREW_ENOMEM;
+    if (answer < 0 || out->len == 0)
+        return answer < 0 ? answer : CREW_SENT;
+    return conn_write(conn, &part, 1);
+}
+
+int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
+    const struct crew_protocol *protocol = protocol_of(conn);
+    if (!conn->protocol.custom)
+        return CREW_ENOMEM;
+    if (!protocol->encode) {
+        struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+        return conn_write(conn, &part, 1);
+    }
+    crew_out out;
+    out.data = out.first;
+    out.len = 0;
+    out.capacity = sizeof(out.first);
+    out.has_failed = false;
+    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
+    int answer = protocol->encode(conn, data, len, type, &out);
+    guard_leave(conn->worker, entry);
+    int result = send_encoded(conn, &out, answer);
+    if (out.data != out.first)
+        free(out.data);
+    return result;
+}
+
+void *crew_protocol_state(const crew_conn *conn) {
+    const struct crew_protocol *protocol = protocol_of(conn);
+    if (!protocol || protocol->state_size == 0 || !conn->protocol.custom)
+        return NULL;
+    return conn->protocol.custom->state;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A stream in the app's own framing (struct crew_protocol): asks `input` where a package ends,
+ * and hands whole ones to `decode` and on_message. Packages are read where they lie; only what
+ * is left of a read is copied, into a buffer that grows with what really came. Nothing is
+ * remembered of what was delivered.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+#include "custom.h"
+#include "worker.h"
+
+static size_t max_message(const struct crew_conn *conn) {
+    return (size_t)conn->worker->plan.service.limits.max_message;
+}
+
+static void notify(struct crew_conn *conn, void (*callback)(crew_conn *conn)) {
+    if (!callback)
+        return;
+    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
+    callback(conn);
+    guard_leave(conn->worker, entry);
+}
+
+static void connected(struct crew_conn *conn) {
+    const struct crew_protocol *protocol = conn->worker->app->protocol;
+    conn->protocol.custom = custom_new(protocol);
+    if (!conn->protocol.custom)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+    else
+        notify(conn, protocol->on_connect);
+}
+
+static void done(struct crew_conn *conn) {
+    if (conn->protocol.custom && conn->is_announced)
+        notify(conn, conn->worker->app->protocol->on_close);
+    custom_free(conn->protocol.custom);
+    conn->protocol.custom = NULL;
+}
+
+static void too_big(struct crew_conn *conn) {
+    conn_violate(conn, CREW_ETOOBIG, 0, "package longer than max_message");
+}
+
+/* Do we know where the first package ends? Asks at most once for the same bytes. */
+static bool knows_length(struct crew_conn *conn, const char *data, size_t len) {
+    struct custom *custom = conn->protocol.custom;
+    if (custom->need > 0 || len == 0)
+        return custom->need > 0;
+    ptrdiff_t answer = custom_input(conn, data, len);
+    if (conn->state > CONN_OPEN)
+        return false;
+    if (answer < 0)
+        conn_violate(conn, CREW_EPROTO, 0, "the protocol's input refused it");
+    else if ((size_t)answer > max_message(conn) || (answer == 0 && len >= max_message(conn)))
+        too_big(conn);
+    else
+        custom->need = (size_t)answer;
+    return custom->need > 0;
+}
+
+/* Deliver what is whole at `data`; answers how many bytes that were. */
+static size_t deliver_whole(struct crew_conn *conn, char *data, size_t len) {
+    struct custom *custom = conn->protocol.custom;
+    size_t used = 0;
+    while (conn_is_reading(conn) && knows_length(conn, data + used, len - used) &&
+           len - used >= custom->need && conn_is_reading(conn)) {
+        size_t size = custom->need;
+        custom->need = 0;
+        if (custom_deliver(conn, data + used, size) != 0)
+            conn_violate(conn, CREW_EPROTO, 0, "the protocol's decode refused it");
+        used += size;
+    }
+    return used;
+}
+
+static bool reserve(struct custom *custom, size_t more) {
+    if (custom->start > 0) {
+        memmove(custom->buffer, custom->buffer + custom->start, custom->len);
+        custom->start = 0;
+    }
+    if (custom->len + more <= custom->capacity)
+        return true;
+    size_t capacity = custom->len + more;
+    if (custom->len > 0)
+        capacity *= 2;
+    char *buffer = realloc(custom->buffer, capacity);
+    if (!buffer)
+        return false;
+    custom->buffer = buffer;
+    custom->capacity = capacity;
+    return true;
+}
+
+static void keep(struct crew_conn *conn, const char *data, size_t len) {
+    struct custom *custom = conn->protocol.custom;
+    if (!reserve(custom, len)) {
+        conn_violate(conn, CREW_ENOMEM, 0, "no memory for the package");
+        return;
+    }
+    memcpy(custom->buffer + custom->len, data, len);
+    custom->len += len;
+}
+
+static void drop(struct custom *custom, size_t used) {
+    custom->start += used;
+    custom->len -= used;
+    if (custom->len > 0)
+        return;
+    free(custom->buffer);
+    custom->buffer = NULL;
+    custom->start = custom->capacity = 0;
+}
+
+/* Go on in the buffer, with as much of `data` as the first package can need. */
+static void read_buffer(struct crew_conn *conn, char **data, size_t *len) {
+    struct custom *custom = conn->protocol.custom;
+    size_t missing = custom->need > custom->len ? custom->need - custom->len : 0;
+    size_t take = custom->need > 0 && missing < *len ? missing : *len;
+    if (take > 0)
+        keep(conn, *data, take);
+    *data += take;
+    *len -= take;
+    if (conn->state <= CONN_OPEN)
+        drop(custom, deliver_whole(conn, custom->buffer + custom->start, custom->len));
+}
+
+static void receive(struct crew_conn *conn, char **data, size_t *len) {
+    struct custom *custom = conn->protocol.custom;
+    do {
+        if (custom->len > 0)
+            read_buffer(conn, data, len);
+    } while (custom->len > 0 && *len > 0 && conn_is_reading(conn));
+    if (*len == 0 || custom->len > 0 || conn->state > CONN_OPEN)
+        return;
+    size_t used = deliver_whole(conn, *data, *len);
+    *data += used;
+    *len -= used;
+    if (*len > 0 && conn_is_reading(conn)) {
+        keep(conn, *data, *len);
+        *len = 0;
+    }
+}
+
+const struct session session_custom = {
+    .name = "custom",
+    .has_heartbeat = true,
+    .keeps_rest = true,
+    .connected = connected,
+    .done = done,
+    .receive = receive,
+    .send = custom_send,
+};

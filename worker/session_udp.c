@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a datagram holds: one message (`udp`), lines (`udp+text`), frames with a length in front
+ * (`udp+frame`) or packages of the app's own framing. What is wrong or incomplete in a datagram
+ * ends with it: the rest is dropped and counted, the peer's next datagram starts afresh. Each
+ * turn of a loop here consumes a byte at least, whatever the app's functions answer.
+ */
+#include <string.h>
+
+#include "conn.h"
+#include "custom.h"
+#include "udp.h"
+#include "worker.h"
+
+/* One that is lent for a datagram is ENDED and takes all of it. */
+static bool takes(const struct crew_conn *conn) {
+    return conn->id == 0 || conn_is_reading(conn);
+}
+
+static size_t max_message(const struct crew_conn *conn) {
+    return (size_t)conn->worker->plan.service.limits.max_message;
+}
+
+static void refuse(struct crew_conn *conn, int error, const char *text) {
+    conn_report(conn, error, text);
+}
+
+static void refuse_event(struct crew_conn *conn, const struct codec_event *event) {
+    refuse(conn, event->error == CODEC_TOO_BIG ? CREW_ETOOBIG : CREW_EPROTO, event->text);
+}
+
+/* The end of the datagram ends the last line too: there is no more to wait for. udp.c leaves
+ * room for one byte behind the datagram. */
+static void take_lines(struct crew_conn *conn, char *data, size_t len) {
+    struct text_decoder decoder;
+    struct codec_event event;
+    if (len > 0 && data[len - 1] != '\n')
+        data[len++] = '\n';
+    text_decoder_init(&decoder);
+    while (len > 0 && takes(conn)) {
+        if (text_decoder_next(&decoder, max_message(conn), &data, &len, &event) !=
+            CODEC_MESSAGE) {
+            refuse_event(conn, &event);
+            break;
+        }
+        conn_deliver(conn, event.data, event.len, CREW_MSG_TEXT);
+    }
+    text_decoder_done(&decoder);
+}
+
+static void take_frames(struct crew_conn *conn, char *data, size_t len) {
+    struct frame_decoder decoder;
+    struct codec_event event;
+    frame_decoder_init(&decoder);
+    while (len > 0 && takes(conn)) {
+        switch (frame_decoder_next(&decoder, max_message(conn), &data, &len, &event)) {
+        case CODEC_MESSAGE:
+            conn_deliver(conn, event.data, event.len, CREW_MSG_BINARY);
+            break;
+        case CODEC_NEED_MORE:
+            refuse(conn, CREW_EPROTO, "the datagram ends inside a frame");
+            break;
+        case CODEC_ERROR:
+            refuse_event(conn, &event);
+            len = 0;
+            break;
+        }
+    }
+    frame_decoder_done(&decoder);
+}
+
+static void take_packages(struct crew_conn *conn, char *data, size_t len) {
+    while (len > 0 && takes(conn)) {
+        ptrdiff_t size = custom_input(conn, data, len);
+        if (!takes(conn))
+            return;
+        if (size <= 0 || (size_t)size > len) {
+            refuse(conn, CREW_EPROTO,
+                   size < 0 ? "the protocol's input refused it"
+                            : "the datagram ends inside a package");
+            return;
+        }
+        if (custom_deliver(conn, data, (size_t)size) != 0) {
+            refuse(conn, CREW_EPROTO, "the protocol's decode refused it");
+            return;
+        }
+        data += size;
+        len -= (size_t)size;
+    }
+}
+
+void session_udp_take(struct crew_conn *conn, char *data, size_t len) {
+    if (conn->session == &session_udp_text)
+        take_lines(conn, data, len);
+    else if (conn->session == &session_udp_frame)
+        take_frames(conn, data, len);
+    else if (conn->session == &session_udp_custom)
+        take_packages(conn, data, len);
+    else
+        conn_deliver(conn, data, len, CREW_MSG_BINARY);
+}
+
+/* conn_write() knows a datagram: the framings are those of the streams. */
+static int send_raw(struct crew_conn *conn, const void *data, size_t len,
+                    enum crew_msg_type type) {
+    return session_tcp.send(conn, data, len, type);
+}
+
+static int send_text(struct crew_conn *conn, const void *data, size_t len,
+                     enum crew_msg_type type) {
+    return session_text.send(conn, data, len, type);
+}
+
+static int send_frame(struct crew_conn *conn, const void *data, size_t len,
+                      enum crew_msg_type type) {
+    return session_frame.send(conn, data, len, type);
+}
+
+static void connected(struct crew_conn *conn) {
+    session_custom.connected(conn);
+}
+
+static void done(struct crew_conn *conn) {
+    session_custom.done(conn);
+}
+
+const struct session session_udp = {
+    .name = "udp", .has_heartbeat = true, .is_datagram = true, .send = send_raw};
+
+const struct session session_udp_text = {
+    .name = "udp+text", .has_heartbeat = true, .is_datagram = true, .send = send_text};
+
+const struct session session_udp_frame = {
+    .name = "udp+frame", .has_heartbeat = true, .is_datagram = true, .send = send_frame};
+
+const struct session session_udp_custom = {.name = "udp+custom",
+                                           .has_heartbeat = true,
+                                           .is_datagram = true,
+                                           .connected = connected,
+                                           .done = done,
+                                           .send = custom_send};

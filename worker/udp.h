@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The datagram socket of a udp service: reads it in bounded batches, finds out for whom a
+ * datagram is, and sends. Each datagram goes to the session with a crew_conn that stands for
+ * its peer:
+ *
+ *   without sessions   one that is lent for the callback. It has no id and is ENDED from the
+ *                      start, so that closing, pausing or destroying it does nothing at all
+ *   with sessions      one of the peer's own (udp.session_timeout), announced and listed like a
+ *                      connection, with no socket: its fd is -1
+ *
+ * The socket is shared by workers and belongs to the master: no peer ever closes or pauses it.
+ */
+#ifndef CREWMAN_UDP_H
+#define CREWMAN_UDP_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "crewman.h"
+#include "udp_peers.h"
+
+struct worker;
+struct address;
+struct udp_batch;
+struct udp_conn;
+
+struct udp {
+    uv_poll_t poll;
+    int fd;
+    bool is_running; /* reads datagrams */
+    bool is_open;    /* between udp_start() and udp_done() */
+    bool has_sessions;
+    size_t limit;            /* of sessions */
+    size_t room;             /* for one datagram */
+    struct udp_batch *batch; /* what one read fills */
+    struct udp_conn *lent;   /* without sessions: stands for whose datagram is being handled */
+    struct udp_peers peers;  /* with sessions */
+};
+
+/* Begin to read the listener of the plan. 0, or a negative error. */
+int udp_start(struct worker *worker);
+
+/* Stop reading, for good; sending goes on. Harmless twice. */
+void udp_stop(struct worker *worker);
+
+/* Free all; the connections have gone. */
+void udp_done(struct worker *worker);
+
+/* One datagram to the peer of this connection. CREW_SENT, CREW_EFULL when the kernel has no
+ * room (it is lost), CREW_ETOOBIG, CREW_ECLOSED, or the system's own error. */
+int udp_write(struct crew_conn *conn, const struct iovec *parts, int count);
+
+/* The address that the peer sent its last datagram to. */
+void udp_local(const struct crew_conn *conn, struct crew_addr *out_addr);
+
+/* The end of a session: out of the table, and freed. */
+void udp_release(struct crew_conn *conn);
+
+/* session_udp.c: take one datagram apart and deliver its messages. */
+void session_udp_take(struct crew_conn *conn, char *data, size_t len);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The peers of a udp service that have a session, found by address and port. Peers choose both,
+ * so where they lie depends on a secret seed. Does not own them; called by udp.c.
+ */
+#ifndef CREWMAN_UDP_PEERS_H
+#define CREWMAN_UDP_PEERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+
+/* Embedded in what is kept for a peer. */
+struct udp_peer {
+    struct address address; /* the key */
+    struct udp_peer *next;  /* in the same chain */
+};
+
+struct udp_peers {
+    struct udp_peer **chains;
+    size_t capacity; /* 0 or a power of two */
+    size_t count;
+    uint64_t seed;
+};
+
+void udp_peers_init(struct udp_peers *peers, uint64_t seed);
+void udp_peers_done(struct udp_peers *peers);
+
+/* NULL when it is not there. */
+struct udp_peer *udp_peers_find(const struct udp_peers *peers, const struct address *address);
+
+/* `peer->address` is set and not in there yet. 0 or -ENOMEM. */
+int udp_peers_put(struct udp_peers *peers, struct udp_peer *peer);
+
+/* Harmless when it is not in there. */
+void udp_peers_remove(struct udp_peers *peers, struct udp_peer *peer);
+
+#endif
