@@ -92,6 +92,8 @@ void conn_finish(struct crew_conn *conn, int reason) {
     if (conn->stash && conn->worker->conns.feeding != conn)
         discard_stash(conn);
     liveness_suspend(&conn->liveness);
+    if (conn->out.bytes > 0)
+        (void)conn_is_taking(conn);
     liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_CLOSE);
     conn_update_poll(conn);
     conns_due(conn); /* the last bytes may be in the cork; decide when the event is over */

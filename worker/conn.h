@@ -56,6 +56,7 @@ struct crew_conn {
     uint32_t probe_sent_ms; /* loop milliseconds, low 32 bits */
     int32_t rtt_ms;         /* -1: not known yet */
     uint32_t rate_second, rate_count;
+    uint32_t unacknowledged; /* see conn_is_taking() */
     int fd;
     int32_t error; /* for on_error just before on_close; 0: none */
     struct address peer;
@@ -151,5 +152,10 @@ void conn_uncork(struct crew_conn *conn);
 
 /* The socket takes more: send what is queued. */
 void conn_flush(struct crew_conn *conn);
+
+/* Has the peer taken some of what the kernel holds for it, since this was last asked? The socket
+ * itself counts as writable again only when a third of a buffer of megabytes is free, which a
+ * slow peer needs long for. */
+bool conn_is_taking(struct crew_conn *conn);
 
 #endif

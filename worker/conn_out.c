@@ -6,7 +6,9 @@
  * mark: half of max_send_buffer, on_buffer_full above it, on_buffer_drain at empty.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "conn.h"
@@ -64,6 +66,15 @@ static int check_high_water(struct crew_conn *conn) {
     return CREW_QUEUED;
 }
 
+bool conn_is_taking(struct crew_conn *conn) {
+    int left = 0;
+    uint32_t before = conn->unacknowledged;
+    if (ioctl(conn->fd, SIOCOUTQ, &left) != 0)
+        return false;
+    conn->unacknowledged = (uint32_t)left;
+    return conn->unacknowledged < before;
+}
+
 /* A peer that takes its answer slowly is waited for as long as it takes some of it. */
 static void note_progress(struct crew_conn *conn) {
     enum deadline deadline = conn->liveness.deadline;
@@ -73,14 +84,17 @@ static void note_progress(struct crew_conn *conn) {
         deadline = DEADLINE_SEND;
     else
         return;
+    (void)conn_is_taking(conn);
     liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, deadline);
 }
 
 static int enqueue(struct crew_conn *conn, const struct iovec *parts, int count, size_t skip) {
+    bool was_empty = conn->out.bytes == 0;
     if (sendq_append(&conn->out, parts, count, skip) != 0)
         return CREW_ENOMEM;
     if (conn->state != CONN_ENDED) {
-        note_progress(conn);
+        if (was_empty) /* more of ours is no sign of life of the peer */
+            note_progress(conn);
         conn_update_poll(conn);
     }
     return check_high_water(conn);

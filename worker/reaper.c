@@ -56,6 +56,10 @@ static void on_expired(void *owner, struct liveness_node *node, enum deadline de
         conn->session->expired(conn, deadline);
         return;
     }
+    if (conn->out.bytes > 0 && conn_is_taking(conn)) {
+        liveness_deadline(&worker->reaper.lists, &conn->liveness, deadline);
+        return;
+    }
     worker->conns.totals.timeouts++;
     conn_end(conn, CREW_CLOSE_TIMEOUT, 0);
 }
