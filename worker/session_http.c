@@ -108,20 +108,21 @@ static void begin_plain(struct crew_conn *conn) {
 
 static const char *fields_for(int status) {
     if (status == 405)
-        return "Allow: GET\r\n";
+        return "Allow: GET\r\nConnection: close\r\n";
     if (status == 426)
-        return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    return "";
+        return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+               "Connection: Upgrade, close\r\n";
+    return "Connection: close\r\n";
 }
 
-/* RFC 9110 sections 10.2.1, 15.5.22; RFC 6455 section 4.4 for the fields. */
+/* RFC 9110 sections 7.8, 10.2.1, 15.5.22; RFC 6455 section 4.4 for the fields. */
 static void write_error(struct crew_conn *conn, int status, const char *text) {
     const struct crew_request *request = conn->protocol.http.request;
     char response[ERROR_MAX];
     bool is_head = request && request->is_head_only;
     int len = snprintf(response, sizeof(response),
                        "HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain\r\n"
-                       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s%s",
+                       "Content-Length: %zu\r\n\r\n%s%s",
                        status, http_response_phrase(status), session_http_date(conn->worker),
                        fields_for(status), strlen(text) + 1, is_head ? "" : text,
                        is_head ? "" : "\n");
@@ -156,9 +157,11 @@ void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
 
 static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
     const struct worker *worker = conn->worker;
+    /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
+    bool wants_upgrade = request->head.wants_upgrade && request->head.minor_version >= 1;
     if (worker->plan.service.listen.protocol == LISTEN_WEBSOCKET)
-        return request->head.wants_upgrade || !worker->app->on_request;
-    return worker->app->on_message && request->head.wants_upgrade &&
+        return wants_upgrade || !worker->app->on_request;
+    return worker->app->on_message && wants_upgrade &&
            http_head_list_has(&request->head, "upgrade", "websocket");
 }
 
@@ -258,6 +261,11 @@ static bool receive_body(struct crew_conn *conn, struct crew_request *request, c
 }
 
 static void begin_body(struct crew_conn *conn, struct crew_request *request) {
+    if (request->head.content_length >= 0 &&
+        (uint64_t)request->head.content_length > limits_of(conn)->max_body) {
+        session_http_refuse(conn, 413, "body too large"); /* instead of 100, not after it */
+        return;
+    }
     http_body_init(&request->body, &request->head);
     request->has_body = true;
     request->is_streaming_body = conn->worker->app->on_body != NULL;
