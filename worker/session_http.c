@@ -111,7 +111,7 @@ static const char *fields_for(int status) {
         return "Allow: GET\r\nConnection: close\r\n";
     if (status == 426)
         return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-               "Connection: Upgrade, close\r\n";
+               "Connection: close, Upgrade\r\n";
     return "Connection: close\r\n";
 }
 
