@@ -412,7 +412,8 @@ struct crew_service {
     void (*on_request)(crew_conn *conn, crew_request *request);
     /* The body in pieces as they come, after on_request; the last call has is_last and may have len 0. */
     void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len, int is_last);
-    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599 refuses. */
+    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599 refuses; crew_reply() does not
+     * answer it (CREW_ESTATE). */
     int (*on_handshake)(crew_conn *conn, crew_request *request);
     /* A WebSocket ping (the pong is sent by itself) or pong came. */
     void (*on_ping)(crew_conn *conn, const crew_msg *payload);

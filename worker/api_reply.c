@@ -31,6 +31,12 @@ static struct crew_request *waiting(crew_conn *conn, enum reply_state state, int
     return request;
 }
 
+/* An opening handshake is answered by what on_handshake returns. */
+static struct crew_request *answerable(crew_conn *conn, int *out_error) {
+    struct crew_request *request = waiting(conn, REPLY_NONE, out_error);
+    return request && !request->is_handshake ? request : NULL;
+}
+
 static bool is_ours(const char *name) {
     static const char *const ours[] = {"content-length",
                                        "transfer-encoding",
@@ -95,13 +101,26 @@ int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
     return len < 0 ? CREW_EINVAL : add_field(request, "Set-Cookie", text, (size_t)len);
 }
 
+/* Subprotocols differ by case, unlike other tokens: a client that reads back what it has not
+ * offered ends the connection (RFC 6455 section 4.1). */
+static bool offers_protocol(const struct http_head *head, const char *name) {
+    size_t from = 0, len = strlen(name);
+    const struct http_field *field;
+    while ((field = http_head_next(head, "sec-websocket-protocol", &from)) != NULL) {
+        struct http_slice list = field->value, offer;
+        while (http_list_next(&list, &offer))
+            if (offer.len == len && memcmp(offer.data, name, len) == 0)
+                return true;
+    }
+    return false;
+}
+
 int crew_handshake_protocol(crew_conn *conn, const char *name) {
     int error;
     struct crew_request *request = waiting(conn, REPLY_NONE, &error);
     if (!request)
         return error;
-    if (!http_is_token(name, strlen(name)) ||
-        !http_head_list_has(&request->head, "sec-websocket-protocol", name))
+    if (!http_is_token(name, strlen(name)) || !offers_protocol(&request->head, name))
         return CREW_ENOENT;
     request->subprotocol = arena_copy(&request->arena, name, strlen(name));
     return request->subprotocol ? 0 : CREW_ENOMEM;
@@ -153,7 +172,7 @@ static bool is_status(int status) {
 int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len) {
     int error;
     char head[HEAD_MAX];
-    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    struct crew_request *request = answerable(conn, &error);
     if (!request)
         return error;
     if (!is_status(status))
@@ -184,7 +203,7 @@ int crew_reply_redirect(crew_conn *conn, int status, const char *location) {
 int crew_reply_begin(crew_conn *conn, int status, const char *type) {
     int error;
     char head[HEAD_MAX];
-    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    struct crew_request *request = answerable(conn, &error);
     if (!request)
         return error;
     if (!is_status(status) || !http_response_has_body(status))

@@ -103,6 +103,7 @@ void handshake_answer(struct crew_conn *conn, struct crew_request *request) {
     const char *why = "";
     char extensions[WS_EXTENSIONS_RESPONSE_MAX];
     int extensions_len;
+    request->is_handshake = true;
     int status = ws_handshake_check(&request->head, &key, &why);
     if (!status && !is_origin_allowed(conn, request)) {
         status = 403;
