@@ -1,0 +1,511 @@
+"""One crewman-worker without a master: the test holds the other end of its control pipe."""
+
+import array
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+import crew
+
+SCOREBOARD_BYTES = 1024 * 128
+PAGE = 1000
+NOBODY = pwd.getpwnam("nobody").pw_uid
+
+
+class Pipe:
+    """One end of a control pipe or an admin connection."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.sock.settimeout(20 * crew.PATIENCE)
+
+    def send(self, kind, fd=None, **fields):
+        body = json.dumps({"v": 1, "type": kind, **fields}).encode()
+        rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                         array.array("i", [fd]))]
+        self.sock.sendmsg([struct.pack(">I", len(body)) + body], rights)
+
+    def read(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.sock.recv(size - len(data))
+            if not part:
+                return None
+            data += part
+        return data
+
+    def recv(self):
+        """The next message, None at the end."""
+        head = self.read(4)
+        return None if head is None else json.loads(self.read(struct.unpack(">I", head)[0]))
+
+    def expect(self, kind):
+        """The next message that is no beat, or that is."""
+        while True:
+            message = self.recv()
+            assert message is not None, f"the end came instead of {kind}"
+            if message["type"] == kind:
+                return message
+            assert message["type"] == "beat", message
+
+
+@contextlib.contextmanager
+def effective_user(uid):
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class Worker:
+    def __init__(self, master=None):
+        """`master`: who makes the admin socket; root, or whoever runs the test."""
+        self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
+        self.folder.chmod(0o777)
+        self.log_path = self.folder / "log"
+        self.admin_path = self.folder / "admin.sock"
+        ours, theirs = socket.socketpair()
+        self.pipe = Pipe(ours)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.listener.setblocking(False)
+        self.port = self.listener.getsockname()[1]
+        with effective_user(master) if master else contextlib.nullcontext():
+            self.admin = socket.socket(socket.AF_UNIX)
+        self.admin.bind(str(self.admin_path))
+        self.admin.listen(64)
+        self.admin.setblocking(False)
+        self.admin_path.chmod(0o777)
+        self.board = os.memfd_create("scoreboard")
+        os.ftruncate(self.board, SCOREBOARD_BYTES)
+        handed = {3: theirs.fileno(), 4: self.board, 5: self.admin.fileno(),
+                  6: self.listener.fileno()}
+        high = {fd: fcntl.fcntl(source, fcntl.F_DUPFD, 100) for fd, source in handed.items()}
+
+        def hand_over():
+            for fd, source in high.items():
+                os.dup2(source, fd)
+            os.closerange(7, 4096)
+
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                ["room for a title that is longer than this"], executable=crew.WORKER,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=False,
+                preexec_fn=hand_over)
+        for fd in high.values():
+            os.close(fd)
+        theirs.close()
+
+    def plan(self, **changes):
+        self.pipe.send("plan", **{
+            "service": "probe", "app": crew.app("probe"), "slot": 2, "generation": 3,
+            "process": 77, "line": 5, "listener": 6, "scoreboard": 4, "admin": 5,
+            "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
+            "config": {"listen": f"text://127.0.0.1:{self.port}"}, **changes})
+
+    def start(self, **changes):
+        assert self.pipe.expect("hello")["pid"] == self.process.pid
+        self.plan(**changes)
+        self.pipe.expect("ready")
+
+    def connect(self):
+        return Client(self.port)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_log(self, text):
+        crew.wait_for(lambda: text in self.log(), 10, f"{text!r} in {self.log()}")
+
+    def wait(self, timeout=10):
+        return self.process.wait(timeout * crew.PATIENCE)
+
+    def done(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for thing in (self.pipe.sock, self.listener, self.admin):
+            thing.close()
+        os.close(self.board)
+        shutil.rmtree(self.folder)
+
+
+class Client:
+    """A client of the text protocol."""
+
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=20 * crew.PATIENCE)
+        self.file = self.sock.makefile("rw", newline="\n")
+
+    def ask(self, text):
+        self.file.write(text + "\n")
+        self.file.flush()
+        return self.file.readline().rstrip("\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.sock.close()
+
+
+@pytest.fixture
+def workers():
+    made = []
+
+    def make(**how):
+        made.append(Worker(**how))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.done()
+
+
+# -- coming up
+
+
+def test_hello_ready_beat(workers):
+    worker = workers()
+    hello = worker.pipe.expect("hello")
+    assert (hello["pid"], hello["v"], hello["abi"]) == (worker.process.pid, 1, 1)
+    worker.plan()
+    worker.pipe.expect("ready")
+    with worker.connect() as client:
+        assert client.ask("!who") == "probe 2 3 1"
+        assert client.ask("hello") == "hello"
+        beat = crew.wait_for(lambda: (lambda b: b["messages_in"] == 2 and b)(
+            worker.pipe.expect("beat")), 10, "a beat with both messages")
+        assert beat["connections"] == 1 and beat["accepted"] == 1
+        assert beat["messages_out"] == 2 and beat["bytes_in"] == 11
+    assert f"notice  probe/2[{worker.process.pid}] probe: worker start, slot 2\n" in worker.log()
+    title = open(f"/proc/{worker.process.pid}/cmdline").read().rstrip("\0")
+    assert title == "crewman: worker probe/2 generation 3"
+
+
+def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
+    worker = workers()
+    worker.start()
+    worker.pipe.expect("beat")
+    before = time.monotonic()
+    assert worker.pipe.expect("beat")["lag_us"] < 1_000_000
+    assert 0.5 < time.monotonic() - before < 3 * crew.PATIENCE
+    with worker.connect() as client:
+        assert client.ask("!block 700") == "blocked"
+    assert max(worker.pipe.expect("beat")["lag_us"] for _ in range(2)) > 500_000
+    assert "on_message blocked the loop for 7" in worker.log()
+
+
+def test_programs_of_the_app_inherit_nothing(workers):
+    worker = workers()
+    worker.start()
+    for fd in range(3, 7):
+        info = open(f"/proc/{worker.process.pid}/fdinfo/{fd}").read()
+        flags = int(next(line for line in info.splitlines() if line.startswith("flags:")).split()[1],
+                    8)
+        assert flags & os.O_CLOEXEC, f"descriptor {fd}"
+
+
+BAD_PLANS = {
+    "slot": (dict(slot=512), 78, "slot is 512"),
+    "config": (dict(config={"listen": "text://127.0.0.1:1", "colour": 1}), 78, "colour"),
+    "user": (dict(user="no-such-user"), 78, 'user "no-such-user": no such user'),
+    "group": (dict(user="nobody", group="no-such-group"), 78, 'group "no-such-group"'),
+    "missing app": (dict(app="/nowhere/app.so"), 78, "/nowhere/app.so"),
+    "other service": (dict(service="renamed"), 78, "no such service"),
+    "scoreboard": (dict(scoreboard=5), 78, "scoreboard"),
+    "closed descriptor": (dict(scoreboard=50), 78, "descriptor 50"),
+    "refusal": (dict(app=crew.app("fail_start")), 1, "on_worker_start answered -1"),
+}
+
+
+@pytest.mark.parametrize("changes, code, reason", BAD_PLANS.values(), ids=BAD_PLANS.keys())
+def test_a_plan_that_cannot_work(workers, changes, code, reason):
+    worker = workers()
+    worker.pipe.expect("hello")
+    worker.plan(**changes)
+    failed = worker.pipe.expect("failed")
+    assert failed["exit"] == code and reason in failed["reason"], failed
+    assert worker.wait() == code
+    assert failed["reason"] in worker.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_it_becomes_the_user_before_the_app_is_loaded(workers):
+    worker = workers()
+    worker.start(user="nobody", group="daemon")
+    with worker.connect() as client:
+        assert client.ask("!uid") == f"{NOBODY} {NOBODY} 1 1"
+
+
+@pytest.mark.timeout(60 * crew.PATIENCE)
+def test_without_a_plan_it_gives_up(workers):
+    worker = workers()
+    worker.pipe.expect("hello")
+    assert worker.pipe.expect("failed")["exit"] == 78
+    assert worker.wait() == 78
+
+
+# -- going away
+
+
+def assert_called_once(worker, *lines):
+    log = worker.log()
+    assert [log.count(line) for line in lines] == [1] * len(lines), log
+    places = [log.index(line) for line in lines]
+    assert places == sorted(places), log
+
+
+ENDS = {
+    "stop": lambda worker: worker.pipe.send("stop", timeout_ms=2000),
+    "drain": lambda worker: worker.pipe.send("drain", reason="reload", graceful=False,
+                                             timeout_ms=2000, spread_ms=0),
+    "SIGTERM": lambda worker: worker.process.send_signal(signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize("end, reason", zip(ENDS.values(), ("shutdown", "reload", "reload")),
+                         ids=ENDS.keys())
+def test_an_end_that_is_asked_for(workers, end, reason):
+    worker = workers()
+    worker.start()
+    with worker.connect() as client:
+        assert client.ask("hello") == "hello"
+        end(worker)
+        assert client.file.readline() == ""
+    assert worker.pipe.expect("drained")["closed"] == 1
+    assert worker.pipe.recv() is None
+    assert worker.wait() == 0
+    assert_called_once(worker, "probe: worker drain", "probe: worker stop, 1 connections",
+                       f"reason={reason}")
+
+
+def test_a_graceful_drain_waits_for_the_last(workers):
+    worker = workers()
+    worker.start()
+    with worker.connect() as client:
+        client.ask("hello")
+        worker.pipe.send("drain", reason="reload", graceful=True, timeout_ms=60000, spread_ms=0)
+        worker.wait_log("probe: worker drain")
+        # It accepts no more: a new one stays in the backlog, for the next worker.
+        with worker.connect() as late:
+            late.file.write("anybody?\n")
+            late.file.flush()
+            for _ in range(20):
+                assert client.ask("still here") == "still here"
+            assert not select.select([late.sock], [], [], 0.3)[0]
+            assert worker.process.poll() is None
+    assert worker.pipe.expect("drained")["closed"] == 0
+    assert worker.wait() == 0
+    assert_called_once(worker, "probe: worker drain", "reason=peer", "probe: worker stop, 0")
+
+
+def test_a_graceful_drain_ends_in_time(workers):
+    worker = workers()
+    worker.start()
+    with worker.connect() as client:
+        client.ask("hello")
+        before = time.monotonic()
+        worker.pipe.send("drain", reason="shutdown", graceful=True, timeout_ms=1000, spread_ms=0)
+        assert client.file.readline() == ""
+        assert time.monotonic() - before >= 0.9
+    assert worker.wait() == 0
+
+
+def test_a_stop_during_a_graceful_drain_shortens_it(workers):
+    worker = workers()
+    worker.start()
+    with worker.connect() as client:
+        client.ask("hello")
+        worker.pipe.send("drain", reason="shutdown", graceful=True, timeout_ms=60000, spread_ms=0)
+        worker.wait_log("probe: worker drain")
+        worker.pipe.send("stop", timeout_ms=1000)
+        assert client.file.readline() == ""
+    assert worker.wait() == 0
+    assert_called_once(worker, "probe: worker drain", "probe: worker stop")
+
+
+def test_clients_that_do_not_answer_do_not_keep_it(workers):
+    worker = workers()
+    worker.start(config={"listen": f"websocket://127.0.0.1:{worker.port}",
+                         "limits": {"close_timeout": "1m"}})
+    with socket.create_connection(("127.0.0.1", worker.port)) as deaf:
+        deaf.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     b"Sec-WebSocket-Version: 13\r\n"
+                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        deaf.settimeout(20)
+        assert deaf.recv(4096).startswith(b"HTTP/1.1 101 ")
+        before = time.monotonic()
+        worker.pipe.send("stop", timeout_ms=1500)
+        assert worker.pipe.expect("drained")["closed"] == 1
+        assert worker.wait() == 0
+        assert 1.4 < time.monotonic() - before < 5 * crew.PATIENCE
+    assert_called_once(worker, "probe: worker stop", "reason=shutdown code=1006")
+
+
+def test_an_orphan_drains(workers):
+    worker = workers()
+    worker.start()
+    with worker.connect() as client:
+        client.ask("hello")
+        worker.pipe.sock.close()
+        worker.wait_log("the master is gone")
+        assert client.ask("still here") == "still here"
+    assert worker.wait() == 0
+    assert_called_once(worker, "probe: worker drain", "probe: worker stop, 0")
+
+
+NONSENSE = {
+    "no frame": b"GET / HTTP/1.1\r\n\r\n",
+    "no JSON": struct.pack(">I", 3) + b"{{{",
+    "unknown type": struct.pack(">I", 23) + b'{"v":1,"type":"explode"}'[:23],
+    "wrong field": struct.pack(">I", 39) + b'{"v":1,"type":"stop","timeout_ms":"all"}'[:39],
+}
+
+
+@pytest.mark.parametrize("data", NONSENSE.values(), ids=NONSENSE.keys())
+def test_a_master_that_talks_nonsense_is_left(workers, data):
+    worker = workers()
+    worker.start()
+    worker.pipe.sock.sendall(data)
+    assert worker.wait() == 0
+    assert "the master is gone: " in worker.log()
+
+
+def test_an_end_before_the_plan(workers):
+    worker = workers()
+    worker.pipe.expect("hello")
+    worker.pipe.sock.close()
+    assert worker.wait() == 0
+    assert "probe:" not in worker.log()
+
+
+def test_signals_of_a_terminal_are_not_for_it(workers):
+    worker = workers()
+    worker.start()
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+                   signal.SIGPIPE):
+        worker.process.send_signal(number)
+    with worker.connect() as client:
+        assert client.ask("hello") == "hello"
+    worker.pipe.send("stop", timeout_ms=1000)
+    assert worker.wait() == 0
+
+
+# -- the log
+
+
+@pytest.mark.parametrize("takes_stdout", [True, False])
+def test_the_log_is_taken_over(workers, takes_stdout):
+    worker = workers()
+    worker.start(stdout_is_log=takes_stdout)
+    old = worker.log()
+    new_path = worker.folder / "new"
+    with worker.connect() as client, open(new_path, "wb") as new:
+        worker.pipe.send("reopen_logs", fd=new.fileno())
+        crew.wait_for(lambda: client.ask("!log again") == "logged" and
+                      "probe: says again" in new_path.read_text(), 5, "the new log")
+        assert client.ask("!print here") == "printed"
+        assert "probe: complained here" in new_path.read_text()
+        where = new_path.read_text() if takes_stdout else worker.log()[len(old):]
+        assert "probe: printed here" in where
+    worker.pipe.send("reopen_logs")  # without a descriptor: nothing happens but a line
+    crew.wait_for(lambda: "without a descriptor" in new_path.read_text(), 5, "a line about it")
+
+
+# -- its own admin socket
+
+
+def connect_admin(worker):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(20 * crew.PATIENCE)
+    sock.connect(str(worker.admin_path))
+    return Pipe(sock)
+
+
+def test_connections_come_in_pages(workers):
+    worker = workers()
+    worker.start()
+    count = 2 * PAGE + 300
+    clients = [socket.create_connection(("127.0.0.1", worker.port)) for _ in range(count)]
+    crew.wait_for(lambda: worker.pipe.expect("beat")["connections"] == count, 20, "all of them")
+    pipe = connect_admin(worker)
+    for _ in range(2):  # and again on the same connection
+        pipe.send("connections")
+        pages = [pipe.recv()]
+        while pages[-1]["more"]:
+            pages.append(pipe.recv())
+        assert [len(page["list"]) for page in pages] == [PAGE, PAGE, 300]
+        rows = [row for page in pages for row in page["list"]]
+        assert {row["peer"] for row in rows} == \
+            {"127.0.0.1:%d" % client.getsockname()[1] for client in clients}
+        assert len({row["id"] for row in rows}) == count
+        assert rows[0]["service"] == "probe" and rows[0]["slot"] == 2
+        assert rows[0]["protocol"] == "text" and rows[0]["local"] == f"127.0.0.1:{worker.port}"
+    for thing in [*clients, pipe.sock]:
+        thing.close()
+
+
+def test_no_connections_are_one_empty_page(workers):
+    worker = workers()
+    worker.start()
+    pipe = connect_admin(worker)
+    pipe.send("connections")
+    answer = pipe.recv()
+    assert answer["list"] == [] and answer["more"] is False
+    pipe.sock.close()
+
+
+def test_few_may_ask_at_once_and_only_for_connections(workers):
+    worker = workers()
+    worker.start()
+    pipes = [connect_admin(worker) for _ in range(8)]
+    for pipe in pipes:
+        pipe.send("connections")
+        assert pipe.recv()["list"] == []
+    ninth = connect_admin(worker)
+    assert ninth.recv() is None
+    pipes[0].send("stop", graceful=False)
+    assert pipes[0].recv() is None
+    again = connect_admin(worker)
+    again.send("connections")
+    assert again.recv()["list"] == []
+    with worker.connect() as client:
+        assert client.ask("hello") == "hello"
+    for pipe in [*pipes, ninth, again]:
+        pipe.sock.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+def test_others_may_not_ask(workers):
+    worker = workers()
+    worker.start()
+    with effective_user(NOBODY):
+        pipe = connect_admin(worker)
+    assert pipe.recv() is None
+    pipe.sock.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+def test_the_user_of_the_master_may_ask(workers):
+    worker = workers(master=NOBODY)
+    worker.start()
+    with effective_user(NOBODY):
+        pipe = connect_admin(worker)
+    pipe.send("connections")
+    assert pipe.recv()["list"] == []
+    pipe.sock.close()
