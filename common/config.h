@@ -64,6 +64,9 @@ struct config_service {
     struct config_heartbeat heartbeat;
     struct config_limits limits;
     struct config_websocket websocket;
+    char **trusted_proxies; /* addresses and networks; none: nobody */
+    size_t trusted_proxy_count;
+    bool proxy_protocol;
     uint64_t udp_session_timeout_ms; /* 0: no sessions */
     json_t *effective; /* the whole effective block as JSON; owned */
 };

@@ -164,6 +164,15 @@ static const struct config_row service_rows[] = {
      .max = 1000000, .computed = "off",
      .help = "The most messages a second from one connection."},
 
+    {"trusted_proxies", "[]", .example = "[\"127.0.0.1\", \"10.0.0.0/8\"]", .type = CONFIG_STRINGS,
+     AT_SERVICE(trusted_proxies),
+     .count_offset = offsetof(struct config_service, trusted_proxy_count), .computed = "nobody",
+     .help = "Addresses and networks of proxies whose Forwarded, X-Forwarded-For or X-Real-IP tells "
+             "who the client is."},
+    {"proxy_protocol", "false", .type = CONFIG_BOOL, AT_SERVICE(proxy_protocol),
+     .help = "Each connection begins with a PROXY protocol header (version 1 or 2); from "
+             "trusted_proxies only, when some are named."},
+
     {"websocket.origins", "[]", .example = "[\"https://example.com\"]", .type = CONFIG_STRINGS,
      AT_SERVICE(websocket.origins),
      .count_offset = offsetof(struct config_service, websocket.origin_count), .computed = "any",

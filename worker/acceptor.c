@@ -109,21 +109,12 @@ static void starve(struct worker *worker, int error) {
 
 static void adopt(struct worker *worker, int fd, const struct sockaddr_storage *from,
                   socklen_t len) {
-    struct acceptor *acceptor = &worker->acceptor;
-    uint32_t per_address = worker->plan.service.limits.max_connections_per_address;
     struct address peer;
     address_set(&peer, (const struct sockaddr *)from, len);
-    if (per_address > 0 && !peers_enter(&acceptor->peers, &peer, per_address)) {
-        worker->conns.totals.refused++;
-        close(fd);
-        return;
-    }
     int err = conn_open(worker, fd, &peer);
     if (err) {
         log_error("accept: %s", crew_strerror(err));
         worker->conns.totals.refused++;
-        if (per_address > 0)
-            peers_leave(&acceptor->peers, &peer);
         close(fd);
     }
 }
@@ -171,7 +162,7 @@ static bool is_held(struct worker *worker) {
 
 static bool is_at_limit(struct worker *worker) {
     struct acceptor *acceptor = &worker->acceptor;
-    if (worker->conns.count < acceptor->limit)
+    if (worker->conns.ids.count < acceptor->limit)
         return false;
     acceptor->is_full = true;
     tell_state(worker, SCORE_FULL);
@@ -207,16 +198,27 @@ static void on_pause_over(uv_timer_t *timer) {
 void acceptor_room(struct worker *worker) {
     struct acceptor *acceptor = &worker->acceptor;
     score_set(worker->line->connections, (uint32_t)worker->conns.count);
-    if (!acceptor->is_running || !acceptor->is_full || worker->conns.count >= acceptor->limit)
+    if (!acceptor->is_running || !acceptor->is_full ||
+        worker->conns.ids.count >= acceptor->limit)
         return;
     acceptor->is_full = false;
     watch(worker);
 }
 
-void acceptor_forget_peer(struct crew_conn *conn) {
+bool acceptor_admits(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
-    if (worker->plan.service.limits.max_connections_per_address > 0)
-        peers_leave(&worker->acceptor.peers, &conn->peer);
+    uint32_t limit = worker->plan.service.limits.max_connections_per_address;
+    if (limit == 0)
+        return true;
+    conn->is_admitted = peers_enter(&worker->acceptor.peers, &conn->socket_peer, limit);
+    if (!conn->is_admitted)
+        worker->conns.totals.refused++;
+    return conn->is_admitted;
+}
+
+void acceptor_forget_peer(struct crew_conn *conn) {
+    if (conn->is_admitted)
+        peers_leave(&conn->worker->acceptor.peers, &conn->socket_peer);
 }
 
 int acceptor_start(struct worker *worker) {

@@ -44,6 +44,8 @@ void acceptor_stop(struct worker *worker);
 void acceptor_room(struct worker *worker);
 
 struct crew_conn;
+/* Has the address of this connection room for one more? Counts it then. */
+bool acceptor_admits(struct crew_conn *conn);
 void acceptor_forget_peer(struct crew_conn *conn);
 
 #endif

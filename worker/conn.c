@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxies.h"
 #include "worker.h"
 
 /* Bytes behind an unanswered request that are kept, beside a head. */
@@ -421,14 +422,23 @@ static void set_up(struct crew_conn *conn, struct worker *worker, int fd,
     conn->worker = worker;
     conn->fd = fd;
     conn->session = session_for(worker->plan.service.listen.protocol, worker->app->protocol);
-    conn->peer = *peer;
+    conn->peer = conn->socket_peer = *peer;
     conn->rtt_ms = -1;
     conn->accepted_s = (uint32_t)(uv_now(&worker->loop) / 1000);
     sendq_init(&conn->out);
     list_init(&conn->in_all);
     liveness_add(&worker->reaper.lists, &conn->liveness);
-    if (conn->session->start)
-        conn->session->start(conn);
+}
+
+static void begin_session(struct crew_conn *conn, const struct session *session) {
+    conn->session = session;
+    if (session->start)
+        session->start(conn);
+    if (conn->state == CONN_ENDED)
+        return;
+    conn_update_poll(conn);
+    if (session->has_handshake)
+        liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_HANDSHAKE);
 }
 
 static void announce(struct crew_conn *conn) {
@@ -436,14 +446,20 @@ static void announce(struct crew_conn *conn) {
     conn->is_announced = true;
     worker->conns.count++;
     worker->conns.totals.accepted++;
-    conn_update_poll(conn);
+    begin_session(conn,
+                  session_for(worker->plan.service.listen.protocol, worker->app->protocol));
     if (conn->session->connected)
         conn->session->connected(conn);
-    if (conn->session->has_handshake)
-        liveness_deadline(&worker->reaper.lists, &conn->liveness, DEADLINE_HANDSHAKE);
     call(conn, SCORE_IN_CONNECT, worker->app->on_connect);
     if (!conn->session->has_handshake && conn->state == CONN_OPENING)
         conn_opened(conn, NULL, 0);
+}
+
+void conn_admit(struct crew_conn *conn) {
+    if (acceptor_admits(conn))
+        announce(conn);
+    else
+        conn_end(conn, CREW_CLOSE_LIMIT, 0);
 }
 
 int conn_open(struct worker *worker, int fd, const struct address *peer) {
@@ -462,7 +478,10 @@ int conn_open(struct worker *worker, int fd, const struct address *peer) {
         uv_close((uv_handle_t *)&conn->poll, on_closed);
         return err;
     }
-    announce(conn);
+    if (worker->plan.service.proxy_protocol)
+        begin_session(conn, &session_proxy);
+    else
+        conn_admit(conn);
     return 0;
 }
 

@@ -58,8 +58,10 @@ struct crew_conn {
     uint32_t rate_second, rate_count;
     uint32_t unacknowledged; /* see conn_is_taking() */
     int fd;
-    int32_t error; /* for on_error just before on_close; 0: none */
-    struct address peer;
+    int32_t error;       /* for on_error just before on_close; 0: none */
+    struct address peer; /* the client; behind a trusted proxy who that says it is */
+    struct address
+        socket_peer;     /* who is at the other end; behind a PROXY header who that says */
     uint16_t close_code; /* see crew_conn_close_code() */
     uint8_t state;       /* enum conn_state */
     uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
@@ -67,6 +69,7 @@ struct crew_conn {
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
     bool is_due : 1;          /* on the list of conns_settle() */
+    bool is_admitted : 1;     /* counted among the connections of its address */
     bool is_announced : 1;    /* on_connect was called */
     bool is_probed : 1;       /* a probe has no answer yet */
     bool is_over : 1;         /* above the high-water mark: on_buffer_full was called */
@@ -88,6 +91,10 @@ int conn_open_datagram(struct worker *worker, struct crew_conn *conn,
 /* Zeroed memory becomes the connection that a peer has for one datagram: without an id, ENDED,
  * never announced. */
 void conn_lend(struct worker *worker, struct crew_conn *conn);
+
+/* The peer is known now (from session_proxy, or at once): announce the connection and begin the
+ * session of the service, unless the peer's address has enough of them. */
+void conn_admit(struct crew_conn *conn);
 
 /* The session's handshake is done: OPENING → OPEN. `response` (NULL: none) goes before anything
  * that the app has sent already. Calls on_open. */

@@ -144,7 +144,10 @@ static void receive_plan(struct worker *worker, const json_t *body) {
         return;
     }
     worker->control.has_plan = true;
-    if (keep_descriptors(&worker->plan, why, sizeof(why)) != 0) {
+    const struct config_service *service = &worker->plan.service;
+    if (keep_descriptors(&worker->plan, why, sizeof(why)) != 0 ||
+        networks_init(&worker->proxies, service->trusted_proxies, service->trusted_proxy_count,
+                      why, sizeof(why)) != 0) {
         give_up(worker, LIFECYCLE_EXIT_NEVER, why);
         return;
     }

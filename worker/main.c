@@ -133,6 +133,7 @@ static void tear_down(struct worker *worker) {
     udp_done(worker);
     session_http_shared_done(&worker->http);
     ws_shared_done(&worker->ws);
+    networks_done(&worker->proxies);
     timers_done(&worker->timers);
     control_stop(worker);
     uv_close((uv_handle_t *)&worker->term, NULL);

@@ -15,6 +15,7 @@
 #include "handshake.h"
 #include "http_date.h"
 #include "http_response.h"
+#include "proxies.h"
 #include "request.h"
 #include "worker.h"
 
@@ -279,6 +280,7 @@ static void begin_body(struct crew_conn *conn, struct crew_request *request) {
 }
 
 static void begin_request(struct crew_conn *conn, struct crew_request *request) {
+    proxies_read_head(conn, &request->head);
     int status = http_target_parse(&request->head, &request->target);
     if (status < 0) {
         session_http_refuse(conn, -status, "the request target is malformed");

@@ -18,6 +18,7 @@
 #include "crewman.h"
 #include "guard.h"
 #include "lifecycle.h"
+#include "networks.h"
 #include "plan.h"
 #include "reaper.h"
 #include "scoreboard.h"
@@ -28,6 +29,7 @@
 
 struct worker {
     uv_loop_t loop;
+    struct networks proxies; /* plan.service.trusted_proxies */
     struct plan plan; /* who we are: service config, slot, generation, descriptors */
     const struct crew_service *app; /* the callbacks; a zeroed one until the app is loaded */
     struct crew_service service;    /* of the app; `app` points here */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See proxies.h.
+ */
+#include "proxies.h"
+
+#include <string.h>
+
+#include "conn.h"
+#include "forwarded.h"
+#include "proxy_protocol.h"
+#include "worker.h"
+
+static void set_peer(struct address *peer, const struct forwarded_address *from) {
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    *peer = (struct address){.family = from->is_ipv6 ? CREW_ADDR_IPV6 : CREW_ADDR_IPV4,
+                             .port = from->port};
+    memcpy(peer->bytes, from->bytes, from->is_ipv6 ? 16 : 4);
+    if (from->is_ipv6 && memcmp(from->bytes, mapped, sizeof(mapped)) == 0) {
+        memset(peer->bytes, 0, sizeof(peer->bytes));
+        memcpy(peer->bytes, from->bytes + 12, 4);
+        peer->family = CREW_ADDR_IPV4;
+    }
+}
+
+static bool is_trusted(void *context, const struct forwarded_address *from) {
+    struct address address;
+    set_peer(&address, from);
+    return networks_have(context, &address);
+}
+
+void proxies_read_head(struct crew_conn *conn, const struct http_head *head) {
+    struct networks *trusted = &conn->worker->proxies;
+    struct forwarded_client client;
+    if (trusted->count == 0 || !networks_have(trusted, &conn->socket_peer))
+        return;
+    if (forwarded_find_client(head, is_trusted, trusted, &client))
+        set_peer(&conn->peer, &client.address);
+    else
+        conn->peer = conn->socket_peer;
+}
+
+static void refuse(struct crew_conn *conn) {
+    conn->worker->conns.totals.protocol_errors++;
+    conn->worker->conns.totals.refused++;
+    conn_end(conn, CREW_CLOSE_PROTOCOL, 0);
+}
+
+static void receive(struct crew_conn *conn, char **data, size_t *len) {
+    struct proxy_protocol proxy;
+    int used = proxy_protocol_parse(*data, *len, &proxy);
+    if (used == 0)
+        return;
+    if (used < 0) {
+        refuse(conn);
+        return;
+    }
+    *data += used;
+    *len -= (size_t)used;
+    if (proxy.has_addresses) {
+        set_peer(&conn->peer, &proxy.source);
+        conn->socket_peer = conn->peer;
+    }
+    conn_admit(conn);
+    if (conn->state <= CONN_OPEN && *len > 0)
+        conn->session->receive(conn, data, len);
+}
+
+/* Nobody may speak for others here unless it is trusted; with an empty list everybody is. */
+static void start(struct crew_conn *conn) {
+    const struct networks *trusted = &conn->worker->proxies;
+    if (trusted->count > 0 && !networks_have(trusted, &conn->socket_peer))
+        refuse(conn);
+}
+
+static void expired(struct crew_conn *conn, enum deadline deadline) {
+    (void)deadline;
+    conn->worker->conns.totals.timeouts++;
+    conn_end(conn, CREW_CLOSE_TIMEOUT, 0);
+}
+
+const struct session session_proxy = {
+    .name = "proxy",
+    .has_handshake = true,
+    .start = start,
+    .receive = receive,
+    .expired = expired,
+};
