@@ -160,9 +160,9 @@ void conn_uncork(struct crew_conn *conn);
 /* The socket takes more: send what is queued. */
 void conn_flush(struct crew_conn *conn);
 
-/* Has the peer taken some of what the kernel holds for it, since this was last asked? The socket
- * itself counts as writable again only when a third of a buffer of megabytes is free, which a
- * slow peer needs long for. */
+/* Has the peer taken some of what the kernel holds for it, since this was last asked? The
+ * socket itself counts as writable again only when a third of a buffer of megabytes is free,
+ * which a slow peer needs long for. */
 bool conn_is_taking(struct crew_conn *conn);
 
 #endif
