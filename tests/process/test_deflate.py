@@ -1,0 +1,319 @@
+"""permessage-deflate (RFC 7692) on the wire, with our own frames and with clients nobody here wrote."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import aiohttp
+import pytest
+import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+import crew
+from web import status_of
+from ws import BINARY, CLOSE, CONTINUATION, PING, TEXT, WebSocket, frame
+
+TEXTS = ["a" * 200, "The quick brown fox. " * 50, "ß€😀" * 300, "x" * 100_000]
+
+
+@pytest.fixture
+def web(probe):
+    def start(context=False, **options):
+        websocket = {"deflate": True, "deflate_context": context, "deflate_min": 0,
+                     **options.pop("websocket", {})}
+        return probe("websocket", app="web", websocket=websocket, **options)
+    return start
+
+
+class Deflated(WebSocket):
+    """Compresses what it sends, and says what came compressed."""
+
+    def __init__(self, port, offer="permessage-deflate", **options):
+        super().__init__(port, headers=[f"Sec-WebSocket-Extensions: {offer}"], **options)
+        found = re.search(rb"(?im)^sec-websocket-extensions: *(.*?)\r?$", self.head)
+        self.agreed = found[1].decode() if found else None
+        self.deflater = self.new_deflater()
+        self.inflater = zlib.decompressobj(-15)
+
+    @staticmethod
+    def new_deflater():
+        return zlib.compressobj(6, zlib.DEFLATED, -15)
+
+    def pack(self, data, keeps=False):
+        deflater = self.deflater if keeps else self.new_deflater()
+        packed = deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH)
+        assert packed.endswith(b"\0\0\xff\xff")
+        return packed[:-4]
+
+    def send_packed(self, data, keeps=False, opcode=TEXT):
+        packed = self.pack(data, keeps)
+        self.send_raw(frame(packed, opcode, rsv=4))
+        return len(packed)
+
+    def recv_packed(self, keeps=False):
+        """(was compressed, size on the wire, message)."""
+        first, second = self._read(2)
+        size = second & 0x7F
+        if size == 126:
+            size, = struct.unpack(">H", self._read(2))
+        elif size == 127:
+            size, = struct.unpack(">Q", self._read(8))
+        data = self._read(size)
+        assert first & 0x30 == 0 and first & 0x0F in (TEXT, BINARY), (first, data)
+        if not first & 0x40:
+            return False, size, data
+        if not keeps:
+            self.inflater = zlib.decompressobj(-15)
+        return True, size, self.inflater.decompress(data + b"\0\0\xff\xff")
+
+
+def peak_kib(instance):
+    """The most memory that the worker ever had."""
+    text = Path(f"/proc/{instance.worker_pids()[0]}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", text)[1])
+
+
+@pytest.mark.parametrize("offer, agreed", [
+    ("permessage-deflate", True),
+    ("permessage-deflate; client_max_window_bits", True),
+    ("permessage-deflate; server_no_context_takeover; client_no_context_takeover", True),
+    ("permessage-deflate; server_max_window_bits=10", True),
+    ("x-webkit-deflate-frame, permessage-deflate", True),
+    ("permessage-deflate; unknown, permessage-deflate", True),
+    ("permessage-deflate; server_max_window_bits=7", False),
+    ("permessage-deflate; server_max_window_bits=16", False),
+    ("permessage-deflate; server_no_context_takeover=1", False),
+    ("permessage-deflate; client_max_window_bits=15; client_max_window_bits=15", False),
+    ("x-webkit-deflate-frame", False),
+])
+def test_offers_and_answers(web, offer, agreed):
+    with Deflated(web().port, offer) as client:
+        assert bool(client.agreed) == agreed, client.agreed
+        if agreed:
+            assert "server_no_context_takeover" in client.agreed
+            assert client.agreed.startswith("permessage-deflate")
+        if "server_max_window_bits=10" in offer:
+            assert "server_max_window_bits=10" in client.agreed
+        client.send("hello " * 50)
+        was_packed, size, text = client.recv_packed()
+        assert was_packed == agreed and text == b"hello " * 50
+        assert (size < 100) == agreed
+
+
+def test_a_malformed_offer_is_a_bad_request(web):
+    data = ("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Sec-WebSocket-Extensions: permessage-deflate; =\r\n\r\n")
+    assert status_of(web().port, data) == 400
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_context_takeover_or_not(web, context):
+    """With context the second of two equal messages is only a reference."""
+    offer = "permessage-deflate; client_max_window_bits"
+    noise = os.urandom(3000)
+    with Deflated(web(context).port, offer) as client:
+        assert ("no_context_takeover" in client.agreed) != context
+        sizes = []
+        for _ in range(3):
+            client.send_packed(noise, keeps=context, opcode=BINARY)
+            was_packed, size, data = client.recv_packed(keeps=context)
+            assert was_packed and data == noise
+            sizes.append(size)
+        assert (sizes[1] < 100) == context and (sizes[2] < 100) == context
+
+
+def test_a_client_may_refuse_the_context(web):
+    with Deflated(web(True).port, "permessage-deflate; server_no_context_takeover") as client:
+        assert "server_no_context_takeover" in client.agreed
+        for _ in range(3):
+            client.send_packed(b"same " * 100, keeps=True)
+            was_packed, _, data = client.recv_packed()
+            assert was_packed and data == b"same " * 100
+
+
+def test_short_messages_are_sent_as_they_are(web):
+    with Deflated(web(websocket={"deflate_min": 100}).port) as client:
+        client.send_packed(b"s" * 99)
+        assert client.recv_packed()[0] is False
+        client.send_packed(b"s" * 100)
+        assert client.recv_packed()[0] is True
+
+
+def test_uncompressed_compressed_and_empty_messages_in_turn(web):
+    with Deflated(web().port) as client:
+        for text in (b"plain", b"", b"plain again"):
+            client.send(text)
+            assert client.recv_packed()[2] == text
+            client.send_packed(text)
+            assert client.recv_packed()[2] == text
+
+
+def test_fragments_with_controls_between_weak_point_11(web):
+    """RSV1 is on the first fragment only, wherever the message is cut (RFC 7692 section 6.1)."""
+    with Deflated(web().port) as client:
+        packed = client.pack(b"fragmented " * 40)
+        for cut in range(1, len(packed), 5):
+            client.send_raw(frame(packed[:cut], TEXT, fin=False, rsv=4))
+            client.send_raw(frame(b"", CONTINUATION, fin=False) + frame(b"ping", PING))
+            client.send_raw(frame(packed[cut:], CONTINUATION))
+            assert client.recv_frame() == (10, b"ping")
+            assert client.recv_packed()[2] == b"fragmented " * 40
+
+
+def test_a_bomb_costs_1009_and_no_memory_weak_point_11(web):
+    instance = web(limits={"max_message": "100k"})
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflater.compress(bytes(200_000_000)) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    bomb = bomb[:90_000]  # within the limit on the wire; 90 MB when it is unpacked
+    with WebSocket(instance.port) as bystander:
+        before = peak_kib(instance)
+        for pieces in (1, 9):
+            with Deflated(instance.port) as client:
+                step = len(bomb) // pieces
+                for at in range(pieces):
+                    client.send_raw(frame(bomb[at * step:(at + 1) * step],
+                                          CONTINUATION if at else TEXT, fin=at == pieces - 1,
+                                          rsv=0 if at else 4))
+                assert client.wait_closed().code == 1009
+        assert crew.IS_SANITIZED or peak_kib(instance) < before + 1500
+        assert bystander.ask("here") == "here"
+    assert "web: message" in instance.log()
+
+
+def test_the_limit_is_of_the_unpacked_size(web):
+    with Deflated(web(limits={"max_message": "100k"}).port) as client:
+        client.send_packed(b"L" * 102_400)
+        assert client.recv_packed()[2] == b"L" * 102_400
+        client.send_packed(b"L" * 102_401)
+        assert client.wait_closed().code == 1009
+
+
+def test_compressed_frames_that_nobody_agreed_on_weak_point_3(web):
+    """RSV1 without the extension is 1002, and costs nobody else anything."""
+    instance = web()
+    pid = instance.worker_pids()
+    with WebSocket(instance.port) as bystander:
+        for data in (b"garbage", b"\xff" * 100, b""):
+            with WebSocket(instance.port) as client:
+                client.send_raw(frame(data, TEXT, rsv=4))
+                assert client.wait_closed().code == 1002
+        assert bystander.ask("here") == "here"
+    assert instance.worker_pids() == pid
+
+
+@pytest.mark.parametrize("frames, code", [
+    (frame(b"\xff\xff\xff\xff\xff", TEXT, rsv=4), (1002, 1007)),
+    (frame(b"\x06", TEXT, rsv=4), (1002, 1007)),
+    (frame(b"x", PING, rsv=4), (1002,)),
+    (frame(b"\x03\xe8", CLOSE, rsv=4), (1002,)),
+    (frame(b"a", TEXT, fin=False) + frame(b"b", CONTINUATION, rsv=4), (1002,)),
+    (frame(b"x", TEXT, rsv=2), (1002,)),
+    (frame(b"x", TEXT, rsv=6), (1002,)),
+], ids=["garbage", "bad block", "ping", "close", "continuation", "rsv2", "rsv1 and 2"])
+def test_broken_compressed_frames(web, frames, code):
+    instance = web()
+    with Deflated(instance.port) as bystander:
+        with Deflated(instance.port) as client:
+            client.send_raw(frames)
+            assert client.wait_closed().code in code
+        bystander.send_packed(b"here")
+        assert bystander.recv_packed()[2] == b"here"
+
+
+def test_bad_utf8_inside_a_compressed_message_is_1007(web):
+    with Deflated(web().port) as client:
+        client.send_packed(b"ok \xc3\x28")
+        assert client.wait_closed().code == 1007
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_with_python_websockets(web, context):
+    instance = web(context)
+
+    async def talk():
+        for factory in (ClientPerMessageDeflateFactory(),
+                        ClientPerMessageDeflateFactory(client_max_window_bits=9),
+                        ClientPerMessageDeflateFactory(server_max_window_bits=10),
+                        ClientPerMessageDeflateFactory(server_no_context_takeover=True,
+                                                       client_no_context_takeover=True)):
+            async with websockets.connect(f"ws://127.0.0.1:{instance.port}/", compression=None,
+                                          extensions=[factory]) as client:
+                for _ in range(3):
+                    for text in TEXTS:
+                        await client.send(text)
+                        assert await client.recv() == text
+        async with websockets.connect(f"ws://127.0.0.1:{instance.port}/",
+                                      compression="deflate") as client:
+            assert [one.name for one in client.extensions] == ["permessage-deflate"]
+            await client.send(["in ", "three ", "pieces" * 100])
+            assert await client.recv() == "in three " + "pieces" * 100
+            await client.send(os.urandom(70_000))
+            assert len(await client.recv()) == 70_000
+
+    asyncio.run(talk())
+
+
+def test_with_aiohttp(web):
+    instance = web(True)
+
+    async def talk():
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(f"http://127.0.0.1:{instance.port}/",
+                                          compress=15) as client:
+                assert client.compress
+                for text in TEXTS * 2:
+                    await client.send_str(text)
+                    assert (await client.receive()).data == text
+
+    asyncio.run(talk())
+
+
+NPM_CLIENT = """
+const { WebSocket } = require("ws");
+const [url, options, texts] = JSON.parse(require("fs").readFileSync(0));
+const client = new WebSocket(url, { perMessageDeflate: options });
+let at = 0;
+client.on("open", () => client.send(texts[0]));
+client.on("message", (data) => {
+  if (data.toString() !== texts[at]) throw new Error("message " + at + " differs");
+  if (++at === texts.length) client.close(1000);
+  else client.send(texts[at], { compress: at % 3 !== 2 });
+});
+client.on("close", (code) => console.log(JSON.stringify([client.extensions, at, code])));
+"""
+
+
+@pytest.fixture(scope="session")
+def npm_ws(tmp_path_factory):
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "ws@8"],
+                          cwd=folder, capture_output=True, text=True, timeout=90)
+    if done.returncode != 0:
+        pytest.skip(f"npm could not install ws: {done.stderr[-200:]}")
+    (folder / "client.js").write_text(NPM_CLIENT)
+    return folder
+
+
+@pytest.mark.parametrize("options", [True, {"serverNoContextTakeover": True},
+                                     {"clientNoContextTakeover": True},
+                                     {"serverMaxWindowBits": 9, "threshold": 0}, False])
+@pytest.mark.parametrize("context", [False, True])
+def test_with_npm_ws(web, npm_ws, context, options):
+    instance = web(context)
+    texts = TEXTS * 3
+    argument = json.dumps([f"ws://127.0.0.1:{instance.port}/", options, texts])
+    done = subprocess.run(["node", "client.js"], input=argument, cwd=npm_ws,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    extensions, count, code = json.loads(done.stdout)
+    assert count == len(texts) and code == 1000
+    assert extensions.startswith("permessage-deflate") == bool(options)
