@@ -258,6 +258,12 @@ static void boundaries(void **state) {
             (has && (len != strlen(boundary) || memcmp(out, boundary, len) != 0)))
             fail_msg("%s", cases[i].type);
     }
+    char longest[MULTIPART_BOUNDARY_MAX + 1];
+    struct multipart multipart;
+    memset(longest, 'b', sizeof(longest));
+    assert_int_equal(multipart_init(&multipart, longest, MULTIPART_BOUNDARY_MAX), 0);
+    assert_int_equal(multipart_init(&multipart, longest, MULTIPART_BOUNDARY_MAX + 1), -1);
+    assert_int_equal(multipart_init(&multipart, longest, 0), -1);
 }
 
 int main(void) {

@@ -53,6 +53,21 @@ static void check(const unsigned char *p, size_t len) {
                  len > 2 ? p[2] : 0, len > 3 ? p[3] : 0);
 }
 
+/* The same in the midst of blocks of sixteen, across two of them, and cut by the last one's
+ * end. ASCII around it changes nothing. */
+static void check_in_blocks(const unsigned char *p, size_t len) {
+    static const size_t places[] = {5, 14, 30};
+    bool is_valid = naive_is_valid(p, len);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char text[40];
+        memset(text, 'a', sizeof(text));
+        memcpy(text + places[i], p, len);
+        if (utf8_is_valid(text, sizeof(text)) != is_valid)
+            fail_msg("at %zu: %02x %02x %02x %02x", places[i], p[0], p[1], p[2],
+                     len > 3 ? p[3] : 0);
+    }
+}
+
 static void every_sequence_up_to_three(void **state) {
     (void)state;
     for (uint32_t word = 0; word < 1u << 24; word++) {
@@ -60,6 +75,8 @@ static void every_sequence_up_to_three(void **state) {
                               (unsigned char)(word >> 16), 'x'};
         check(p, 3);
         check(p, 4); /* with another byte behind, the fast way is taken */
+        if (word % 16 == 0)
+            check_in_blocks(p, 3);
         if (word < 1u << 16)
             check(p, 2);
         if (word < 1u << 8)
@@ -78,6 +95,7 @@ static void every_sequence_of_four(void **state) {
                                           (unsigned char)fourth, 'x'};
                     check(p, 4);
                     check(p, 5);
+                    check_in_blocks(p, 4);
                 }
 }
 
@@ -147,7 +165,7 @@ static void random_text_cut_in_three(void **state) {
     (void)state;
     static const char *const alphabet[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
     srand(7);
-    for (int run = 0; run < 20000; run++) {
+    for (int run = 0; run < 50000; run++) {
         unsigned char p[400];
         size_t len = 0;
         int kind = rand() % 5; /* 4: mixed */

@@ -8,10 +8,13 @@
 
 #include <string.h>
 
+#include "utf8_blocks.h"
+
 #define BLOCK     16u
 #define BIG_BLOCK 64u
 #define HIGH_BITS 0x8080808080808080u
 #define LONGEST   4
+#define STRETCH   256u /* bytes between two looks for ASCII */
 
 typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
@@ -101,6 +104,18 @@ static size_t measure(const unsigned char *p) {
                : 0;
 }
 
+/* Whole characters, up to `pause` or a little beyond. */
+static bool feed_characters(const unsigned char **p, const unsigned char *pause,
+                            const unsigned char *end) {
+    while (*p < pause && end - *p >= LONGEST) {
+        size_t length = measure(*p);
+        if (length == 0)
+            return false;
+        *p += length;
+    }
+    return true;
+}
+
 bool utf8_feed(struct utf8 *utf8, const char *data, size_t len) {
     if (len == 0)
         return true;
@@ -111,13 +126,12 @@ bool utf8_feed(struct utf8 *utf8, const char *data, size_t len) {
     while (end - p >= LONGEST) {
         p = skip_ascii(p, end);
         /* Text that is not ASCII seldom has 16 ASCII bytes in a row: look again only later. */
-        const unsigned char *pause = (size_t)(end - p) > BIG_BLOCK ? p + BIG_BLOCK : end;
-        while (p < pause && end - p >= LONGEST) {
-            size_t length = measure(p);
-            if (length == 0)
-                return false;
-            p += length;
-        }
+        size_t stretch = (size_t)(end - p) < STRETCH ? (size_t)(end - p) : STRETCH;
+        const unsigned char *pause = p + stretch;
+        bool is_valid;
+        p += utf8_blocks_check(p, stretch, &is_valid);
+        if (!is_valid || !feed_characters(&p, pause, end))
+            return false;
     }
     for (; p < end; p++)
         if (!feed_byte(utf8, *p))
