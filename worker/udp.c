@@ -183,6 +183,7 @@ static struct udp_conn *begin_session(struct worker *worker, const struct addres
     peer = calloc(1, sizeof(*peer));
     if (peer) {
         peer->peer.address = *address;
+        peer->conn.is_admitted = worker->plan.service.limits.max_connections_per_address > 0;
         if (udp_peers_put(&udp->peers, &peer->peer) == 0)
             return peer;
     }
