@@ -1,5 +1,6 @@
 """An app's own framing (struct crew_protocol) over tcp and unix sockets: the app "parcel"."""
 
+import json
 import os
 import socket
 import struct
@@ -303,3 +304,65 @@ def test_a_frame_of_the_limit_and_one_above(probe):
         sock.sendall(struct.pack(">I", 4096 + 5))
         assert is_closed(sock)
     instance.wait_log("reason=limit")
+
+
+# -- the example "protocol"
+
+
+@pytest.fixture
+def talks(instances):
+    """The example with its own config file but for the addresses."""
+    source = (crew.ROOT / "examples" / "protocol" / "protocol.json").read_text()
+    ports = crew.free_port(), crew.free_port()
+    for old, new in zip((1234, 1235), ports):
+        source = source.replace(f"0.0.0.0:{old}", f"127.0.0.1:{new}")
+    instance = instances(source.replace('"protocol.so"', f'"{crew.EXAMPLES / "protocol"}.so"'))
+    instance.ports = ports
+    instance.start()
+    return instance
+
+
+def test_the_example_speaks_json_lines(talks):
+    with dial(talks.ports[0]) as sock:
+        lines = sock.makefile("r")
+        for piece in ('{"a": [1, 2', '.5]}\n"x"\r\nnull', "\n"):
+            sock.sendall(piece.encode())
+            time.sleep(0.02)
+        assert [json.loads(lines.readline()) for _ in range(3)] == [
+            {"received": {"a": [1, 2.5]}, "count": 1}, {"received": "x", "count": 2},
+            {"received": None, "count": 3}]
+        sock.sendall(b'{"a": \n')
+        assert is_closed(sock)
+
+
+def test_the_example_bounds_its_lines(talks):
+    with dial(talks.ports[0]) as sock:
+        try:
+            sock.sendall(b"1" * 200_000)
+        except ConnectionError:
+            pass
+        assert is_closed(sock)
+
+
+def test_the_example_speaks_json_with_a_length(talks):
+    with dial(talks.ports[1]) as sock:
+        stream = block(b'{"a":1}') + block(b"[]") + block(b'"' + b"x" * 40_000 + b'"')
+        for at in range(0, len(stream), 1000):
+            sock.sendall(stream[at:at + 1000])
+        got = sock.makefile("rb")
+        answers = []
+        for _ in range(3):
+            size, = struct.unpack(">I", got.read(4))
+            answers.append(json.loads(got.read(size - 4)))
+        assert answers == [{"received": {"a": 1}, "count": 1}, {"received": [], "count": 2},
+                           {"received": "x" * 40_000, "count": 3}]
+
+
+@pytest.mark.parametrize("head", [b"\0\0\0\0", b"\0\0\0\3", b"\0\0\0\4", b"\0\1\0\1",
+                                  b"\xff\xff\xff\xff", b"\0\0\0\5x"])
+def test_the_example_refuses_what_is_no_message(talks, head):
+    with dial(talks.ports[1]) as bystander, dial(talks.ports[1]) as sock:
+        sock.sendall(head)
+        assert is_closed(sock)
+        bystander.sendall(block(b"1"))
+        assert read_until(bystander, b"}").endswith(b'"count":1}')

@@ -38,7 +38,7 @@ def test_echo_is_a_fifteen_line_app():
 
 def test_every_config_file_has_the_values_of_its_app(instances):
     """The file beside an app says the same as the app's own descriptor."""
-    for name in ("echo", "heartbeat", "telnet"):
+    for name in ("echo", "heartbeat", "telnet", "protocol"):
         effective = []
         source = (crew.ROOT / "examples" / name / f"{name}.json").read_text()
         for config in ({"app": str(crew.EXAMPLES / f"{name}.so")},
