@@ -120,10 +120,11 @@ static void read_buffer(struct crew_conn *conn, char **data, size_t *len) {
     struct custom *custom = conn->protocol.custom;
     size_t missing = custom->need > custom->len ? custom->need - custom->len : 0;
     size_t take = custom->need > 0 && missing < *len ? missing : *len;
-    if (take > 0)
+    if (take > 0) {
         keep(conn, *data, take);
-    *data += take;
-    *len -= take;
+        *data += take;
+        *len -= take;
+    }
     if (conn->state <= CONN_OPEN)
         drop(custom, deliver_whole(conn, custom->buffer + custom->start, custom->len));
 }
