@@ -75,7 +75,7 @@ static void every_sequence_up_to_three(void **state) {
                               (unsigned char)(word >> 16), 'x'};
         check(p, 3);
         check(p, 4); /* with another byte behind, the fast way is taken */
-        if (word % 16 == 0)
+        if (word % 17 == 0)
             check_in_blocks(p, 3);
         if (word < 1u << 16)
             check(p, 2);
