@@ -51,6 +51,14 @@ struct config_websocket {
     uint64_t deflate_min;
 };
 
+/* Forms with files. */
+struct config_http {
+    uint64_t max_upload;    /* 0: limits.max_body */
+    uint64_t upload_memory; /* a file */
+    char *upload_dir;
+    uint32_t max_parts;
+};
+
 struct config_service {
     char name[CONFIG_NAME_MAX + 1];
     char *app;         /* absolute path of its shared object */
@@ -63,6 +71,7 @@ struct config_service {
     char *socket_user, *socket_group; /* "" : leave */
     struct config_heartbeat heartbeat;
     struct config_limits limits;
+    struct config_http http;
     struct config_websocket websocket;
     char **trusted_proxies; /* addresses and networks; none: nobody */
     size_t trusted_proxy_count;

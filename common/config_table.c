@@ -173,6 +173,21 @@ static const struct config_row service_rows[] = {
      .help = "Each connection begins with a PROXY protocol header (version 1 or 2); from "
              "trusted_proxies only, when some are named."},
 
+    {"http.max_upload", "\"0\"", .type = CONFIG_SIZE, AT_SERVICE(http.max_upload), .max = 64 * GIB,
+     .computed = "limits.max_body",
+     .help = "The largest body of a form with files (multipart/form-data); a larger one is "
+             "answered 413. What of it is held in memory is bounded by limits.max_body."},
+    {"http.upload_memory", "\"64k\"", .type = CONFIG_SIZE, AT_SERVICE(http.upload_memory),
+     .max = GIB,
+     .help = "A file of a form is held in memory up to this size; a larger one goes to a "
+             "temporary file while it comes in."},
+    {"http.upload_dir", "\"/tmp\"", .type = CONFIG_PATH, AT_SERVICE(http.upload_dir),
+     .help = "The folder of these temporary files, which have no name and go with their "
+             "request. On the file system on which the app keeps files, keeping one costs no "
+             "copy."},
+    {"http.max_parts", "1024", .type = CONFIG_COUNT, AT_SERVICE(http.max_parts), .min = 1,
+     .max = 100000, .help = "The most fields and files of a form; more are answered 413."},
+
     {"websocket.origins", "[]", .example = "[\"https://example.com\"]", .type = CONFIG_STRINGS,
      AT_SERVICE(websocket.origins),
      .count_offset = offsetof(struct config_service, websocket.origin_count), .computed = "any",

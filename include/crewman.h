@@ -92,7 +92,7 @@ typedef struct crew_msg {
     X(IO, 7, "io", "the network reported an error, for example a reset")                         \
     X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                   \
     X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                         \
-    X(MEMORY, 10, "memory", "memory for the peer's data could not be had")
+    X(MEMORY, 10, "memory", "memory or disk space for the peer's data could not be had")
 
 enum crew_close_reason {
 #define CREW_CLOSE_MEMBER(name, number, word, text) CREW_CLOSE_##name = (number),
@@ -223,12 +223,51 @@ int crew_request_each_header(crew_request *request,
                              int (*visit)(const char *name, const char *value, void *arg),
                              void *arg);
 
-/* The first parameter of that name, decoded; NULL without one. Workerman: get(), post(), cookie(). */
+/* The first parameter of that name, decoded; NULL without one. Workerman: get(), cookie(), post(). */
 const char *crew_request_query(crew_request *request, const char *name);
-const char *crew_request_form(crew_request *request, const char *name); /* x-www-form-urlencoded */
 const char *crew_request_cookie(crew_request *request, const char *name);
 
-/* The whole body, "" without one; not of a service with on_body, which gets it in pieces. Workerman: rawBody(). */
+/* A field of the form that is the body: application/x-www-form-urlencoded, or a field of multipart/form-data that is no
+ * file. Names are what the client calls them: "a[]" and "a[b]" are names like others, and crew_request_each_field() finds
+ * every one of several "a[]". NULL also before the whole body is there. */
+const char *crew_request_form(crew_request *request, const char *name);
+
+/* Each field of the form in order, "" and 0 where it is empty; `value` has a NUL behind its `len` bytes, and may have more among
+ * them. A non-zero answer of `visit` ends the walk and is returned. Workerman: post(). */
+int crew_request_each_field(crew_request *request,
+                            int (*visit)(const char *name, const char *value, size_t len, void *arg),
+                            void *arg);
+
+/* A file of a form (multipart/form-data), as long as its request. Up to http.upload_memory it is in memory, at `data`; a
+ * larger one has `data` NULL, and lies in the descriptor `fd` from `offset` on. `fd` is ours: read it with pread(2) or
+ * crew_file_read(), do not close, write or seek. */
+struct crew_file {
+    const char *name;      /* of the form's field, "photos[]" as it is */
+    const char *file_name; /* what the client calls it, without the folders it may have named; "" without one.
+                              Not to be trusted as a name for anything here: it may be ".." or "index.php" */
+    const char *type;      /* the client's Content-Type for it, "text/plain" when it named none; not checked */
+    uint64_t size;
+    const char *data; /* with a NUL behind it */
+    int fd;           /* -1 when it is in memory */
+    uint64_t offset;
+};
+
+/* The file number `index`, from 0, of those whose field is called `name`, or of all files when `name` is NULL: count up until
+ * CREW_ENOENT. A field in which no file was chosen is none. A service with on_body gets such a form as bytes.
+ * Workerman: file(). */
+int crew_request_file(crew_request *request, const char *name, size_t index, struct crew_file *out_file);
+
+/* Copy up to `len` bytes from `offset` of the file; their number, 0 at its end, or a negative errno. */
+long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data, size_t len);
+
+/* Keep the file under `path`, in place of what is there, so that no one ever sees half of it: its mode is 0666 less the umask.
+ * On the file system of http.upload_dir a larger one needs no copy; anywhere else the loop stands still while it is
+ * copied. Not synced to disk. A negative errno, and nothing is changed: -ENOENT, -ENOSPC, -EACCES … Workerman: rename() of
+ * tmp_name. */
+int crew_file_save(const struct crew_file *file, const char *path);
+
+/* The whole body, "" without one; not of a service with on_body, which gets it in pieces, nor of multipart/form-data, which is
+ * taken apart as it comes. Workerman: rawBody(). */
 const char *crew_request_body(const crew_request *request, size_t *out_len);
 
 /* Answers. Each request gets one; until it is complete the next request of the connection waits. A function fails with

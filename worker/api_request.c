@@ -10,6 +10,7 @@
 #include "form.h"
 #include "request.h"
 #include "session_http.h"
+#include "upload.h"
 #include "worker.h"
 
 /* The slice as text; "" without memory, which a client's own request cannot bring about alone.
@@ -151,14 +152,48 @@ static bool is_urlencoded(const struct crew_request *request) {
            strncasecmp(type->value.data, wanted, sizeof(wanted) - 1) == 0;
 }
 
-const char *crew_request_form(crew_request *request, const char *name) {
+/* The fields of a form with parts; the texts stay where they lie. */
+static struct form_pair *list_fields(struct crew_request *request) {
+    struct form_pair *first = NULL, **end = &first;
+    for (const struct upload_part *part = upload_first(request->upload); part;
+         part = part->next) {
+        struct form_pair *pair =
+            part->is_file ? NULL : arena_take(&request->arena, sizeof(*pair));
+        if (!pair)
+            continue;
+        *pair = (struct form_pair){part->name, part->data->data, (size_t)part->size, NULL};
+        *end = pair;
+        end = &pair->next;
+    }
+    return first;
+}
+
+static const struct form_pair *form_of(struct crew_request *request) {
     if (!request->has_form_pairs && request->is_body_over) {
         request->has_form_pairs = true;
         struct http_slice body = {request->body_data, (uint32_t)request->body_len};
-        if (is_urlencoded(request))
+        if (request->upload)
+            request->form_pairs = list_fields(request);
+        else if (is_urlencoded(request))
             request->form_pairs = decode_pairs(request, body);
     }
-    return find_pair(request->form_pairs, name);
+    return request->form_pairs;
+}
+
+const char *crew_request_form(crew_request *request, const char *name) {
+    return find_pair(form_of(request), name);
+}
+
+int crew_request_each_field(crew_request *request,
+                            int (*visit)(const char *name, const char *value, size_t len,
+                                         void *arg),
+                            void *arg) {
+    for (const struct form_pair *pair = form_of(request); pair; pair = pair->next) {
+        int result = visit(pair->name, pair->value, pair->value_len, arg);
+        if (result != 0)
+            return result;
+    }
+    return 0;
 }
 
 const char *crew_request_cookie(crew_request *request, const char *name) {

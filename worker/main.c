@@ -98,7 +98,7 @@ static void on_term(uv_signal_t *handle, int number) {
 
 /* A terminal sends its signals to the whole group; what they mean is the master's to say. */
 static void ignore_signals(void) {
-    static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+    static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         signal(ignored[i], SIG_IGN);
 }

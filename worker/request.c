@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "upload.h"
+
 struct crew_request *request_new(size_t field_capacity) {
     struct crew_request *request = calloc(1, sizeof(*request));
     struct http_field *fields = calloc(field_capacity, sizeof(*fields));
@@ -27,6 +29,7 @@ static void release(struct crew_request *request) {
     codec_buffer_free(&request->reply_fields);
     if (request->has_body)
         http_body_done(&request->body);
+    upload_free(request->upload);
 }
 
 void request_free(struct crew_request *request) {

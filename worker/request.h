@@ -19,6 +19,7 @@
 #include "http_target.h"
 
 struct crew_conn;
+struct upload;
 
 enum reply_state {
     REPLY_NONE,      /* not begun */
@@ -51,7 +52,8 @@ struct crew_request {
     const char *body_data;         /* the whole body, when it is there */
     size_t body_len;
     bool has_body, is_body_over, is_dispatched, is_streaming_body;
-    bool is_handshake; /* answered by what on_handshake returns */
+    struct upload *upload; /* of a form with parts: it takes the body */
+    bool is_handshake;     /* answered by what on_handshake returns */
 
     enum reply_state reply;
     struct codec_buffer *reply_fields; /* lines that the app has added, each ended by CR LF */

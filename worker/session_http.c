@@ -17,6 +17,7 @@
 #include "http_response.h"
 #include "proxies.h"
 #include "request.h"
+#include "upload.h"
 #include "worker.h"
 
 #define ERROR_MAX       1024u
@@ -145,15 +146,39 @@ static int error_of(int status) {
     }
 }
 
-void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
-    int error = error_of(status);
+static int reason_of(int error) {
+    switch (error) {
+    case CREW_ETIMEOUT:
+        return CREW_CLOSE_TIMEOUT;
+    case CREW_ETOOBIG:
+        return CREW_CLOSE_LIMIT;
+    case CREW_EPROTO:
+        return CREW_CLOSE_PROTOCOL;
+    default:
+        return CREW_CLOSE_MEMORY;
+    }
+}
+
+/* What came of a form is of no more use, while the answer may take its time. */
+static void drop_upload(struct crew_conn *conn) {
+    struct crew_request *request = conn->protocol.http.request;
+    if (request && !request->is_dispatched) {
+        upload_free(request->upload);
+        request->upload = NULL;
+    }
+}
+
+static void refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
     conn_report(conn, error, text);
     if (conn->state > CONN_OPEN)
         return;
     write_error(conn, status, text);
-    conn_finish(conn, error == CREW_ETIMEOUT  ? CREW_CLOSE_TIMEOUT
-                      : error == CREW_ETOOBIG ? CREW_CLOSE_LIMIT
-                                              : CREW_CLOSE_PROTOCOL);
+    drop_upload(conn);
+    conn_finish(conn, reason_of(error));
+}
+
+void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
+    refuse_for(conn, status, error_of(status), text);
 }
 
 static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
@@ -222,18 +247,36 @@ static bool take_piece(struct crew_conn *conn, struct crew_request *request, cha
     return true;
 }
 
+/* A form with parts is taken apart as it comes. */
+static bool take_upload(struct crew_conn *conn, struct crew_request *request, const char *data,
+                        size_t len) {
+    struct upload_fault fault;
+    if (upload_take(request->upload, data, len, &fault) == 0)
+        return true;
+    refuse_for(conn, fault.status, fault.error, fault.text);
+    return false;
+}
+
 static void end_body(struct crew_conn *conn, struct crew_request *request) {
+    struct upload_fault fault;
     request->is_body_over = true;
-    if (request->is_streaming_body)
+    if (request->upload && upload_finish(request->upload, &fault) != 0)
+        refuse_for(conn, fault.status, fault.error, fault.text);
+    else if (request->is_streaming_body)
         deliver_piece(conn, request, "", 0, true);
     else
         dispatch(conn, request);
 }
 
+static uint64_t body_bound(const struct crew_conn *conn, const struct crew_request *request) {
+    return request->upload ? upload_bound(&conn->worker->plan.service)
+                           : limits_of(conn)->max_body;
+}
+
 /* Feed the body; answers whether the loop may go on. */
 static bool receive_body(struct crew_conn *conn, struct crew_request *request, char **data,
                          size_t *len) {
-    struct http_body_limits limits = {.max_body = limits_of(conn)->max_body,
+    struct http_body_limits limits = {.max_body = body_bound(conn, request),
                                       .overhead = (size_t)limits_of(conn)->header_size};
     struct http_body_event event;
     while (is_current(conn, request) && !request->is_body_over && conn_is_reading(conn)) {
@@ -245,7 +288,8 @@ static bool receive_body(struct crew_conn *conn, struct crew_request *request, c
         case HTTP_BODY_DATA:
             if (request->is_streaming_body)
                 deliver_piece(conn, request, event.data, event.len, false);
-            else if (!take_piece(conn, request, event.data, event.len))
+            else if (request->upload ? !take_upload(conn, request, event.data, event.len)
+                                     : !take_piece(conn, request, event.data, event.len))
                 return false;
             break;
         case HTTP_BODY_END:
@@ -261,9 +305,23 @@ static bool receive_body(struct crew_conn *conn, struct crew_request *request, c
     return true;
 }
 
+/* Whether the body can be taken. */
+static bool begin_upload(struct crew_conn *conn, struct crew_request *request) {
+    struct upload_fault fault;
+    const struct worker *worker = conn->worker;
+    if (worker->app->on_body || !worker->app->on_request)
+        return true;
+    if (upload_begin(&request->head, &worker->plan.service, &request->upload, &fault) >= 0)
+        return true;
+    refuse_for(conn, fault.status, fault.error, fault.text);
+    return false;
+}
+
 static void begin_body(struct crew_conn *conn, struct crew_request *request) {
+    if (!begin_upload(conn, request))
+        return;
     if (request->head.content_length >= 0 &&
-        (uint64_t)request->head.content_length > limits_of(conn)->max_body) {
+        (uint64_t)request->head.content_length > body_bound(conn, request)) {
         session_http_refuse(conn, 413, "body too large"); /* instead of 100, not after it */
         return;
     }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The files of a form for the app: crew_request_file() and the crew_file_… functions of
+ * crewman.h. Reads what upload.c has gathered; owns nothing.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "crewman.h"
+#include "request.h"
+#include "spill.h"
+#include "upload.h"
+
+#define SAVE_ATTEMPTS 8
+
+int crew_request_file(crew_request *request, const char *name, size_t index,
+                      struct crew_file *out_file) {
+    const struct upload_part *part = request->upload ? upload_first(request->upload) : NULL;
+    for (; part; part = part->next) {
+        if (!part->is_file || (name && strcmp(part->name, name) != 0) || index-- > 0)
+            continue;
+        *out_file = (struct crew_file){.name = part->name,
+                                       .file_name = part->file_name,
+                                       .type = part->type,
+                                       .size = part->size,
+                                       .data = part->data ? part->data->data : NULL,
+                                       .fd = part->spill ? part->spill->fd : -1,
+                                       .offset = part->offset};
+        return 0;
+    }
+    return CREW_ENOENT;
+}
+
+long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data, size_t len) {
+    if (offset >= file->size)
+        return 0;
+    if (len > file->size - offset)
+        len = (size_t)(file->size - offset);
+    if (len > LONG_MAX)
+        len = LONG_MAX;
+    if (file->data) {
+        memcpy(out_data, file->data + offset, len);
+        return (long)len;
+    }
+    ssize_t count;
+    do
+        count = pread(file->fd, out_data, len, (off_t)(file->offset + offset));
+    while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : (long)count;
+}
+
+/* A name beside `path` that is free; whoever looks at `path` never sees half a file. */
+static int save_beside(const struct crew_file *file, const char *path, char *beside,
+                       size_t size) {
+    int error = -EEXIST;
+    for (int attempt = 0; attempt < SAVE_ATTEMPTS && error == -EEXIST; attempt++) {
+        uint64_t number;
+        if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+            return -errno;
+        int len = snprintf(beside, size, "%s.%016llx", path, (unsigned long long)number);
+        if (len < 0 || (size_t)len >= size)
+            return -ENAMETOOLONG;
+        error = file->data ? spill_save_bytes(file->data, (size_t)file->size, beside)
+                           : spill_save(file->fd, file->offset, file->size, beside);
+    }
+    return error;
+}
+
+int crew_file_save(const struct crew_file *file, const char *path) {
+    char beside[PATH_MAX];
+    int error = save_beside(file, path, beside, sizeof(beside));
+    if (error)
+        return error;
+    if (rename(beside, path) == 0)
+        return 0;
+    error = -errno;
+    unlink(beside);
+    return error;
+}
