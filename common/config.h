@@ -59,6 +59,15 @@ struct config_http {
     uint32_t max_parts;
 };
 
+struct config_static {
+    char *root;  /* absolute; "" : off */
+    char *index; /* "" : none */
+    char *cache_control;
+    char **types; /* EXTENSION=TYPE */
+    size_t type_count;
+    bool gzip;
+};
+
 struct config_service {
     char name[CONFIG_NAME_MAX + 1];
     char *app;         /* absolute path of its shared object */
@@ -76,8 +85,9 @@ struct config_service {
     char **trusted_proxies; /* addresses and networks; none: nobody */
     size_t trusted_proxy_count;
     bool proxy_protocol;
+    struct config_static files;
     uint64_t udp_session_timeout_ms; /* 0: no sessions */
-    json_t *effective; /* the whole effective block as JSON; owned */
+    json_t *effective;               /* the whole effective block as JSON; owned */
 };
 
 struct config {

@@ -205,6 +205,26 @@ static const struct config_row service_rows[] = {
     {"websocket.deflate_min", "\"64b\"", .type = CONFIG_SIZE, AT_SERVICE(websocket.deflate_min),
      .max = GIB, .help = "Shorter messages are sent as they are."},
 
+    {"static.root", "\"\"", .example = "\"/srv/chat/public\"", .type = CONFIG_PATH,
+     AT_SERVICE(files.root), .computed = "none are served",
+     .help = "The folder whose files answer GET and HEAD requests of an http or websocket "
+             "service, before on_request is asked. A symbolic link that leads out of it, and a "
+             "name with a leading dot other than .well-known, is as if it were not there."},
+    {"static.index", "\"index.html\"", .type = CONFIG_STRING, AT_SERVICE(files.index),
+     .max = 255, .computed = "none",
+     .help = "The file that answers for its folder, when the path ends with a slash."},
+    {"static.cache_control", "\"\"", .example = "\"public, max-age=3600\"",
+     .type = CONFIG_STRING, AT_SERVICE(files.cache_control), .computed = "no such header",
+     .help = "The Cache-Control header of these answers."},
+    {"static.gzip", "true", .type = CONFIG_BOOL, AT_SERVICE(files.gzip),
+     .help = "Send NAME.gz in place of NAME to clients that accept gzip, if it is there and not "
+             "older than NAME."},
+    {"static.types", "[]", .example = "[\"gmi=text/gemini\"]", .type = CONFIG_STRINGS,
+     AT_SERVICE(files.types),
+     .count_offset = offsetof(struct config_service, files.type_count),
+     .computed = "the common ones",
+     .help = "Media types by extension, as EXTENSION=TYPE, before those that are known."},
+
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
      .help = "Of a udp service: treat each peer as a connection, which ends when nothing was "

@@ -292,6 +292,13 @@ int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie);
 /* The whole answer. `type` is its Content-Type, NULL for none. The body is copied. */
 int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len);
 
+/* A file as the answer: 200, or by the request's headers 206, 304, 412 or 416, with ETag and Last-Modified; its type by
+ * the extension unless the app has added a Content-Type. Sent as the client takes it, without being read into memory; a
+ * crew_conn_close() right behind lets it go out whole. It must not be shortened meanwhile: replace it by rename(2).
+ * The path is taken as it is: do not make it of what a client sends, that is what static.root is for. CREW_ENOENT when
+ * there is no such regular file, or another system error; nothing was sent then. Workerman: withFile(). */
+int crew_reply_file(crew_conn *conn, const char *path);
+
 /* 302, or another status from 301 to 308, to `location`. Workerman: redirect(). */
 int crew_reply_redirect(crew_conn *conn, int status, const char *location);
 

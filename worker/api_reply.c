@@ -3,6 +3,8 @@
  * The crew_reply_… functions of crewman.h: what an app answers to a request. The framing fields
  * are ours, so that no answer can contradict itself.
  */
+#include "api_reply.h"
+
 #include <string.h>
 
 #include "conn.h"
@@ -22,8 +24,8 @@ static struct http_slice slice_of(const char *text) {
     return (struct http_slice){text ? text : "", text ? (uint32_t)strlen(text) : 0};
 }
 
-/* The request that waits for `state`, or NULL with the error to answer. */
-static struct crew_request *waiting(crew_conn *conn, enum reply_state state, int *out_error) {
+struct crew_request *api_reply_waiting(crew_conn *conn, enum reply_state state,
+                                       int *out_error) {
     struct crew_request *request = session_http_request(conn);
     *out_error = conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
     if (!request || conn->state > CONN_OPEN || request->reply != state)
@@ -31,9 +33,8 @@ static struct crew_request *waiting(crew_conn *conn, enum reply_state state, int
     return request;
 }
 
-/* An opening handshake is answered by what on_handshake returns. */
-static struct crew_request *answerable(crew_conn *conn, int *out_error) {
-    struct crew_request *request = waiting(conn, REPLY_NONE, out_error);
+struct crew_request *api_reply_answerable(crew_conn *conn, int *out_error) {
+    struct crew_request *request = api_reply_waiting(conn, REPLY_NONE, out_error);
     return request && !request->is_handshake ? request : NULL;
 }
 
@@ -52,8 +53,8 @@ static bool is_ours(const char *name) {
     return false;
 }
 
-static int add_field(struct crew_request *request, const char *name, const char *value,
-                     size_t len) {
+int api_reply_add_field(struct crew_request *request, const char *name, const char *value,
+                        size_t len) {
     struct codec_buffer **fields = &request->reply_fields;
     size_t have = *fields ? (*fields)->len : 0;
     if (!http_is_token(name, strlen(name)) || !http_is_value(value, len))
@@ -71,12 +72,12 @@ static int add_field(struct crew_request *request, const char *name, const char 
 
 int crew_reply_header(crew_conn *conn, const char *name, const char *value) {
     int error;
-    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    struct crew_request *request = api_reply_waiting(conn, REPLY_NONE, &error);
     if (!request)
         return error;
     if (is_ours(name))
         return CREW_EINVAL;
-    error = add_field(request, name, value, strlen(value));
+    error = api_reply_add_field(request, name, value, strlen(value));
     if (!error && strcasecmp(name, "content-type") == 0)
         request->has_type = true;
     return error;
@@ -85,7 +86,7 @@ int crew_reply_header(crew_conn *conn, const char *name, const char *value) {
 int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
     int error;
     char text[COOKIE_MAX];
-    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    struct crew_request *request = api_reply_waiting(conn, REPLY_NONE, &error);
     if (!request)
         return error;
     struct cookie encoded = {.name = slice_of(cookie->name),
@@ -98,7 +99,8 @@ int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
                              .is_http_only = cookie->is_http_only != 0,
                              .same_site = (enum cookie_same_site)cookie->same_site};
     long len = cookie_encode(&encoded, text, sizeof(text));
-    return len < 0 ? CREW_EINVAL : add_field(request, "Set-Cookie", text, (size_t)len);
+    return len < 0 ? CREW_EINVAL
+                   : api_reply_add_field(request, "Set-Cookie", text, (size_t)len);
 }
 
 /* Subprotocols differ by case, unlike other tokens: a client that reads back what it has not
@@ -117,7 +119,7 @@ static bool offers_protocol(const struct http_head *head, const char *name) {
 
 int crew_handshake_protocol(crew_conn *conn, const char *name) {
     int error;
-    struct crew_request *request = waiting(conn, REPLY_NONE, &error);
+    struct crew_request *request = api_reply_waiting(conn, REPLY_NONE, &error);
     if (!request)
         return error;
     if (!http_is_token(name, strlen(name)) || !offers_protocol(&request->head, name))
@@ -144,7 +146,7 @@ static void add_connection(struct http_response *response, struct crew_request *
 }
 
 static long make_head(struct crew_request *request, int status, const char *type,
-                      enum framing framing, size_t len, char head[HEAD_MAX]) {
+                      enum framing framing, uint64_t len, char head[HEAD_MAX]) {
     struct http_response response;
     struct codec_buffer *fields = request->reply_fields;
     http_response_begin(&response, head, HEAD_MAX, status, NULL);
@@ -172,7 +174,7 @@ static bool is_status(int status) {
 int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len) {
     int error;
     char head[HEAD_MAX];
-    struct crew_request *request = answerable(conn, &error);
+    struct crew_request *request = api_reply_answerable(conn, &error);
     if (!request)
         return error;
     if (!is_status(status))
@@ -191,6 +193,17 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
     return result;
 }
 
+int api_reply_send_head(struct crew_conn *conn, struct crew_request *request, int status,
+                        const char *type, uint64_t len) {
+    char head[HEAD_MAX];
+    enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
+    long head_len = make_head(request, status, type, framing, len, head);
+    if (head_len < 0)
+        return CREW_EINVAL;
+    const struct iovec part = {head, (size_t)head_len};
+    return conn_write_answer(conn, &part, 1);
+}
+
 int crew_reply_redirect(crew_conn *conn, int status, const char *location) {
     if (status == 0)
         status = STATUS_REDIRECT;
@@ -203,7 +216,7 @@ int crew_reply_redirect(crew_conn *conn, int status, const char *location) {
 int crew_reply_begin(crew_conn *conn, int status, const char *type) {
     int error;
     char head[HEAD_MAX];
-    struct crew_request *request = answerable(conn, &error);
+    struct crew_request *request = api_reply_answerable(conn, &error);
     if (!request)
         return error;
     if (!is_status(status) || !http_response_has_body(status))
@@ -223,7 +236,7 @@ int crew_reply_begin(crew_conn *conn, int status, const char *type) {
 int crew_reply_write(crew_conn *conn, const void *data, size_t len) {
     int error;
     char size[HTTP_CHUNK_HEADER_MAX];
-    struct crew_request *request = waiting(conn, REPLY_STREAMING, &error);
+    struct crew_request *request = api_reply_waiting(conn, REPLY_STREAMING, &error);
     if (!request)
         return error;
     if (len == 0 || request->is_head_only) /* an empty chunk would be the end */
@@ -242,7 +255,7 @@ int crew_reply_end(crew_conn *conn) {
     static const char zero[] = "0\r\n\r\n";
     const struct iovec last_chunk = {(void *)(uintptr_t)zero, sizeof(zero) - 1};
     int error;
-    struct crew_request *request = waiting(conn, REPLY_STREAMING, &error);
+    struct crew_request *request = api_reply_waiting(conn, REPLY_STREAMING, &error);
     if (!request)
         return error;
     if (request->is_chunked && !request->is_head_only)

@@ -149,6 +149,13 @@ int conn_write(struct crew_conn *conn, const struct iovec *parts, int count);
  * until the queue is short. */
 int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int count);
 
+/* Send `len` bytes of `source` from `offset` on, behind a head that announced them. A long run
+ * goes from the kernel's file cache to the socket as the peer takes it, and holds a reference
+ * meanwhile; it counts neither to max_send_buffer nor to the high-water mark. A file that has
+ * become shorter ends the connection, as what was announced cannot be kept. CREW_SENT,
+ * CREW_ECLOSED. */
+int conn_write_file(struct crew_conn *conn, struct source *source, uint64_t offset, size_t len);
+
 /* The same for what the protocol itself must say (pong, close, errors): not held back by
  * max_send_buffer, bounded by what the peer makes us say. */
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len);

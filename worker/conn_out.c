@@ -9,12 +9,21 @@
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "conn.h"
 #include "worker.h"
 
 #define PARTS_MAX 16
+
+/* Below, one copy is cheaper than a queued file and keeps the answer in one packet. */
+#define FILE_COPY_MAX 16384u
+
+/* What one connection may send of files in one turn of the loop: its peer may be as fast as we
+ * are, and others wait. */
+#define FILE_TURN_MAX (1024u * 1024u)
 
 static size_t total_of(const struct iovec *parts, int count) {
     size_t total = 0;
@@ -31,19 +40,16 @@ static bool is_corked(const struct crew_conn *conn) {
     return conns_of(conn)->corked == conn;
 }
 
+/* Of what is queued, that which lies in memory. */
+static size_t held_bytes(const struct crew_conn *conn) {
+    return conn->out.bytes - conn->out.file_bytes;
+}
+
 static size_t send_limit(const struct crew_conn *conn) {
     return (size_t)conn->worker->plan.service.limits.max_send_buffer;
 }
 
-/* What the kernel took, 0 when it has no room, or a negative errno number. */
-static ssize_t send_parts(struct crew_conn *conn, struct iovec *parts, int count) {
-    ssize_t sent;
-    if (count == 1) {
-        sent = send(conn->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
-    } else {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-    }
+static ssize_t note_sent(struct crew_conn *conn, ssize_t sent) {
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
     conn->bytes_out += (uint64_t)sent;
@@ -51,9 +57,25 @@ static ssize_t send_parts(struct crew_conn *conn, struct iovec *parts, int count
     return sent;
 }
 
+/* What the kernel took, 0 when it has no room, or a negative errno number. */
+static ssize_t send_parts(struct crew_conn *conn, struct iovec *parts, int count, int flags) {
+    flags |= MSG_NOSIGNAL;
+    if (count == 1)
+        return note_sent(conn, send(conn->fd, parts[0].iov_base, parts[0].iov_len, flags));
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    return note_sent(conn, sendmsg(conn->fd, &message, flags));
+}
+
+/* The same of a file. At its end before `len` there is nothing to be waited for: -EIO. */
+static ssize_t send_file(struct crew_conn *conn, int fd, uint64_t offset, size_t len) {
+    off_t at = (off_t)offset;
+    ssize_t sent = sendfile(conn->fd, fd, &at, len);
+    return sent == 0 ? -EIO : note_sent(conn, sent);
+}
+
 static int check_high_water(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
-    if (conn->out.bytes <= send_limit(conn) / 2)
+    if (held_bytes(conn) <= send_limit(conn) / 2)
         return CREW_SENT;
     if (!conn->is_over && conn->state == CONN_OPEN) {
         conn->is_over = true;
@@ -104,7 +126,7 @@ static int enqueue(struct crew_conn *conn, const struct iovec *parts, int count,
  * the stream is broken. */
 static int write_now(struct crew_conn *conn, struct iovec *parts, int count) {
     size_t total = total_of(parts, count);
-    ssize_t sent = send_parts(conn, parts, count);
+    ssize_t sent = send_parts(conn, parts, count, 0);
     if (sent < 0) {
         conn_end(conn, CREW_CLOSE_IO, (int)sent);
         return CREW_ECLOSED;
@@ -160,7 +182,7 @@ int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
     if (conn->session->is_datagram)
         return udp_write(conn, parts, count);
     if (conn->state <= CONN_OPEN) {
-        bool fits = conn->out.bytes == 0 || conn->out.bytes + total <= send_limit(conn);
+        bool fits = conn->out.bytes == 0 || held_bytes(conn) + total <= send_limit(conn);
         result = fits ? write_parts(conn, parts, count, total) : CREW_EFULL;
     }
     if (result < 0) {
@@ -189,7 +211,7 @@ int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {
         return CREW_ECLOSED;
     /* A peer that makes us answer and never reads would grow the queue: it has had its chance.
      */
-    if (conn->out.bytes > send_limit(conn) + CONNS_CORK_SIZE) {
+    if (held_bytes(conn) > send_limit(conn) + CONNS_CORK_SIZE) {
         conn_end(conn, CREW_CLOSE_LIMIT, CREW_EFULL);
         return CREW_ECLOSED;
     }
@@ -222,12 +244,71 @@ static void drained(struct crew_conn *conn) {
     }
 }
 
+/* What gathered in the cork goes before what is queued now. */
+static int queue_cork(struct crew_conn *conn) {
+    struct conns *conns = conns_of(conn);
+    if (!is_corked(conn) || conns->cork_len == 0)
+        return 0;
+    const struct iovec part = {.iov_base = conns->cork_buffer, .iov_len = conns->cork_len};
+    conns->cork_len = 0;
+    return sendq_append(&conn->out, &part, 1, 0);
+}
+
+static int copy_file(struct crew_conn *conn, const struct source *source, uint64_t offset,
+                     size_t len) {
+    char bytes[FILE_COPY_MAX];
+    ssize_t got;
+    do
+        got = pread(source->fd, bytes, len, (off_t)offset);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)len) {
+        conn_end(conn, CREW_CLOSE_IO, got < 0 ? -errno : -EIO);
+        return CREW_ECLOSED;
+    }
+    const struct iovec part = {.iov_base = bytes, .iov_len = len};
+    return write_parts(conn, &part, 1, len);
+}
+
+int conn_write_file(struct crew_conn *conn, struct source *source, uint64_t offset,
+                    size_t len) {
+    if (conn->state > CONN_OPEN)
+        return CREW_ECLOSED;
+    if (len == 0)
+        return CREW_SENT;
+    if (len <= FILE_COPY_MAX)
+        return copy_file(conn, source, offset, len);
+    if (queue_cork(conn) != 0 || sendq_append_file(&conn->out, source, offset, len) != 0) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return CREW_ECLOSED;
+    }
+    note_progress(conn);
+    conn_update_poll(conn);
+    return CREW_SENT;
+}
+
+/* What comes first in the queue. Answers what the kernel took of `*out_offered`, or a negative
+ * errno number. */
+static ssize_t send_first(struct crew_conn *conn, size_t *out_offered) {
+    struct iovec parts[PARTS_MAX];
+    int fd;
+    uint64_t offset;
+    size_t len;
+    if (sendq_peek_file(&conn->out, &fd, &offset, &len)) {
+        *out_offered = len < FILE_TURN_MAX ? len : FILE_TURN_MAX;
+        return send_file(conn, fd, offset, *out_offered);
+    }
+    int count = sendq_peek(&conn->out, parts, PARTS_MAX);
+    *out_offered = total_of(parts, count);
+    bool has_more = *out_offered < conn->out.bytes;
+    return send_parts(conn, parts, count, has_more ? MSG_MORE : 0);
+}
+
 void conn_flush(struct crew_conn *conn) {
-    while (conn->out.bytes > 0) {
-        struct iovec parts[PARTS_MAX];
-        int count = sendq_peek(&conn->out, parts, PARTS_MAX);
-        size_t offered = total_of(parts, count);
-        ssize_t sent = send_parts(conn, parts, count);
+    size_t in_turn = 0;
+    while (conn->out.bytes > 0 && in_turn < FILE_TURN_MAX) {
+        size_t offered;
+        bool is_file = conn->out.file_bytes > 0;
+        ssize_t sent = send_first(conn, &offered);
         if (sent < 0) {
             conn_end(conn, CREW_CLOSE_IO, (int)sent);
             return;
@@ -237,6 +318,7 @@ void conn_flush(struct crew_conn *conn) {
             note_progress(conn);
         if ((size_t)sent < offered)
             break;
+        in_turn += is_file ? (size_t)sent : 0;
     }
     if (conn->out.bytes == 0) {
         drained(conn);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A new gathering buffer has this size at least, so that many small messages need few pieces.
  */
@@ -15,8 +16,10 @@
 
 struct sendq_piece {
     struct sendq_piece *next;
-    struct buf *buf;
-    size_t offset, len;
+    struct buf *buf;       /* or NULL: */
+    struct source *source; /* bytes of a file */
+    uint64_t offset;
+    size_t len;
 };
 
 struct buf *buf_new(size_t capacity) {
@@ -39,12 +42,33 @@ void buf_unref(struct buf *buf) {
         free(buf);
 }
 
+struct source *source_new(int fd) {
+    struct source *source = malloc(sizeof(*source));
+    if (!source)
+        return NULL;
+    *source = (struct source){.refs = 1, .fd = fd};
+    return source;
+}
+
+struct source *source_ref(struct source *source) {
+    source->refs++;
+    return source;
+}
+
+void source_unref(struct source *source) {
+    if (!source || --source->refs > 0)
+        return;
+    close(source->fd);
+    free(source);
+}
+
 void sendq_init(struct sendq *queue) {
     *queue = (struct sendq){0};
 }
 
 static void piece_free(struct sendq_piece *piece) {
     buf_unref(piece->buf);
+    source_unref(piece->source);
     free(piece);
 }
 
@@ -99,7 +123,8 @@ static void copy_into(struct buf *buf, const struct iovec *parts, int count, siz
 /* Room for `len` more bytes behind the last piece, in a buffer that nobody shares? */
 static int tail_has_room(const struct sendq *queue, size_t len) {
     const struct sendq_piece *tail = queue->tail;
-    return tail && tail->buf->refs == 1 && tail->offset + tail->len == tail->buf->len &&
+    return tail && tail->buf && tail->buf->refs == 1 &&
+           tail->offset + tail->len == tail->buf->len &&
            tail->buf->capacity - tail->buf->len >= len;
 }
 
@@ -149,9 +174,31 @@ int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset) {
     return 0;
 }
 
+int sendq_append_file(struct sendq *queue, struct source *source, uint64_t offset, size_t len) {
+    struct sendq_piece *piece = malloc(sizeof(*piece));
+    if (!piece)
+        return -ENOMEM;
+    *piece = (struct sendq_piece){.source = source_ref(source), .offset = offset, .len = len};
+    put_last(queue, piece);
+    queue->file_bytes += len;
+    return 0;
+}
+
+bool sendq_peek_file(const struct sendq *queue, int *out_fd, uint64_t *out_offset,
+                     size_t *out_len) {
+    const struct sendq_piece *head = queue->head;
+    if (!head || !head->source)
+        return false;
+    *out_fd = head->source->fd;
+    *out_offset = head->offset;
+    *out_len = head->len;
+    return true;
+}
+
 int sendq_peek(const struct sendq *queue, struct iovec *out_parts, int max) {
     int count = 0;
-    for (struct sendq_piece *piece = queue->head; piece && count < max; piece = piece->next) {
+    for (struct sendq_piece *piece = queue->head; piece && piece->buf && count < max;
+         piece = piece->next) {
         out_parts[count].iov_base = piece->buf->data + piece->offset;
         out_parts[count].iov_len = piece->len;
         count++;
@@ -163,6 +210,8 @@ void sendq_drop(struct sendq *queue, size_t len) {
     queue->bytes -= len;
     while (len > 0) {
         struct sendq_piece *head = queue->head;
+        if (head->source)
+            queue->file_bytes -= len < head->len ? len : head->len;
         if (len < head->len) {
             head->offset += len;
             head->len -= len;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a connection has yet to send: a queue of pieces of immutable, reference-counted buffers.
- * Copies are gathered into the last piece while it has room. Knows nothing of sockets: the
- * caller takes an iovec and says how much went. Pure.
+ * What a connection has yet to send: a queue of pieces of immutable, reference-counted buffers
+ * and of open files. Copies are gathered into the last piece while it has room. Knows nothing
+ * of sockets and reads no file: the caller takes an iovec, or a descriptor with a position, and
+ * says how much went.
  */
 #ifndef CREWMAN_SENDQ_H
 #define CREWMAN_SENDQ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -23,11 +25,23 @@ struct buf *buf_new(size_t capacity);
 struct buf *buf_ref(struct buf *buf);
 void buf_unref(struct buf *buf);
 
+/* An open file that pieces of queues refer to; closed with the last of them. */
+struct source {
+    uint32_t refs;
+    int fd;
+};
+
+/* Takes `fd`, with one reference; NULL without memory, `fd` is the caller's again then. */
+struct source *source_new(int fd);
+struct source *source_ref(struct source *source);
+void source_unref(struct source *source);
+
 struct sendq_piece;
 
 struct sendq {
     struct sendq_piece *head, *tail;
-    size_t bytes;
+    size_t bytes;      /* all that has yet to go */
+    size_t file_bytes; /* how many of them lie in files and so cost no memory */
 };
 
 void sendq_init(struct sendq *queue);
@@ -43,7 +57,15 @@ int sendq_prepend(struct sendq *queue, const void *data, size_t len);
 /* Queue a shared buffer from `offset` on; takes a reference of its own. */
 int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset);
 
-/* The first bytes to send; answers how many of `max` entries were filled. */
+/* Queue `len` bytes (not 0) of a file from `offset` on; takes a reference of its own. */
+int sendq_append_file(struct sendq *queue, struct source *source, uint64_t offset, size_t len);
+
+/* Do the bytes of a file come first? Then where they lie. */
+bool sendq_peek_file(const struct sendq *queue, int *out_fd, uint64_t *out_offset,
+                     size_t *out_len);
+
+/* The first bytes to send, up to where those of a file begin; answers how many of `max` entries
+ * were filled. */
 int sendq_peek(const struct sendq *queue, struct iovec *out_parts, int max);
 
 /* `len` bytes (≤ bytes) have gone. */

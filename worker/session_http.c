@@ -186,7 +186,7 @@ static bool wants_websocket(const struct crew_conn *conn, const struct crew_requ
     /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
     bool wants_upgrade = request->head.wants_upgrade && request->head.minor_version >= 1;
     if (worker->plan.service.listen.protocol == LISTEN_WEBSOCKET)
-        return wants_upgrade || !worker->app->on_request;
+        return wants_upgrade || (!worker->app->on_request && !worker->files.is_on);
     return worker->app->on_message && wants_upgrade &&
            http_head_list_has(&request->head, "upgrade", "websocket");
 }
@@ -199,6 +199,12 @@ static void dispatch(struct crew_conn *conn, struct crew_request *request) {
     set_deadline(conn, DEADLINE_NONE);
     conn->messages_in++;
     worker->conns.totals.messages_in++;
+    if (static_answer(conn, request))
+        return;
+    if (!worker->app->on_request && worker->files.is_on) {
+        (void)crew_reply(conn, 404, "text/plain", "nothing here\n", 13);
+        return;
+    }
     if (!worker->app->on_request) {
         session_http_refuse(conn, 404, "nothing here");
         return;
@@ -395,9 +401,10 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     return true;
 }
 
-/* Answers that the peer does not take hold up its further requests. */
+/* Answers that the peer does not take hold up its further requests. A file being sent does
+ * whatever its size: it holds a descriptor. */
 static bool may_go_on(const struct crew_conn *conn) {
-    return is_http(conn) && conn_is_reading(conn) &&
+    return is_http(conn) && conn_is_reading(conn) && conn->out.file_bytes == 0 &&
            conn->out.bytes <= limits_of(conn)->max_send_buffer / 2;
 }
 

@@ -23,6 +23,7 @@
 #include "reaper.h"
 #include "scoreboard.h"
 #include "session_http.h"
+#include "static.h"
 #include "ws_deflate.h"
 #include "timers.h"
 #include "udp.h"
@@ -45,6 +46,7 @@ struct worker {
     struct lifecycle lifecycle;
     struct admin admin;
     struct http_shared http;
+    struct static_files files;
     struct ws_shared ws;
     uv_signal_t term;
     struct score_line own_line;     /* before there is a scoreboard */

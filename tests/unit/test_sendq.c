@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -131,12 +132,66 @@ static void the_handshake_goes_first(void **state) {
     sendq_done(&queue);
 }
 
+static void a_file_stands_in_line(void **state) {
+    (void)state;
+    struct sendq queue;
+    struct iovec part = {(char[]){"before"}, 6}, peeked[4];
+    int fds[2], fd;
+    uint64_t offset;
+    size_t len;
+    assert_int_equal(pipe(fds), 0);
+    struct source *source = source_new(fds[1]);
+    sendq_init(&queue);
+    assert_int_equal(sendq_append(&queue, &part, 1, 0), 0);
+    assert_int_equal(sendq_append_file(&queue, source, 5000000000, 100), 0);
+    assert_int_equal(sendq_append(&queue, &part, 1, 0), 0);
+    source_unref(source);
+    assert_int_equal(queue.bytes, 112);
+    assert_int_equal(queue.file_bytes, 100);
+    assert_false(sendq_peek_file(&queue, &fd, &offset, &len));
+    assert_int_equal(sendq_peek(&queue, peeked, 4), 1);
+    sendq_drop(&queue, 6);
+    assert_int_equal(sendq_peek(&queue, peeked, 4), 0);
+    sendq_drop(&queue, 40);
+    assert_true(sendq_peek_file(&queue, &fd, &offset, &len));
+    assert_int_equal(fd, fds[1]);
+    assert_int_equal(offset, 5000000040);
+    assert_int_equal(len, 60);
+    assert_int_equal(queue.file_bytes, 60);
+    /* with its last byte the file is closed: the other end of the pipe sees that */
+    sendq_drop(&queue, 63);
+    assert_int_equal(queue.file_bytes, 0);
+    assert_int_equal(read(fds[0], peeked, 1), 0);
+    assert_int_equal(sendq_peek(&queue, peeked, 4), 1);
+    assert_memory_equal(peeked[0].iov_base, "ore", 3);
+    sendq_done(&queue);
+    close(fds[0]);
+}
+
+static void an_unsent_file_is_closed(void **state) {
+    (void)state;
+    struct sendq queue;
+    int fds[2];
+    char byte;
+    assert_int_equal(pipe(fds), 0);
+    struct source *source = source_new(fds[1]);
+    sendq_init(&queue);
+    assert_int_equal(sendq_append_file(&queue, source, 0, 10), 0);
+    assert_int_equal(sendq_append_file(&queue, source, 20, 10), 0);
+    source_unref(source);
+    sendq_done(&queue);
+    assert_int_equal(read(fds[0], &byte, 1), 0);
+    close(fds[0]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_out_as_it_went_in),
         cmocka_unit_test(small_sends_share_a_piece),
         cmocka_unit_test(a_shared_buffer_is_not_written_to),
         cmocka_unit_test(the_handshake_goes_first),
+        cmocka_unit_test(a_file_stands_in_line),
+        cmocka_unit_test(an_unsent_file_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The `static` block of a service: files below one folder, answered before on_request is asked.
+ * Nothing outside of that folder can be reached, whatever the path or the symbolic links say:
+ * the kernel sees to it (openat2(2), RESOLVE_BENEATH).
+ */
+#ifndef CREWMAN_STATIC_H
+#define CREWMAN_STATIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct crew_conn;
+struct crew_request;
+struct worker;
+
+struct static_files {
+    bool is_on;
+    int root; /* the folder, open; of a worker's whole life */
+};
+
+/* Open the folder that the plan names; without one it is off. Negative with a line for people
+ * when it cannot be served from. */
+int static_open(struct worker *worker, char *out_why, size_t size);
+void static_close(struct worker *worker);
+
+/* Answer the request if there is a file for it. False: there is none, and nothing was sent. */
+bool static_answer(struct crew_conn *conn, struct crew_request *request);
+
+#endif
