@@ -17,11 +17,11 @@
 #include "http_response.h"
 #include "proxies.h"
 #include "request.h"
+#include "session_http_body.h"
 #include "upload.h"
 #include "worker.h"
 
-#define ERROR_MAX       1024u
-#define STATUS_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+#define ERROR_MAX 1024u
 
 static struct http_shared *shared_of(const struct crew_conn *conn) {
     return &conn->worker->http;
@@ -165,10 +165,12 @@ static void drop_upload(struct crew_conn *conn) {
     if (request && !request->is_dispatched) {
         upload_free(request->upload);
         request->upload = NULL;
+        request->form_pairs = NULL; /* they lay in it */
+        request->has_form_pairs = true;
     }
 }
 
-static void refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
+void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
     conn_report(conn, error, text);
     if (conn->state > CONN_OPEN)
         return;
@@ -178,7 +180,7 @@ static void refuse_for(struct crew_conn *conn, int status, int error, const char
 }
 
 void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
-    refuse_for(conn, status, error_of(status), text);
+    session_http_refuse_for(conn, status, error_of(status), text);
 }
 
 static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
@@ -191,9 +193,7 @@ static bool wants_websocket(const struct crew_conn *conn, const struct crew_requ
            http_head_list_has(&request->head, "upgrade", "websocket");
 }
 
-/* Hand it to the app. What it does not answer now must not lie in buffers that others will use.
- */
-static void dispatch(struct crew_conn *conn, struct crew_request *request) {
+void session_http_dispatch(struct crew_conn *conn, struct crew_request *request) {
     struct worker *worker = conn->worker;
     request->is_dispatched = true;
     set_deadline(conn, DEADLINE_NONE);
@@ -214,133 +214,14 @@ static void dispatch(struct crew_conn *conn, struct crew_request *request) {
     guard_leave(worker, entry);
 }
 
-static bool is_current(const struct crew_conn *conn, const struct crew_request *request) {
+bool session_http_is_current(const struct crew_conn *conn, const struct crew_request *request) {
     return is_http(conn) && conn->protocol.http.request == request && conn->state <= CONN_OPEN;
 }
 
-static void keep_for_later(struct crew_conn *conn, struct crew_request *request) {
-    if (is_current(conn, request) && request->reply != REPLY_DONE && request_keep(request) != 0)
+void session_http_keep(struct crew_conn *conn, struct crew_request *request) {
+    if (session_http_is_current(conn, request) && request->reply != REPLY_DONE &&
+        request_keep(request) != 0)
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-}
-
-static void deliver_piece(struct crew_conn *conn, struct crew_request *request,
-                          const char *data, size_t len, bool is_last) {
-    struct worker *worker = conn->worker;
-    if (!worker->app->on_body || request->reply == REPLY_DONE)
-        return;
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_REQUEST);
-    worker->app->on_body(conn, request, data, len, is_last);
-    guard_leave(worker, entry);
-}
-
-/* A body that is there in one piece stays where it lies; the pieces of others are gathered. */
-static bool take_piece(struct crew_conn *conn, struct crew_request *request, char *data,
-                       size_t len) {
-    bool is_whole =
-        request->head.content_length >= 0 && len == (uint64_t)request->head.content_length;
-    if (is_whole) {
-        request->body_data = data;
-        request->body_len = len;
-        return true;
-    }
-    if (!codec_buffer_append(&request->gathered, data, len,
-                             (size_t)limits_of(conn)->max_body)) {
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-        return false;
-    }
-    request->body_data = request->gathered->data;
-    request->body_len = request->gathered->len;
-    return true;
-}
-
-/* A form with parts is taken apart as it comes. */
-static bool take_upload(struct crew_conn *conn, struct crew_request *request, const char *data,
-                        size_t len) {
-    struct upload_fault fault;
-    if (upload_take(request->upload, data, len, &fault) == 0)
-        return true;
-    refuse_for(conn, fault.status, fault.error, fault.text);
-    return false;
-}
-
-static void end_body(struct crew_conn *conn, struct crew_request *request) {
-    struct upload_fault fault;
-    request->is_body_over = true;
-    if (request->upload && upload_finish(request->upload, &fault) != 0)
-        refuse_for(conn, fault.status, fault.error, fault.text);
-    else if (request->is_streaming_body)
-        deliver_piece(conn, request, "", 0, true);
-    else
-        dispatch(conn, request);
-}
-
-static uint64_t body_bound(const struct crew_conn *conn, const struct crew_request *request) {
-    return request->upload ? upload_bound(&conn->worker->plan.service)
-                           : limits_of(conn)->max_body;
-}
-
-/* Feed the body; answers whether the loop may go on. */
-static bool receive_body(struct crew_conn *conn, struct crew_request *request, char **data,
-                         size_t *len) {
-    struct http_body_limits limits = {.max_body = body_bound(conn, request),
-                                      .overhead = (size_t)limits_of(conn)->header_size};
-    struct http_body_event event;
-    while (is_current(conn, request) && !request->is_body_over && conn_is_reading(conn)) {
-        switch (http_body_next(&request->body, &limits, data, len, &event)) {
-        case HTTP_BODY_NEED_MORE:
-            if (!request->is_dispatched || request->reply != REPLY_DONE)
-                set_deadline(conn, DEADLINE_BODY);
-            return false;
-        case HTTP_BODY_DATA:
-            if (request->is_streaming_body)
-                deliver_piece(conn, request, event.data, event.len, false);
-            else if (request->upload ? !take_upload(conn, request, event.data, event.len)
-                                     : !take_piece(conn, request, event.data, event.len))
-                return false;
-            break;
-        case HTTP_BODY_END:
-            end_body(conn, request);
-            break;
-        case HTTP_BODY_ERROR:
-            session_http_refuse(conn, event.status, event.text);
-            return false;
-        default:
-            break;
-        }
-    }
-    return true;
-}
-
-/* Whether the body can be taken. */
-static bool begin_upload(struct crew_conn *conn, struct crew_request *request) {
-    struct upload_fault fault;
-    const struct worker *worker = conn->worker;
-    if (worker->app->on_body || !worker->app->on_request)
-        return true;
-    if (upload_begin(&request->head, &worker->plan.service, &request->upload, &fault) >= 0)
-        return true;
-    refuse_for(conn, fault.status, fault.error, fault.text);
-    return false;
-}
-
-static void begin_body(struct crew_conn *conn, struct crew_request *request) {
-    if (!begin_upload(conn, request))
-        return;
-    if (request->head.content_length >= 0 &&
-        (uint64_t)request->head.content_length > body_bound(conn, request)) {
-        session_http_refuse(conn, 413, "body too large"); /* instead of 100, not after it */
-        return;
-    }
-    http_body_init(&request->body, &request->head);
-    request->has_body = true;
-    request->is_streaming_body = conn->worker->app->on_body != NULL;
-    if (request->is_streaming_body) {
-        dispatch(conn, request);
-        keep_for_later(conn, request);
-    }
-    if (is_current(conn, request) && request->head.expects_continue &&
-        request->reply == REPLY_NONE)
-        conn_write_control(conn, STATUS_CONTINUE, sizeof(STATUS_CONTINUE) - 1);
 }
 
 static void begin_request(struct crew_conn *conn, struct crew_request *request) {
@@ -363,9 +244,9 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
     }
     begin_plain(conn);
     if (has_body)
-        begin_body(conn, request);
+        session_http_body_begin(conn, request);
     else
-        dispatch(conn, request);
+        session_http_dispatch(conn, request);
 }
 
 /* Answers whether the loop may go on. */
@@ -412,7 +293,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     while (may_go_on(conn)) {
         struct crew_request *request = conn->protocol.http.request;
         if (request && request->has_body && !request->is_body_over) {
-            if (!receive_body(conn, request, data, len))
+            if (!session_http_body_receive(conn, request, data, len))
                 break;
         } else if (request) {
             break; /* its answer comes first */
@@ -421,7 +302,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         }
     }
     if (is_http(conn) && conn->protocol.http.request)
-        keep_for_later(conn, conn->protocol.http.request);
+        session_http_keep(conn, conn->protocol.http.request);
     else if (!is_http(conn) && conn->state <= CONN_CLOSING && *len > 0)
         conn->session->receive(conn, data, len); /* frames right behind the handshake */
 }

@@ -37,4 +37,19 @@ const char *session_http_date(struct worker *worker);
 /* An error that the server answers itself, and the end of the connection. */
 void session_http_refuse(struct crew_conn *conn, int status, const char *text);
 
+/* The same for a reason that the status does not tell: CREW_E… or a negative errno. */
+void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text);
+
+/* For session_http_body.c. */
+
+/* Is it still this one that waits? Any callback may have answered it or ended the connection.
+ */
+bool session_http_is_current(const struct crew_conn *conn, const struct crew_request *request);
+
+/* Hand it to the app. */
+void session_http_dispatch(struct crew_conn *conn, struct crew_request *request);
+
+/* What the app does not answer now must not lie in buffers that others will use. */
+void session_http_keep(struct crew_conn *conn, struct crew_request *request);
+
 #endif

@@ -130,14 +130,20 @@ static void on_request(crew_conn *conn, crew_request *request) {
     }
 }
 
+/* What a callback sees that comes while no request is being handled. */
+static const char *field_now(crew_conn *conn) {
+    crew_request *request = crew_conn_request(conn);
+    const char *value = request ? crew_request_form(request, "a") : NULL;
+    return value ? value : "none";
+}
+
 static void on_error(crew_conn *conn, int error, const char *text) {
-    (void)conn;
-    crew_log(CREW_LOG_NOTICE, "forms: error %d %s", error, text);
+    crew_log(CREW_LOG_NOTICE, "forms: error %d %s, a=%.20s", error, text, field_now(conn));
 }
 
 static void on_close(crew_conn *conn, int reason) {
-    (void)conn;
-    crew_log(CREW_LOG_NOTICE, "forms: close %s", crew_close_reason_name(reason));
+    crew_log(CREW_LOG_NOTICE, "forms: close %s, a=%.20s", crew_close_reason_name(reason),
+             field_now(conn));
 }
 
 CREW_APP({

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See session_http_body.h.
+ */
+#include "session_http_body.h"
+
+#include "conn.h"
+#include "request.h"
+#include "session_http.h"
+#include "upload.h"
+#include "worker.h"
+
+#define STATUS_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+static const struct config_limits *limits_of(const struct crew_conn *conn) {
+    return &conn->worker->plan.service.limits;
+}
+
+static void deliver_piece(struct crew_conn *conn, struct crew_request *request,
+                          const char *data, size_t len, bool is_last) {
+    struct worker *worker = conn->worker;
+    if (!worker->app->on_body || request->reply == REPLY_DONE)
+        return;
+    struct guard_entry entry = guard_enter(worker, SCORE_IN_REQUEST);
+    worker->app->on_body(conn, request, data, len, is_last);
+    guard_leave(worker, entry);
+}
+
+/* A body that is there in one piece stays where it lies; the pieces of others are gathered. */
+static bool take_piece(struct crew_conn *conn, struct crew_request *request, char *data,
+                       size_t len) {
+    bool is_whole =
+        request->head.content_length >= 0 && len == (uint64_t)request->head.content_length;
+    if (is_whole) {
+        request->body_data = data;
+        request->body_len = len;
+        return true;
+    }
+    if (!codec_buffer_append(&request->gathered, data, len,
+                             (size_t)limits_of(conn)->max_body)) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return false;
+    }
+    request->body_data = request->gathered->data;
+    request->body_len = request->gathered->len;
+    return true;
+}
+
+/* A form with parts is taken apart as it comes. */
+static bool take_upload(struct crew_conn *conn, struct crew_request *request, const char *data,
+                        size_t len) {
+    struct upload_fault fault;
+    if (upload_take(request->upload, data, len, &fault) == 0)
+        return true;
+    session_http_refuse_for(conn, fault.status, fault.error, fault.text);
+    return false;
+}
+
+static void end_body(struct crew_conn *conn, struct crew_request *request) {
+    struct upload_fault fault;
+    request->is_body_over = true;
+    if (request->upload && upload_finish(request->upload, &fault) != 0)
+        session_http_refuse_for(conn, fault.status, fault.error, fault.text);
+    else if (request->is_streaming_body)
+        deliver_piece(conn, request, "", 0, true);
+    else
+        session_http_dispatch(conn, request);
+}
+
+static uint64_t body_bound(const struct crew_conn *conn, const struct crew_request *request) {
+    return request->upload ? upload_bound(&conn->worker->plan.service)
+                           : limits_of(conn)->max_body;
+}
+
+bool session_http_body_receive(struct crew_conn *conn, struct crew_request *request,
+                               char **data, size_t *len) {
+    struct http_body_limits limits = {.max_body = body_bound(conn, request),
+                                      .overhead = (size_t)limits_of(conn)->header_size};
+    struct http_body_event event;
+    while (session_http_is_current(conn, request) && !request->is_body_over &&
+           conn_is_reading(conn)) {
+        switch (http_body_next(&request->body, &limits, data, len, &event)) {
+        case HTTP_BODY_NEED_MORE:
+            if (!request->is_dispatched || request->reply != REPLY_DONE)
+                liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_BODY);
+            return false;
+        case HTTP_BODY_DATA:
+            if (request->is_streaming_body)
+                deliver_piece(conn, request, event.data, event.len, false);
+            else if (request->upload ? !take_upload(conn, request, event.data, event.len)
+                                     : !take_piece(conn, request, event.data, event.len))
+                return false;
+            break;
+        case HTTP_BODY_END:
+            end_body(conn, request);
+            break;
+        case HTTP_BODY_ERROR:
+            session_http_refuse(conn, event.status, event.text);
+            return false;
+        default:
+            break;
+        }
+    }
+    return true;
+}
+
+/* Whether the body can be taken. */
+static bool begin_upload(struct crew_conn *conn, struct crew_request *request) {
+    struct upload_fault fault;
+    const struct worker *worker = conn->worker;
+    if (worker->app->on_body || !worker->app->on_request)
+        return true;
+    if (upload_begin(&request->head, &worker->plan.service, &request->upload, &fault) >= 0)
+        return true;
+    session_http_refuse_for(conn, fault.status, fault.error, fault.text);
+    return false;
+}
+
+void session_http_body_begin(struct crew_conn *conn, struct crew_request *request) {
+    if (!begin_upload(conn, request))
+        return;
+    if (request->head.content_length >= 0 &&
+        (uint64_t)request->head.content_length > body_bound(conn, request)) {
+        session_http_refuse(conn, 413, "body too large"); /* instead of 100, not after it */
+        return;
+    }
+    http_body_init(&request->body, &request->head);
+    request->has_body = true;
+    request->is_streaming_body = conn->worker->app->on_body != NULL;
+    if (request->is_streaming_body) {
+        session_http_dispatch(conn, request);
+        session_http_keep(conn, request);
+    }
+    if (session_http_is_current(conn, request) && request->head.expects_continue &&
+        request->reply == REPLY_NONE)
+        conn_write_control(conn, STATUS_CONTINUE, sizeof(STATUS_CONTINUE) - 1);
+}

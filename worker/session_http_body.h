@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The body of a request and where it goes: to the app in pieces, into memory as a whole, or
+ * apart into the fields and files of a form. Called by session_http.c, which owns the exchange.
+ */
+#ifndef CREWMAN_SESSION_HTTP_BODY_H
+#define CREWMAN_SESSION_HTTP_BODY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct crew_conn;
+struct crew_request;
+
+/* The head has come and announces a body: refuse it, or say that it may come. */
+void session_http_body_begin(struct crew_conn *conn, struct crew_request *request);
+
+/* Consume from *data, *len; the request is dispatched at its end. Answers whether the caller
+ * may go on. */
+bool session_http_body_receive(struct crew_conn *conn, struct crew_request *request,
+                               char **data, size_t *len);
+
+#endif
