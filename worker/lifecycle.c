@@ -12,6 +12,7 @@
 #include "custom.h"
 #include "log.h"
 #include "process.h"
+#include "upload.h"
 #include "worker.h"
 
 /* What is kept of the time for closing when a drain ran out of it: politeness needs a moment.
@@ -105,6 +106,8 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     exit_code = call_worker_start(worker, out_why, size);
     if (exit_code)
         return exit_code;
+    if (worker->app->on_request && !worker->app->on_body)
+        upload_check(&worker->plan.service);
     int err = acceptor_start(worker);
     if (err) {
         snprintf(out_why, size, "cannot accept: %s", crew_strerror(err));

@@ -98,6 +98,16 @@ void upload_free(struct upload *upload) {
     free(upload);
 }
 
+void upload_check(const struct config_service *service) {
+    struct spill spill;
+    int error = spill_open(&spill, service->http.upload_dir);
+    if (error)
+        log_warning("http.upload_dir %s: %s; larger files of forms will be refused",
+                    service->http.upload_dir, strerror(-error));
+    else
+        spill_close(&spill);
+}
+
 uint64_t upload_bound(const struct config_service *service) {
     uint64_t bound = service->http.max_upload;
     return bound > 0 ? bound : service->limits.max_body;

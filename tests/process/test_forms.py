@@ -269,6 +269,14 @@ def test_malformed(forms, name, body):
     assert "forms: request" not in instance.log()
 
 
+def test_what_was_refused_is_gone_for_the_app(forms):
+    instance = forms()
+    body = form(part("a", "secret"))[:-4] + b"\r\n"
+    assert status_of(instance.port, request("/list", body)) == 400
+    instance.wait_log("forms: error .*, a=secret")
+    instance.wait_log("forms: close protocol, a=none")
+
+
 @pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=",
                                   "Multipart/Form-Data; charset=utf-8",
                                   f"multipart/form-data; boundary={'x' * 71}",
@@ -441,6 +449,9 @@ def test_a_folder_that_is_gone(forms):
         assert post(client, "/list", form(part("f", bytes(100_000), filename="f"))).status == 500
         assert client.is_closed()
     instance.wait_log(r"uploads: No such file or directory")
+    assert "larger files" not in instance.log()
+    instance.reload()
+    instance.wait_log(r"warning .*uploads: No such file or directory; larger files of forms")
 
 
 def test_no_descriptor_left(forms):
