@@ -356,7 +356,7 @@ def test_descriptors_sent_to_the_master_do_not_stay(pair):
             client.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                       array.array("i", [0, 1, 2]))])
             client.recv(65536)
-        assert crew.fd_count(master) == before
+        assert crew.fd_count(master) <= before  # that of status may just have gone
 
 
 def test_a_run_dir_of_another_user_is_refused(instances):
