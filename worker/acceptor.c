@@ -210,7 +210,7 @@ bool acceptor_admits(struct crew_conn *conn) {
     uint32_t limit = worker->plan.service.limits.max_connections_per_address;
     if (limit == 0)
         return true;
-    conn->is_admitted = peers_enter(&worker->acceptor.peers, &conn->socket_peer, limit);
+    conn->is_admitted = peers_enter(&worker->acceptor.peers, &conn->peer, limit);
     if (!conn->is_admitted)
         worker->conns.totals.refused++;
     return conn->is_admitted;
@@ -218,7 +218,7 @@ bool acceptor_admits(struct crew_conn *conn) {
 
 void acceptor_forget_peer(struct crew_conn *conn) {
     if (conn->is_admitted)
-        peers_leave(&conn->worker->acceptor.peers, &conn->socket_peer);
+        peers_leave(&conn->worker->acceptor.peers, &conn->peer);
 }
 
 int acceptor_start(struct worker *worker) {

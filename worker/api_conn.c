@@ -74,9 +74,9 @@ crew_conn *crew_conn_find(crew_id id) {
 }
 
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data)) {
-    void *old = conn->data;
+    void *old = conn->poll.data;
     void (*old_destructor)(void *) = conn->data_destructor;
-    conn->data = data;
+    conn->poll.data = data;
     conn->data_destructor = destructor;
     if (!old || !old_destructor || old == data)
         return;
@@ -86,11 +86,11 @@ void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *da
 }
 
 void *crew_conn_data(const crew_conn *conn) {
-    return conn->data;
+    return conn->poll.data;
 }
 
 void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {
-    address_show(&conn->peer, out_addr);
+    address_show(conn->client ? conn->client : &conn->peer, out_addr);
 }
 
 void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of one connection, from accept to on_close, and the way in. See conn.h for the
- * states.
+ * The life of one connection, from accept to on_close. See conn.h for the states, conn_in.c for
+ * what comes and conn_out.c for what goes.
  */
 #include "conn.h"
 
@@ -14,9 +14,6 @@
 
 #include "proxies.h"
 #include "worker.h"
-
-/* Bytes behind an unanswered request that are kept, beside a head. */
-#define STASH_SPARE (64u * 1024u)
 
 typedef void (*conn_callback)(crew_conn *conn);
 
@@ -50,11 +47,6 @@ void conn_update_poll(struct crew_conn *conn) {
         uv_poll_stop(&conn->poll);
     else
         uv_poll_start(&conn->poll, wanted, on_poll);
-}
-
-static void discard_stash(struct crew_conn *conn) {
-    free(conn->stash);
-    conn->stash = NULL;
 }
 
 /* In CLOSING, whenever the queue may have become empty or the peer may have ended. */
@@ -91,7 +83,7 @@ void conn_finish(struct crew_conn *conn, int reason) {
     conn->state = CONN_CLOSING;
     conn->reason = (uint8_t)reason;
     if (conn->stash && conn->worker->conns.feeding != conn)
-        discard_stash(conn);
+        conn_discard_stash(conn);
     liveness_suspend(&conn->liveness);
     if (conn->out.bytes > 0)
         (void)conn_is_taking(conn);
@@ -193,7 +185,8 @@ void conn_bury(struct crew_conn *conn) {
     if (conn->session->done)
         conn->session->done(conn);
     sendq_done(&conn->out);
-    discard_stash(conn);
+    free(conn->client);
+    conn_discard_stash(conn);
     acceptor_forget_peer(conn);
     conns_forget(conn);
     release(conn);
@@ -273,126 +266,10 @@ void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_
     guard_leave(worker, entry);
 }
 
-/* Keep `len` unconsumed bytes at `data`, which may lie inside the stash itself. */
-static void keep(struct crew_conn *conn, const char *data, size_t len) {
-    if (len == 0) {
-        discard_stash(conn);
-        return;
-    }
-    if (conn->stash) {
-        memmove(conn->stash->data, data, len);
-        conn->stash->len = len;
-        return;
-    }
-    conn->stash = malloc(sizeof(*conn->stash) + len);
-    if (!conn->stash) {
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-        return;
-    }
-    conn->stash->len = conn->stash->capacity = len;
-    memcpy(conn->stash->data, data, len);
-}
-
-static bool extend_stash(struct crew_conn *conn, const char *data, size_t len) {
-    struct stash *stash = conn->stash;
-    if (stash->len + len > stash->capacity) {
-        size_t capacity = (stash->len + len) * 2;
-        stash = realloc(stash, sizeof(*stash) + capacity);
-        if (!stash) {
-            conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-            return false;
-        }
-        stash->capacity = capacity;
-        conn->stash = stash;
-    }
-    memcpy(stash->data + stash->len, data, len);
-    stash->len += len;
-    return true;
-}
-
-static size_t stash_limit(const struct crew_conn *conn) {
-    return STASH_SPARE + (size_t)conn->worker->plan.service.limits.header_size;
-}
-
-/* Give the session what came, behind what it had left. The stash stays where it is while the
- * session reads in it. */
-static void feed(struct crew_conn *conn, char *data, size_t len) {
-    if (conn->stash) {
-        if (len > 0 && !extend_stash(conn, data, len))
-            return;
-        data = conn->stash->data;
-        len = conn->stash->len;
-    }
-    conn->worker->conns.feeding = conn;
-    conn->session->receive(conn, &data, &len);
-    conn->worker->conns.feeding = NULL;
-    if (conn->state > CONN_OPEN) {
-        discard_stash(conn);
-        return;
-    }
-    keep(conn, data, len);
-    /* What waits for an answer may not grow without bound: the rest stays in the kernel. */
-    conn->is_backlogged = conn->stash && conn->stash->len > stash_limit(conn);
-    if (conn->state <= CONN_OPEN)
-        conn_update_poll(conn);
-}
-
-static void receive(struct crew_conn *conn, char *data, size_t len) {
-    if (conn->state == CONN_CLOSING && (!conn->session->awaits_goodbye || conn->has_goodbye))
-        return; /* lingering: read and discard until the peer ends */
-    conn_cork(conn);
-    feed(conn, data, len);
-    conn_uncork(conn);
-}
-
 void conn_take_up(struct crew_conn *conn) {
     if ((conn->stash || conn->session->keeps_rest) && conn_is_reading(conn))
-        receive(conn, NULL, 0);
+        conn_receive(conn, NULL, 0);
     step_close(conn);
-}
-
-static void note_bytes(struct crew_conn *conn, size_t len) {
-    conn->bytes_in += len;
-    conn->worker->conns.totals.bytes_in += len;
-    struct liveness *lists = &conn->worker->reaper.lists;
-    if (!liveness_is_fresh(lists, &conn->liveness))
-        liveness_touch(lists, &conn->liveness);
-}
-
-static void read_end(struct crew_conn *conn) {
-    conn->has_eof = true;
-    if (conn->out.bytes == 0 || conn->state == CONN_OPENING) {
-        conn_end(conn, CREW_CLOSE_PEER, 0);
-        return;
-    }
-    conn_finish(conn, CREW_CLOSE_PEER);
-    conn_update_poll(conn);
-}
-
-static void read_socket(struct crew_conn *conn) {
-    struct conns *conns = &conn->worker->conns;
-    char *room = conns->read_buffer;
-    size_t size = conns->read_size;
-    size_t wanted = 0;
-    if (conn->session->want && !conn->stash && conn->state == CONN_OPEN)
-        wanted = conn->session->want(conn, &room);
-    ssize_t got = recv(conn->fd, room, wanted ? wanted : size, 0);
-    if (got < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            conn_end(conn, CREW_CLOSE_IO, -errno);
-        return;
-    }
-    if (got == 0) {
-        read_end(conn);
-        return;
-    }
-    note_bytes(conn, (size_t)got);
-    if (wanted) {
-        conn->session->filled(conn, (size_t)got);
-        receive(conn, NULL, 0);
-    } else {
-        receive(conn, room, (size_t)got);
-    }
 }
 
 static void fail_socket(struct crew_conn *conn, int status) {
@@ -413,7 +290,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
     if (events & UV_WRITABLE)
         conn_flush(conn);
     if ((events & UV_READABLE) && conn->state != CONN_ENDED)
-        read_socket(conn);
+        conn_read(conn);
     step_close(conn);
 }
 
@@ -422,7 +299,7 @@ static void set_up(struct crew_conn *conn, struct worker *worker, int fd,
     conn->worker = worker;
     conn->fd = fd;
     conn->session = session_for(worker->plan.service.listen.protocol, worker->app->protocol);
-    conn->peer = conn->socket_peer = *peer;
+    conn->peer = *peer;
     conn->rtt_ms = -1;
     conn->accepted_s = (uint32_t)(uv_now(&worker->loop) / 1000);
     sendq_init(&conn->out);

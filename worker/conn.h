@@ -39,7 +39,7 @@ struct stash {
 };
 
 struct crew_conn {
-    uv_poll_t poll; /* first: the handle is the connection */
+    uv_poll_t poll; /* first: the handle is the connection; its `data` is the app's */
     struct list in_all;
     struct liveness_node liveness;
     crew_id id;
@@ -48,8 +48,8 @@ struct crew_conn {
     union session_state protocol;
     struct sendq out;
     struct stash *stash;
+    struct address *client;     /* who a trusted proxy says it is; NULL: `peer` */
     struct crew_conn *next_due; /* see conns_settle() */
-    void *data;
     void (*data_destructor)(void *data);
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
     uint32_t accepted_s;    /* loop seconds */
@@ -59,9 +59,7 @@ struct crew_conn {
     uint32_t unacknowledged; /* see conn_is_taking() */
     int fd;
     int32_t error;       /* for on_error just before on_close; 0: none */
-    struct address peer; /* the client; behind a trusted proxy who that says it is */
-    struct address
-        socket_peer;     /* who is at the other end; behind a PROXY header who that says */
+    struct address peer; /* who is at the other end; behind a PROXY header who that says */
     uint16_t close_code; /* see crew_conn_close_code() */
     uint8_t state;       /* enum conn_state */
     uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
@@ -138,6 +136,16 @@ void conn_update_poll(struct crew_conn *conn);
 
 const char *conn_state_name(const struct crew_conn *conn);
 const char *conn_protocol_name(const struct crew_conn *conn);
+
+/* conn_in.c: the way in. */
+
+/* The socket has something: read it, a bounded amount of it. */
+void conn_read(struct crew_conn *conn);
+
+/* Hand what came to the session, behind what it had left. */
+void conn_receive(struct crew_conn *conn, char *data, size_t len);
+
+void conn_discard_stash(struct crew_conn *conn);
 
 /* conn_out.c: the way out. */
 

@@ -25,6 +25,9 @@
  * are, and others wait. */
 #define FILE_TURN_MAX (1024u * 1024u)
 
+/* From here on a copy costs more than it saves, if it saves no write. */
+#define DIRECT_MIN ((size_t)8 * 1024u)
+
 static size_t total_of(const struct iovec *parts, int count) {
     size_t total = 0;
     for (int i = 0; i < count; i++)
@@ -146,7 +149,13 @@ static void gather(struct conns *conns, const struct iovec *parts, int count) {
     }
 }
 
-/* Too much for the cork buffer: it goes first, and `parts` with it, uncopied, in the same
+/* Nothing is left to read whose answers could share its write. */
+static bool is_last_large(const struct crew_conn *conn, size_t total) {
+    const struct conns *conns = conns_of(conn);
+    return total >= DIRECT_MIN && conns->feeding == conn && *conns->unread == 0;
+}
+
+/* Not for the cork buffer: that goes first, and `parts` with it, uncopied, in the same
  * write. */
 static int write_through_cork(struct crew_conn *conn, const struct iovec *parts, int count) {
     struct conns *conns = conns_of(conn);
@@ -169,7 +178,7 @@ static int write_parts(struct crew_conn *conn, const struct iovec *parts, int co
         memcpy(copy, parts, (size_t)count * sizeof(*parts));
         return write_now(conn, copy, count);
     }
-    if (conns->cork_len + total <= CONNS_CORK_SIZE) {
+    if (conns->cork_len + total <= CONNS_CORK_SIZE && !is_last_large(conn, total)) {
         gather(conns, parts, count);
         return CREW_SENT;
     }

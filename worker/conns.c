@@ -24,10 +24,9 @@ static void on_prepare(uv_prepare_t *handle) {
 
 int conns_init(struct worker *worker) {
     struct conns *conns = &worker->conns;
-    idmap_init(&conns->ids);
+    idmap_init(&conns->ids, offsetof(struct crew_conn, id));
     list_init(&conns->all);
     conns->next_counter = 1;
-    conns->read_size = CONNS_READ_SIZE;
     conns->read_buffer = malloc(CONNS_READ_SIZE);
     conns->cork_buffer = malloc(CONNS_CORK_SIZE);
     if (!conns->read_buffer || !conns->cork_buffer)
@@ -58,7 +57,7 @@ void conns_done(struct worker *worker) {
 int conns_remember(struct crew_conn *conn) {
     struct conns *conns = &conn->worker->conns;
     conn->id = ((uint64_t)conn->worker->plan.process << 40) | conns->next_counter;
-    int err = idmap_put(&conns->ids, conn->id, conn);
+    int err = idmap_put(&conns->ids, conn);
     if (err)
         return err;
     conns->next_counter++;

@@ -34,10 +34,10 @@ struct conns {
     size_t count;          /* announced and not yet closed towards the app */
     uint64_t next_counter; /* low 40 bits of the next id */
     struct conns_totals totals;
-    char *read_buffer; /* shared by all reads of the loop */
-    size_t read_size;
+    char *read_buffer;         /* shared by all reads of the loop */
     struct crew_conn *corked;  /* the one whose sends are gathered in cork_buffer */
     struct crew_conn *feeding; /* the one whose session is reading, perhaps in its stash */
+    const size_t *unread;      /* how much it has before it still */
     char *cork_buffer;
     size_t cork_len;
     struct crew_conn *due_first, *due_last; /* see conns_settle() */

@@ -11,48 +11,52 @@
 
 #define IDMAP_MIN 16u
 
+static uint64_t id_of(const struct idmap *map, const void *object) {
+    return *(const uint64_t *)((const char *)object + map->id_offset);
+}
+
 static size_t home_of(const struct idmap *map, uint64_t id) {
     return (size_t)id & (map->capacity - 1);
 }
 
 static size_t place_of(const struct idmap *map, uint64_t id) {
     size_t at = home_of(map, id);
-    while (map->entries[at].id != 0 && map->entries[at].id != id)
+    while (map->entries[at] && id_of(map, map->entries[at]) != id)
         at = (at + 1) & (map->capacity - 1);
     return at;
 }
 
 static int resize(struct idmap *map, size_t capacity) {
-    struct idmap_entry *old = map->entries;
+    void **old = map->entries;
     size_t old_capacity = map->capacity;
-    struct idmap_entry *entries = calloc(capacity, sizeof(*entries));
+    void **entries = calloc(capacity, sizeof(*entries));
     if (!entries)
         return -ENOMEM;
     map->entries = entries;
     map->capacity = capacity;
     for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].id != 0)
-            entries[place_of(map, old[i].id)] = old[i];
+        if (old[i])
+            entries[place_of(map, id_of(map, old[i]))] = old[i];
     free(old);
     return 0;
 }
 
-void idmap_init(struct idmap *map) {
-    *map = (struct idmap){0};
+void idmap_init(struct idmap *map, size_t id_offset) {
+    *map = (struct idmap){.id_offset = id_offset};
 }
 
 void idmap_done(struct idmap *map) {
     free(map->entries);
-    idmap_init(map);
+    idmap_init(map, map->id_offset);
 }
 
-int idmap_put(struct idmap *map, uint64_t id, void *value) {
+int idmap_put(struct idmap *map, void *object) {
     if ((map->count + 1) * 4 > map->capacity * 3) {
         int err = resize(map, map->capacity ? map->capacity * 2 : IDMAP_MIN);
         if (err)
             return err;
     }
-    map->entries[place_of(map, id)] = (struct idmap_entry){.id = id, .value = value};
+    map->entries[place_of(map, id_of(map, object))] = object;
     map->count++;
     return 0;
 }
@@ -60,37 +64,37 @@ int idmap_put(struct idmap *map, uint64_t id, void *value) {
 void *idmap_find(const struct idmap *map, uint64_t id) {
     if (map->count == 0 || id == 0)
         return NULL;
-    return map->entries[place_of(map, id)].value;
+    return map->entries[place_of(map, id)];
 }
 
 /* May the entry at `from` move to the free place `hole` without leaving its probe sequence? */
 static bool can_fill(const struct idmap *map, size_t hole, size_t from) {
     size_t mask = map->capacity - 1;
-    size_t home = home_of(map, map->entries[from].id);
+    size_t home = home_of(map, id_of(map, map->entries[from]));
     return ((from - home) & mask) >= ((from - hole) & mask);
 }
 
 static void close_gap(struct idmap *map, size_t hole) {
     size_t mask = map->capacity - 1;
-    for (size_t at = (hole + 1) & mask; map->entries[at].id != 0; at = (at + 1) & mask) {
+    for (size_t at = (hole + 1) & mask; map->entries[at]; at = (at + 1) & mask) {
         if (can_fill(map, hole, at)) {
             map->entries[hole] = map->entries[at];
             hole = at;
         }
     }
-    map->entries[hole] = (struct idmap_entry){0};
+    map->entries[hole] = NULL;
 }
 
 void *idmap_take(struct idmap *map, uint64_t id) {
     if (map->count == 0 || id == 0)
         return NULL;
     size_t at = place_of(map, id);
-    void *value = map->entries[at].value;
-    if (!value)
+    void *object = map->entries[at];
+    if (!object)
         return NULL;
     close_gap(map, at);
     map->count--;
     if (map->capacity > IDMAP_MIN && map->count * 8 < map->capacity)
         (void)resize(map, map->capacity / 2); /* without memory it just stays as large */
-    return value;
+    return object;
 }

@@ -7,14 +7,22 @@
 #include "peers.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
+struct peer {
+    uint64_t key;
+    uint32_t count;
+};
+
 void peers_init(struct peers *peers, uint64_t seed) {
-    idmap_init(&peers->counts);
+    idmap_init(&peers->counts, offsetof(struct peer, key));
     peers->seed = seed;
 }
 
 void peers_done(struct peers *peers) {
+    for (size_t i = 0; i < peers->counts.capacity; i++)
+        free(peers->counts.entries[i]);
     idmap_done(&peers->counts);
 }
 
@@ -42,21 +50,33 @@ static uint64_t key_of(const struct peers *peers, const struct address *address)
     return key ? key : 1;
 }
 
+static struct peer *add(struct peers *peers, uint64_t key) {
+    struct peer *peer = malloc(sizeof(*peer));
+    if (!peer)
+        return NULL;
+    *peer = (struct peer){.key = key};
+    if (idmap_put(&peers->counts, peer) == 0)
+        return peer;
+    free(peer);
+    return NULL;
+}
+
 bool peers_enter(struct peers *peers, const struct address *address, uint32_t limit) {
     uint64_t key = key_of(peers, address);
     if (key == 0)
         return true;
-    uintptr_t count = (uintptr_t)idmap_find(&peers->counts, key);
-    if (count >= limit)
+    struct peer *peer = idmap_find(&peers->counts, key);
+    if (peer ? peer->count >= limit : limit == 0)
         return false;
-    if (count > 0)
-        idmap_take(&peers->counts, key);
-    return idmap_put(&peers->counts, key, (void *)(count + 1)) == 0;
+    if (!peer)
+        peer = add(peers, key);
+    if (peer)
+        peer->count++;
+    return peer != NULL;
 }
 
 void peers_leave(struct peers *peers, const struct address *address) {
-    uint64_t key = key_of(peers, address);
-    uintptr_t count = (uintptr_t)idmap_take(&peers->counts, key);
-    if (count > 1)
-        (void)idmap_put(&peers->counts, key, (void *)(count - 1));
+    struct peer *peer = idmap_find(&peers->counts, key_of(peers, address));
+    if (peer && --peer->count == 0)
+        free(idmap_take(&peers->counts, peer->key));
 }

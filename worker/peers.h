@@ -14,7 +14,7 @@
 #include "idmap.h"
 
 struct peers {
-    struct idmap counts; /* key of the address → count */
+    struct idmap counts; /* of struct peer, by the key of its address */
     uint64_t seed;       /* so that nobody can choose addresses that collide */
 };
 

@@ -4,6 +4,7 @@
  */
 #include "proxies.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "conn.h"
@@ -29,15 +30,25 @@ static bool is_trusted(void *context, const struct forwarded_address *from) {
     return networks_have(context, &address);
 }
 
-void proxies_read_head(struct crew_conn *conn, const struct http_head *head) {
+bool proxies_read_head(struct crew_conn *conn, const struct http_head *head) {
     struct networks *trusted = &conn->worker->proxies;
-    struct forwarded_client client;
-    if (trusted->count == 0 || !networks_have(trusted, &conn->socket_peer))
-        return;
-    if (forwarded_find_client(head, is_trusted, trusted, &client))
-        set_peer(&conn->peer, &client.address);
-    else
-        conn->peer = conn->socket_peer;
+    struct forwarded_client found;
+    if (trusted->count == 0 || !networks_have(trusted, &conn->peer))
+        return true;
+    bool has_client = forwarded_find_client(head, is_trusted, trusted, &found);
+    if (has_client && !conn->client)
+        conn->client = malloc(sizeof(*conn->client));
+    if (has_client && !conn->client) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return false;
+    }
+    if (has_client) {
+        set_peer(conn->client, &found.address);
+    } else {
+        free(conn->client);
+        conn->client = NULL;
+    }
+    return true;
 }
 
 static void refuse(struct crew_conn *conn) {
@@ -57,10 +68,8 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     }
     *data += used;
     *len -= (size_t)used;
-    if (proxy.has_addresses) {
+    if (proxy.has_addresses)
         set_peer(&conn->peer, &proxy.source);
-        conn->socket_peer = conn->peer;
-    }
     conn_admit(conn);
     if (conn->state <= CONN_OPEN && *len > 0)
         conn->session->receive(conn, data, len);
@@ -69,7 +78,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
 /* Nobody may speak for others here unless it is trusted; with an empty list everybody is. */
 static void start(struct crew_conn *conn) {
     const struct networks *trusted = &conn->worker->proxies;
-    if (trusted->count > 0 && !networks_have(trusted, &conn->socket_peer))
+    if (trusted->count > 0 && !networks_have(trusted, &conn->peer))
         refuse(conn);
 }
 

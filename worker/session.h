@@ -59,7 +59,9 @@ struct session {
      */
     void (*receive)(struct crew_conn *conn, char **data, size_t *len);
 
-    /* Room to receive into directly (NULL or 0: none); `filled` is told how much came. */
+    /* How much to receive at once, and where: room of its own, of which `filled` is told how
+     * much came; or, *out_room unchanged, the beginning of something long that it will then
+     * have room for. NULL or 0: as much as there is. */
     size_t (*want)(struct crew_conn *conn, char **out_room);
     void (*filled)(struct crew_conn *conn, size_t len);
 

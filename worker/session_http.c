@@ -225,7 +225,8 @@ void session_http_keep(struct crew_conn *conn, struct crew_request *request) {
 }
 
 static void begin_request(struct crew_conn *conn, struct crew_request *request) {
-    proxies_read_head(conn, &request->head);
+    if (!proxies_read_head(conn, &request->head))
+        return;
     int status = http_target_parse(&request->head, &request->target);
     if (status < 0) {
         session_http_refuse(conn, -status, "the request target is malformed");

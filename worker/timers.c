@@ -21,14 +21,14 @@
 
 struct timer {
     uv_timer_t handle; /* first: the handle is the timer */
-    int64_t id;
+    uint64_t id;
     uint64_t due_ms, interval_ms; /* due by the clock of the loop; interval 0: once */
     void (*tick)(crew_timer timer, void *arg);
     void *arg;
 };
 
 void timers_init(struct timers *timers) {
-    idmap_init(&timers->ids);
+    idmap_init(&timers->ids, offsetof(struct timer, id));
     timers->next_id = 1;
 }
 
@@ -41,14 +41,14 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void end(struct timers *timers, struct timer *timer) {
-    idmap_take(&timers->ids, (uint64_t)timer->id);
+    idmap_take(&timers->ids, timer->id);
     uv_timer_stop(&timer->handle);
     uv_close((uv_handle_t *)&timer->handle, on_closed);
 }
 
 void timers_done(struct timers *timers) {
     for (size_t i = 0; i < timers->ids.capacity; i++) {
-        struct timer *timer = timers->ids.entries[i].value;
+        struct timer *timer = timers->ids.entries[i];
         if (timer)
             uv_close((uv_handle_t *)&timer->handle, on_closed);
     }
@@ -79,7 +79,7 @@ static void on_tick(uv_timer_t *handle) {
     struct worker *worker = handle->data;
     void (*tick)(crew_timer, void *) = timer->tick;
     void *arg = timer->arg;
-    int64_t id = timer->id;
+    crew_timer id = (crew_timer)timer->id;
     /* Before the call: the app may end it there, and then it is closed. */
     if (timer->interval_ms > 0)
         arm_next(timer, uv_now(&worker->loop));
@@ -97,19 +97,21 @@ static crew_timer start(uint64_t ms, uint64_t interval, void (*tick)(crew_timer,
     if (!tick || ms > INTERVAL_MAX)
         return CREW_EINVAL;
     struct timer *timer = malloc(sizeof(*timer));
-    if (!timer || idmap_put(&timers->ids, (uint64_t)timers->next_id, timer) != 0) {
+    if (timer)
+        timer->id = timers->next_id;
+    if (!timer || idmap_put(&timers->ids, timer) != 0) {
         free(timer);
         return CREW_ENOMEM;
     }
     uv_timer_init(&worker->loop, &timer->handle);
     timer->handle.data = worker;
-    timer->id = timers->next_id++;
+    timers->next_id++;
     timer->interval_ms = interval;
     timer->due_ms = clock_ms() + ms;
     timer->tick = tick;
     timer->arg = arg;
     arm(timer, uv_now(&worker->loop));
-    return timer->id;
+    return (crew_timer)timer->id;
 }
 
 crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg) {

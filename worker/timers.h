@@ -16,7 +16,7 @@ struct worker;
 
 struct timers {
     struct idmap ids;
-    int64_t next_id;
+    uint64_t next_id;
 };
 
 void timers_init(struct timers *timers);

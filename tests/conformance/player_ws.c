@@ -68,19 +68,22 @@ static void drain(struct ws_play *play, char **data, size_t *len, struct bytes *
 
 static void ws_feed(void *state, char *data, size_t len, struct bytes *log) {
     struct ws_play *play = state;
-    char *room;
+    char *room = NULL;
     size_t size;
     while (play->is_direct && !play->is_over && len > 0 &&
            (size = ws_decoder_want(&play->decoder, &room)) > 0) {
         if (size > len)
             size = len;
-        memcpy(room, data, size);
-        ws_decoder_filled(&play->decoder, size);
+        char *piece = room ? NULL : data;
+        size_t piece_len = room ? 0 : size;
+        if (room) {
+            memcpy(room, data, size);
+            ws_decoder_filled(&play->decoder, size);
+        }
         data += size;
         len -= size;
-        char *none = NULL;
-        size_t nothing = 0;
-        drain(play, &none, &nothing, log);
+        drain(play, &piece, &piece_len, log);
+        room = NULL;
     }
     if (len > 0)
         drain(play, &data, &len, log);

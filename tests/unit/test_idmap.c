@@ -28,24 +28,30 @@ static uint64_t id_of(uint32_t i) {
     return 1 + (uint64_t)(i / 4) * 16 + ((uint64_t)(i % 4) << 40);
 }
 
+struct object {
+    int other;
+    uint64_t id;
+};
+
 static void agrees_with_an_array(void **state) {
     (void)state;
     struct idmap map;
-    static int values[IDS];
+    static struct object objects[IDS];
     static _Bool present[IDS];
     size_t count = 0;
-    idmap_init(&map);
+    idmap_init(&map, offsetof(struct object, id));
     for (int step = 0; step < 200000; step++) {
         uint32_t i = random_below(IDS);
         uint64_t id = id_of(i);
-        void *expected = present[i] ? &values[i] : NULL;
+        void *expected = present[i] ? &objects[i] : NULL;
+        objects[i].id = id;
         assert_ptr_equal(idmap_find(&map, id), expected);
         if (present[i] && random_below(2)) {
-            assert_ptr_equal(idmap_take(&map, id), &values[i]);
+            assert_ptr_equal(idmap_take(&map, id), &objects[i]);
             present[i] = 0;
             count--;
         } else if (!present[i]) {
-            assert_int_equal(idmap_put(&map, id, &values[i]), 0);
+            assert_int_equal(idmap_put(&map, &objects[i]), 0);
             present[i] = 1;
             count++;
         }
@@ -57,11 +63,11 @@ static void agrees_with_an_array(void **state) {
 static void what_is_not_there_is_null(void **state) {
     (void)state;
     struct idmap map;
-    int value;
-    idmap_init(&map);
+    struct object object = {.id = 5};
+    idmap_init(&map, offsetof(struct object, id));
     assert_null(idmap_find(&map, 1));
     assert_null(idmap_take(&map, 1));
-    assert_int_equal(idmap_put(&map, 5, &value), 0);
+    assert_int_equal(idmap_put(&map, &object), 0);
     assert_null(idmap_find(&map, 0));
     assert_null(idmap_find(&map, 21)); /* same place, other id */
     assert_null(idmap_take(&map, 21));
@@ -71,13 +77,15 @@ static void what_is_not_there_is_null(void **state) {
 static void gives_memory_back(void **state) {
     (void)state;
     struct idmap map;
-    int value;
-    idmap_init(&map);
-    for (uint64_t id = 1; id <= 100000; id++)
-        assert_int_equal(idmap_put(&map, id, &value), 0);
+    static struct object objects[100000];
+    idmap_init(&map, offsetof(struct object, id));
+    for (uint64_t id = 1; id <= 100000; id++) {
+        objects[id - 1].id = id;
+        assert_int_equal(idmap_put(&map, &objects[id - 1]), 0);
+    }
     size_t large = map.capacity;
     for (uint64_t id = 1; id <= 100000; id++)
-        assert_ptr_equal(idmap_take(&map, id), &value);
+        assert_ptr_equal(idmap_take(&map, id), &objects[id - 1]);
     assert_true(map.capacity < large / 1000);
     idmap_done(&map);
 }

@@ -81,15 +81,30 @@ static void masking_equals_the_naive_way(void **state) {
     const unsigned char key[4] = {0x12, 0x34, 0x56, 0x78};
     uint32_t mask;
     memcpy(&mask, key, 4);
-    for (size_t len = 0; len < 200; len++)
+    for (size_t len = 0; len < 400; len++)
         for (size_t offset = 0; offset < 9; offset++) {
-            unsigned char block[220], expected[220];
+            unsigned char block[420], expected[420];
             for (size_t i = 0; i < sizeof(block); i++)
                 block[i] = expected[i] = (unsigned char)(i * 7);
             for (size_t i = 0; i < len; i++)
                 expected[i + 3] ^= key[(offset + i) % 4];
             ws_mask((char *)block + 3, len, mask, offset);
             assert_memory_equal(block, expected, sizeof(block)); /* and nothing beside it */
+        }
+}
+
+/* One byte at each place, in each length, is enough. */
+static void masking_tells_whether_it_made_ascii(void **state) {
+    (void)state;
+    const uint32_t mask = 0x8f12a5c3;
+    char block[300];
+    for (size_t len = 0; len <= sizeof(block); len++)
+        for (size_t at = 0; at <= len; at++) {
+            memset(block, 'a', len);
+            if (at < len)
+                block[at] = (char)0x80;
+            ws_mask(block, len, mask, 0);
+            assert_int_equal(ws_mask(block, len, mask, 0), at == len);
         }
 }
 
@@ -242,6 +257,57 @@ static void long_messages_are_received_in_place(void **state) {
     free(frame);
 }
 
+/* Takes one whole frame of `size` bytes; answers the event's data. */
+static const char *receive_frame(struct ws_decoder *decoder, unsigned char *frame, size_t size,
+                                 size_t *out_first) {
+    struct ws_event event = {.type = WS_NEED_MORE};
+    char *room = NULL, *data = (char *)frame;
+    *out_first = ws_decoder_want(decoder, &room);
+    assert_null(room);
+    size_t done = *out_first ? *out_first : 65536, len = done;
+    ws_decoder_next(decoder, &limits, &data, &len, &event);
+    while (event.type != WS_MESSAGE) {
+        size_t want = ws_decoder_want(decoder, &room);
+        assert_true(room && want > 0);
+        memcpy(room, frame + done, want);
+        ws_decoder_filled(decoder, want);
+        done += want;
+        len = 0;
+        ws_decoder_next(decoder, &limits, &data, &len, &event);
+    }
+    assert_int_equal(done, size);
+    return event.data;
+}
+
+/* The second one is received in the memory of the first, and hardly copied. */
+static void long_messages_share_their_memory(void **state) {
+    (void)state;
+    size_t len = 1 << 20, first;
+    char *payload = malloc(len);
+    unsigned char *frame = malloc(len + 14);
+    assert_non_null(payload);
+    assert_non_null(frame);
+    fill(payload, len);
+    struct ws_decoder decoder;
+    ws_decoder_init(&decoder);
+    size_t size = make_frame(frame, 0x82, payload, len);
+    const char *before = receive_frame(&decoder, frame, size, &first);
+    assert_int_equal(first, 0);
+    size = make_frame(frame, 0x82, payload, len);
+    const char *after = receive_frame(&decoder, frame, size, &first);
+    assert_in_range(first, 16384, 65536);
+    assert_ptr_equal(before, after);
+    assert_memory_equal(after, payload, len);
+    size = make_frame(frame, 0x82, payload, 100);
+    char *data = (char *)frame;
+    struct ws_event event;
+    assert_int_equal(ws_decoder_next(&decoder, &limits, &data, &size, &event), WS_MESSAGE);
+    assert_int_equal(ws_decoder_want(&decoder, &data), 0);
+    ws_decoder_done(&decoder);
+    free(payload);
+    free(frame);
+}
+
 /* Every allocation on the way fails once, and for good: 1011, sticky, nothing leaks (the
  * sanitizer looks). Answers whether all went well without a failure. */
 static bool play_with_failure(size_t failing) {
@@ -307,10 +373,12 @@ int main(void) {
         cmocka_unit_test(long_reason_is_cut_between_characters),
         cmocka_unit_test(sendable_codes),
         cmocka_unit_test(masking_equals_the_naive_way),
+        cmocka_unit_test(masking_tells_whether_it_made_ascii),
         WATCHED(idle_costs_nothing_but_the_struct),
         WATCHED(whole_messages_stay_where_they_are),
         WATCHED(announced_length_is_not_allocated),
         WATCHED(long_messages_are_received_in_place),
+        cmocka_unit_test(long_messages_share_their_memory),
         WATCHED(failed_allocations_are_reported),
         cmocka_unit_test(errors_stay),
     };

@@ -11,7 +11,13 @@
 
 #define CAPACITY_MIN 512u
 
+/* What is worth keeping, and what is not too much to keep for nothing. */
+#define SPARE_MIN ((size_t)64 * 1024u)
+#define SPARE_MAX ((size_t)2 * 1024u * 1024u)
+
 static codec_memory_resizer replaced;
+static void *spare;
+static size_t spare_size;
 
 void *codec_memory_resize(void *memory, size_t size) {
     return replaced ? replaced(memory, size) : realloc(memory, size);
@@ -19,6 +25,26 @@ void *codec_memory_resize(void *memory, size_t size) {
 
 void codec_memory_free(void *memory) {
     free(memory);
+}
+
+void codec_memory_keep(void *memory, size_t size) {
+    if (replaced || size < SPARE_MIN || size > SPARE_MAX || size <= spare_size) {
+        free(memory);
+        return;
+    }
+    free(spare);
+    spare = memory;
+    spare_size = size;
+}
+
+void *codec_memory_take(size_t size, size_t *out_size) {
+    void *taken = spare;
+    if (!spare || spare_size < size)
+        return NULL;
+    *out_size = spare_size;
+    spare = NULL;
+    spare_size = 0;
+    return taken;
 }
 
 void codec_memory_replace(codec_memory_resizer resizer) {

@@ -16,6 +16,13 @@ typedef void *(*codec_memory_resizer)(void *memory, size_t size);
 void *codec_memory_resize(void *memory, size_t size);
 void codec_memory_free(void *memory);
 
+/* One large block that is not needed now is kept for the next long message, whose pages then
+ * need not be made again. Both take any block of codec_memory_resize(). */
+void codec_memory_keep(void *memory, size_t size);
+
+/* The kept block, if it has `size` bytes; NULL: there is none. */
+void *codec_memory_take(size_t size, size_t *out_size);
+
 /* For tests: what codec_memory_resize() calls, NULL for realloc. Its memory is freed by
  * free(3). */
 void codec_memory_replace(codec_memory_resizer resizer);

@@ -14,7 +14,8 @@
 #include "ws_partial.h"
 
 #define CODE_NONE 1005
-#define ROOM_MIN  16384u /* for ws_decoder_want() */
+#define ROOM_MIN  16384u  /* for ws_decoder_want() */
+#define LONG_MIN  131072u /* a second copy of that costs more than a second read */
 
 enum stage { STAGE_HEADER, STAGE_PAYLOAD, STAGE_CONTROL };
 
@@ -146,11 +147,12 @@ static enum ws_event_type take_whole(struct ws_decoder *decoder, const struct ws
     size_t size = (size_t)header->len;
     consume(data, len, size);
     drop_if_empty(decoder);
-    ws_mask(payload, size, header->mask, 0);
+    bool is_ascii = ws_mask(payload, size, header->mask, 0);
     if (ws_opcode_is_control(header->opcode))
         return deliver_control(decoder, header->opcode, payload, size, out_event);
     bool is_text = header->opcode == WS_OP_TEXT;
-    if (is_text && !utf8_is_valid(payload, size))
+    decoder->had_long = size >= LONG_MIN;
+    if (is_text && !is_ascii && !utf8_is_valid(payload, size))
         return fail(decoder, WS_FAULT_UTF8, out_event);
     return deliver_message(is_text, payload, size, out_event);
 }
@@ -177,21 +179,24 @@ static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *head
     return true;
 }
 
-/* Unmask the next `count` bytes of the current frame. */
-static void unmask(struct ws_partial *partial, char *data, size_t count) {
-    ws_mask(data, count, partial->mask, 0);
+/* Unmask the next `count` bytes of the current frame; are they all ASCII? */
+static bool unmask(struct ws_partial *partial, char *data, size_t count) {
+    bool is_ascii = ws_mask(data, count, partial->mask, 0);
     char turned[8];
     memcpy(turned, &partial->mask, 4);
     memcpy(turned + 4, &partial->mask, 4);
     memcpy(&partial->mask, turned + (count & 3), 4);
     partial->left -= count;
+    return is_ascii;
 }
 
 /* `count` masked bytes lie behind the message: they belong to it. */
 static enum ws_fault accept(struct ws_partial *partial, size_t count) {
     char *piece = partial->data + partial->len;
-    unmask(partial, piece, count);
+    bool is_ascii = unmask(partial, piece, count);
     partial->len += count;
+    if (is_ascii && utf8_is_complete(&partial->utf8))
+        return WS_FAULT_NONE;
     if (partial->is_text && !utf8_feed(&partial->utf8, piece, count))
         return WS_FAULT_UTF8;
     return WS_FAULT_NONE;
@@ -244,6 +249,7 @@ static enum ws_event_type finish_message(struct ws_decoder *decoder,
     if (partial->is_text && !utf8_is_complete(&partial->utf8))
         return fail(decoder, WS_FAULT_UTF8, out_event);
     partial->is_spent = true;
+    decoder->had_long = partial->len >= LONG_MIN && !partial->is_compressed;
     return deliver_message(partial->is_text, partial->data, partial->len, out_event);
 }
 
@@ -324,6 +330,8 @@ enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_l
 /* Only behind as much again of the same message: what a peer announces is not allocated. */
 size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
     struct ws_partial *partial = decoder->partial;
+    if ((!partial || partial->is_spent) && decoder->had_long)
+        return ROOM_MIN + WS_CLIENT_HEADER_MAX;
     if (!partial || partial->is_spent || partial->stage != STAGE_PAYLOAD ||
         partial->is_compressed || partial->len < ROOM_MIN || partial->left < ROOM_MIN)
         return 0;

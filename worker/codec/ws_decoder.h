@@ -21,6 +21,7 @@ struct ws_decoder {
     uint8_t fault;                     /* enum ws_fault, sticky */
     uint8_t deflate_bits;              /* 0: permessage-deflate was not negotiated */
     bool keeps_context;                /* messages refer to those before them */
+    bool had_long;                     /* the last message of its kind was long */
 };
 
 struct ws_limits {
@@ -62,10 +63,11 @@ void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_c
 enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_limits *limits,
                                    char **data, size_t *len, struct ws_event *out_event);
 
-/* Room of at least 16 KiB to receive the payload of a long unfinished frame into directly, or
- * 0. Then call ws_decoder_filled() with the number of bytes received there, and
- * ws_decoder_next() with no input. Never reaches beyond the frame's end. The room is given up
- * by any other call. */
+/* Room of at least 16 KiB to receive the payload of a long unfinished frame into directly. Then
+ * call ws_decoder_filled() with the number of bytes received there, and ws_decoder_next() with
+ * no input. Never reaches beyond the frame's end. The room is given up by any other call.
+ * 0: no room, receive what there is; or, with *out_room unchanged, how much to receive at
+ * first, as a long message seems to begin. */
 size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room);
 void ws_decoder_filled(struct ws_decoder *decoder, size_t len);
 

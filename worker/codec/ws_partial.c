@@ -10,11 +10,31 @@
 #include "codec_memory.h"
 #include "deflate.h"
 
-#define INFLATE_MIN 256u /* least room to inflate into */
+#define INFLATE_MIN 256u   /* least room to inflate into */
+#define SPARE_USE   16384u /* what is worth moving */
 
 void ws_partial_drop(struct ws_decoder *decoder) {
-    codec_memory_free(decoder->partial);
+    struct ws_partial *partial = decoder->partial;
+    if (partial)
+        codec_memory_keep(partial, offsetof(struct ws_partial, data) + partial->capacity);
     decoder->partial = NULL;
+}
+
+/* In memory that is there already, if the message is going to be long. */
+static bool move_to_spare(struct ws_decoder *decoder, size_t needed) {
+    struct ws_partial *partial = decoder->partial;
+    size_t size;
+    if (!partial || needed < SPARE_USE)
+        return false;
+    struct ws_partial *taken =
+        codec_memory_take(offsetof(struct ws_partial, data) + needed, &size);
+    if (!taken)
+        return false;
+    memcpy(taken, partial, offsetof(struct ws_partial, data) + partial->len);
+    taken->capacity = size - offsetof(struct ws_partial, data);
+    codec_memory_free(partial);
+    decoder->partial = taken;
+    return true;
 }
 
 void ws_partial_drop_inflater(struct ws_decoder *decoder) {
@@ -26,6 +46,8 @@ bool ws_partial_reserve(struct ws_decoder *decoder, size_t more, size_t bound) {
     struct ws_partial *partial = decoder->partial;
     size_t have = partial ? partial->len : 0;
     if (partial && more <= partial->capacity - have)
+        return true;
+    if (move_to_spare(decoder, have + more))
         return true;
     size_t capacity = more == 0 ? 0 : codec_memory_capacity(have + more, bound);
     struct ws_partial *grown =
