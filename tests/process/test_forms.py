@@ -344,6 +344,13 @@ def test_files_that_memory_is_full_for_go_to_disk(forms):
             "body|0"]
 
 
+def test_what_has_gone_to_disk_makes_room_in_memory(forms):
+    instance = forms({"max_upload": "10m"}, limits={"max_body": "100k"})
+    with Client(instance.port) as client:
+        body = form(part("f", bytes(200_000), filename="f"), part("a", bytes(90_000)))
+        assert post(client, "/list", body).status == 200
+
+
 def test_a_long_head_of_a_part(forms):
     with Client(forms(limits={"header_size": "2k"}).port) as client:
         assert post(client, "/list", form(part("a" * 1500, "b"))).status == 200
