@@ -161,8 +161,12 @@ int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int cou
  * goes from the kernel's file cache to the socket as the peer takes it, and holds a reference
  * meanwhile; it counts neither to max_send_buffer nor to the high-water mark. A file that has
  * become shorter ends the connection, as what was announced cannot be kept. CREW_SENT,
- * CREW_ECLOSED. */
+ * CREW_ECLOSED. Behind the last run of an answer conn_flush_files() must be called. */
 int conn_write_file(struct crew_conn *conn, struct source *source, uint64_t offset, size_t len);
+
+/* Give the kernel what it takes now of queued files, and wait for the rest: mostly the peer has
+ * room for all, and no turn of the loop is needed. CREW_SENT, CREW_ECLOSED. */
+int conn_flush_files(struct crew_conn *conn);
 
 /* The same for what the protocol itself must say (pong, close, errors): not held back by
  * max_send_buffer, bounded by what the peer makes us say. */

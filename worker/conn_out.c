@@ -290,8 +290,6 @@ int conn_write_file(struct crew_conn *conn, struct source *source, uint64_t offs
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return CREW_ECLOSED;
     }
-    note_progress(conn);
-    conn_update_poll(conn);
     return CREW_SENT;
 }
 
@@ -314,6 +312,7 @@ static ssize_t send_first(struct crew_conn *conn, size_t *out_offered) {
 
 void conn_flush(struct crew_conn *conn) {
     size_t in_turn = 0;
+    bool has_sent = false;
     while (conn->out.bytes > 0 && in_turn < FILE_TURN_MAX) {
         size_t offered;
         bool is_file = conn->out.file_bytes > 0;
@@ -323,12 +322,13 @@ void conn_flush(struct crew_conn *conn) {
             return;
         }
         sendq_drop(&conn->out, (size_t)sent);
-        if (sent > 0)
-            note_progress(conn);
+        has_sent = has_sent || sent > 0;
         if ((size_t)sent < offered)
             break;
         in_turn += is_file ? (size_t)sent : 0;
     }
+    if (has_sent)
+        note_progress(conn);
     if (conn->out.bytes == 0) {
         drained(conn);
         if (conn->session->drained && conn->state == CONN_OPEN)
@@ -336,4 +336,21 @@ void conn_flush(struct crew_conn *conn) {
     }
     if (conn->state != CONN_ENDED)
         conn_update_poll(conn);
+}
+
+int conn_flush_files(struct crew_conn *conn) {
+    if (conn->state > CONN_OPEN)
+        return CREW_ECLOSED;
+    if (conn->out.file_bytes == 0)
+        return CREW_SENT;
+    /* An app that waits for on_buffer_drain shall not hear of it inside of its own call. */
+    if (conn->is_over) {
+        conn_update_poll(conn);
+        return CREW_SENT;
+    }
+    conn_flush(conn);
+    /* The kernel may have had no room at all: then nothing else has set the deadline. */
+    if (conn->out.bytes > 0 && conn->liveness.deadline != DEADLINE_SEND)
+        note_progress(conn);
+    return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_SENT;
 }

@@ -229,6 +229,8 @@ static int write_answer(struct crew_conn *conn, struct crew_request *request,
     if (result < 0 || !has_body)
         return result;
     result = write_body(conn, file, answer);
+    if (result >= 0)
+        result = conn_flush_files(conn);
     /* What the head has announced cannot be taken back. */
     if (result < 0)
         conn_end(conn, CREW_CLOSE_MEMORY, result);

@@ -21,7 +21,7 @@ struct reply_file {
     const char *type;          /* its media type */
     const char *cache_control; /* "" : no such field */
     bool is_gzip;              /* its bytes are those of another file, compressed */
-    bool varies;               /* there is one compressed and one that is not */
+    bool varies;               /* there may be a compressed one and one that is not */
 };
 
 /* Take an open descriptor: size and times into *out_file, the rest of it zero. A negative errno

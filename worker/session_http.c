@@ -201,10 +201,6 @@ void session_http_dispatch(struct crew_conn *conn, struct crew_request *request)
     worker->conns.totals.messages_in++;
     if (static_answer(conn, request))
         return;
-    if (!worker->app->on_request && worker->files.is_on) {
-        (void)crew_reply(conn, 404, "text/plain", "nothing here\n", 13);
-        return;
-    }
     if (!worker->app->on_request) {
         session_http_refuse(conn, 404, "nothing here");
         return;
@@ -283,8 +279,7 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     return true;
 }
 
-/* Answers that the peer does not take hold up its further requests. A file being sent does
- * whatever its size: it holds a descriptor. */
+/* Answers that the peer does not take hold up its further requests; so do open files. */
 static bool may_go_on(const struct crew_conn *conn) {
     return is_http(conn) && conn_is_reading(conn) && conn->out.file_bytes == 0 &&
            conn->out.bytes <= limits_of(conn)->max_send_buffer / 2;

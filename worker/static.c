@@ -186,18 +186,20 @@ static bool accepts_gzip(const struct http_head *head) {
     return by_star;
 }
 
-/* A compressed copy that is not older stands for its file where the client takes it. */
+/* A compressed copy that is not older stands for its file where the client takes it. Only then
+ * is it looked for: that the answer varies holds for every name, as a copy may come any time.
+ */
 static void use_gzip(struct crew_conn *conn, const struct crew_request *request,
                      struct name *name, struct reply_file *file) {
     struct reply_file packed;
-    if (!config_of(conn->worker)->gzip || !append(name, ".gz"))
+    file->varies = config_of(conn->worker)->gzip;
+    if (!file->varies || !accepts_gzip(&request->head) || !append(name, ".gz"))
         return;
     int fd = open_name(conn->worker, name->text);
     name->text[name->len -= 3] = '\0';
     if (fd < 0 || reply_file_open(fd, &packed) != 0)
         return;
-    file->varies = packed.mtime_s >= file->mtime_s;
-    if (!file->varies || !accepts_gzip(&request->head)) {
+    if (packed.mtime_s < file->mtime_s) {
         reply_file_close(&packed);
         return;
     }
@@ -271,12 +273,12 @@ static bool is_absent(int error) {
            error == -EACCES || error == -EPERM || error == -ENAMETOOLONG || error == -ENXIO;
 }
 
-bool static_answer(struct crew_conn *conn, struct crew_request *request) {
+static bool answer(struct crew_conn *conn, struct crew_request *request) {
     struct worker *worker = conn->worker;
     struct name name;
     struct reply_file file;
     bool is_read = request->head.method_id == HTTP_GET || request->head.method_id == HTTP_HEAD;
-    if (!worker->files.is_on || !is_read || !read_name(request, &name))
+    if (!is_read || !read_name(request, &name))
         return false;
     if (name.is_folder && !to_index(worker, &name))
         return false;
@@ -290,5 +292,18 @@ bool static_answer(struct crew_conn *conn, struct crew_request *request) {
         return !name.is_folder && answer_folder(conn, request, &name);
     else
         fail(conn, error);
+    return true;
+}
+
+bool static_answer(struct crew_conn *conn, struct crew_request *request) {
+    static const char text[] = "nothing here\n";
+    if (!conn->worker->files.is_on)
+        return false;
+    if (answer(conn, request))
+        return true;
+    if (conn->worker->app->on_request)
+        return false;
+    if (crew_reply(conn, 404, "text/plain", text, sizeof(text) - 1) < 0)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
     return true;
 }
