@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config_render.h"
 #include "config_value.h"
@@ -134,11 +135,24 @@ static void check_udp(const struct config_draft *draft, struct config_errors *er
                  "0, or one worker, or reuse_port, with which a peer keeps its worker");
 }
 
+/* Whether it may be read is for the worker to say, who has another user. */
+static void check_static(const struct config_draft *draft, struct config_errors *errors) {
+    static const char root[] = "static.root";
+    const char *path = draft->service.files.root;
+    struct stat st;
+    if (path[0] == '\0' || !is_decided(draft, root, root))
+        return;
+    bool is_found = stat(path, &st) == 0;
+    if (is_found ? !S_ISDIR(st.st_mode) : errno == ENOENT || errno == ENOTDIR)
+        complain(draft, root, errors, "a folder that exists");
+}
+
 void config_service_check(const struct config_draft *draft, struct config_errors *errors) {
     check_heartbeat(draft, errors);
     check_client_ping(draft, errors);
     check_reuse_port(draft, errors);
     check_udp(draft, errors);
+    check_static(draft, errors);
 }
 
 static bool is_from_file(const struct config_draft *draft) {

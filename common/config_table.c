@@ -205,7 +205,7 @@ static const struct config_row service_rows[] = {
     {"websocket.deflate_min", "\"64b\"", .type = CONFIG_SIZE, AT_SERVICE(websocket.deflate_min),
      .max = GIB, .help = "Shorter messages are sent as they are."},
 
-    {"static.root", "\"\"", .example = "\"/srv/chat/public\"", .type = CONFIG_PATH,
+    {"static.root", "\"\"", .example = "\"/srv\"", .type = CONFIG_PATH,
      AT_SERVICE(files.root), .computed = "none are served",
      .help = "The folder whose files answer GET and HEAD requests of an http or websocket "
              "service, before on_request is asked. A symbolic link that leads out of it, and a "

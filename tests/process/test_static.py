@@ -338,7 +338,7 @@ def test_keys_of_the_config(site):
 
 
 @pytest.mark.parametrize("static, said", [
-    ({"root": "/nowhere"}, "static.root: /nowhere: No such file"),
+    ({"root": "/nowhere"}, 'static.root: found "/nowhere"; expected a folder that exists'),
     ({"root": "/", "types": ["html"]}, 'static.types: found "html"; expected EXTENSION=TYPE'),
     ({"root": "/", "cache_control": "a\r\nb: c"}, "static.cache_control"),
     ({"root": "/", "index": "../x"}, "static.index"),
