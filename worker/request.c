@@ -44,7 +44,9 @@ void request_reset(struct crew_request *request) {
     struct http_field *fields = request->fields;
     size_t capacity = request->field_capacity;
     release(request);
-    *request = (struct crew_request){.fields = fields, .field_capacity = capacity};
+    memset(request, 0, sizeof(*request));
+    request->fields = fields;
+    request->field_capacity = capacity;
 }
 
 static void rebase(struct http_slice *slice, const char *from, size_t len, const char *to) {

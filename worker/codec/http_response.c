@@ -4,8 +4,6 @@
  */
 #include "http_response.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "http_date.h"
@@ -131,9 +129,13 @@ void http_response_add_text(struct http_response *response, const char *name,
 
 void http_response_add_number(struct http_response *response, const char *name,
                               uint64_t value) {
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRIu64, value);
-    http_response_add_text(response, name, text);
+    char text[20]; /* the digits of UINT64_MAX */
+    size_t at = sizeof(text);
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    http_response_add(response, name, text + at, sizeof(text) - at);
 }
 
 void http_response_add_date(struct http_response *response, const char *name, int64_t seconds) {
