@@ -74,9 +74,9 @@ crew_conn *crew_conn_find(crew_id id) {
 }
 
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data)) {
-    void *old = conn->poll.data;
+    void *old = conn->data;
     void (*old_destructor)(void *) = conn->data_destructor;
-    conn->poll.data = data;
+    conn->data = data;
     conn->data_destructor = destructor;
     if (!old || !old_destructor || old == data)
         return;
@@ -86,7 +86,7 @@ void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *da
 }
 
 void *crew_conn_data(const crew_conn *conn) {
-    return conn->poll.data;
+    return conn->data;
 }
 
 void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {

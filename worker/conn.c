@@ -29,24 +29,20 @@ static uint32_t loop_ms(const struct crew_conn *conn) {
     return (uint32_t)uv_now(&conn->worker->loop);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events);
-
 void conn_update_poll(struct crew_conn *conn) {
     int wanted = 0;
     if (conn->session->is_datagram)
         return;
     bool is_held = conn->is_paused || conn->is_backlogged;
     if (!conn->has_eof && (!is_held || conn->state >= CONN_CLOSING))
-        wanted |= UV_READABLE;
+        wanted |= POLLER_READABLE;
     if (conn->out.bytes > 0 && conn->state != CONN_OPENING)
-        wanted |= UV_WRITABLE;
-    if (wanted == conn->polled)
-        return;
-    conn->polled = (uint8_t)wanted;
-    if (wanted == 0)
-        uv_poll_stop(&conn->poll);
+        wanted |= POLLER_WRITABLE;
+    int err = poller_watch(&conn->worker->conns.poller, conn->fd, conn, conn->polled, wanted);
+    if (err)
+        conn_end(conn, CREW_CLOSE_MEMORY, err);
     else
-        uv_poll_start(&conn->poll, wanted, on_poll);
+        conn->polled = (uint8_t)wanted;
 }
 
 /* In CLOSING, whenever the queue may have become empty or the peer may have ended. */
@@ -142,15 +138,8 @@ void conn_end(struct crew_conn *conn, int reason, int error) {
         conn->reason = (uint8_t)reason;
     conn->state = CONN_ENDED;
     conn->error = error;
-    conn->polled = 0;
-    if (!conn->session->is_datagram)
-        uv_poll_stop(&conn->poll);
     liveness_remove(&conn->liveness);
     conns_due(conn);
-}
-
-static void on_closed(uv_handle_t *handle) {
-    free(handle);
 }
 
 static void say_farewell(struct crew_conn *conn) {
@@ -165,14 +154,15 @@ static void say_farewell(struct crew_conn *conn) {
 }
 
 static void release(struct crew_conn *conn) {
-    int fd = conn->fd;
     if (conn->session->is_datagram) {
         udp_release(conn);
         return;
     }
-    /* The handle first: once the number is free another connection may get it. */
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
-    close(fd);
+    /* First: a child process of the app may hold the socket open, and it would go on reporting.
+     */
+    poller_watch(&conn->worker->conns.poller, conn->fd, conn, conn->polled, 0);
+    close(conn->fd);
+    free(conn);
 }
 
 void conn_bury(struct crew_conn *conn) {
@@ -272,24 +262,12 @@ void conn_take_up(struct crew_conn *conn) {
     step_close(conn);
 }
 
-static void fail_socket(struct crew_conn *conn, int status) {
-    int error = 0;
-    socklen_t len = sizeof(error);
-    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    conn_end(conn, CREW_CLOSE_IO, error ? -error : status);
-}
-
-static void on_poll(uv_poll_t *handle, int status, int events) {
-    struct crew_conn *conn = (struct crew_conn *)handle;
-    if (conn->state == CONN_ENDED)
-        return;
-    if (status < 0) {
-        fail_socket(conn, status);
-        return;
-    }
-    if (events & UV_WRITABLE)
+void conn_ready(void *owner, int events) {
+    struct crew_conn *conn = owner;
+    events &= conn->polled;
+    if ((events & POLLER_WRITABLE) && conn->state != CONN_ENDED)
         conn_flush(conn);
-    if ((events & UV_READABLE) && conn->state != CONN_ENDED)
+    if ((events & POLLER_READABLE) && conn->state != CONN_ENDED)
         conn_read(conn);
     step_close(conn);
 }
@@ -343,16 +321,11 @@ int conn_open(struct worker *worker, int fd, const struct address *peer) {
     struct crew_conn *conn = calloc(1, sizeof(*conn));
     if (!conn)
         return -ENOMEM;
-    int err = uv_poll_init(&worker->loop, &conn->poll, fd);
-    if (err) {
-        free(conn);
-        return err;
-    }
     set_up(conn, worker, fd, peer);
-    err = conns_remember(conn);
+    int err = conns_remember(conn);
     if (err) {
         liveness_remove(&conn->liveness);
-        uv_close((uv_handle_t *)&conn->poll, on_closed);
+        free(conn);
         return err;
     }
     if (worker->plan.service.proxy_protocol)

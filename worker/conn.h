@@ -19,7 +19,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "address.h"
 #include "crewman.h"
@@ -39,7 +38,6 @@ struct stash {
 };
 
 struct crew_conn {
-    uv_poll_t poll; /* first: the handle is the connection; its `data` is the app's */
     struct list in_all;
     struct liveness_node liveness;
     crew_id id;
@@ -50,6 +48,7 @@ struct crew_conn {
     struct stash *stash;
     struct address *client;     /* who a trusted proxy says it is; NULL: `peer` */
     struct crew_conn *next_due; /* see conns_settle() */
+    void *data;
     void (*data_destructor)(void *data);
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
     uint32_t accepted_s;    /* loop seconds */
@@ -63,7 +62,7 @@ struct crew_conn {
     uint16_t close_code; /* see crew_conn_close_code() */
     uint8_t state;       /* enum conn_state */
     uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
-    uint8_t polled;      /* what the loop watches: UV_READABLE | UV_WRITABLE */
+    uint8_t polled;      /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
     bool is_due : 1;          /* on the list of conns_settle() */
@@ -130,6 +129,9 @@ void conn_bury(struct crew_conn *conn);
 
 /* Hand the stash to the session again, from conns_settle() after a resume. */
 void conn_take_up(struct crew_conn *conn);
+
+/* The socket is what it was watched for, POLLER_READABLE | POLLER_WRITABLE. */
+void conn_ready(void *conn, int events);
 
 /* Watch for what the state asks for. */
 void conn_update_poll(struct crew_conn *conn);

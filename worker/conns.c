@@ -31,6 +31,9 @@ int conns_init(struct worker *worker) {
     conns->cork_buffer = malloc(CONNS_CORK_SIZE);
     if (!conns->read_buffer || !conns->cork_buffer)
         return -ENOMEM;
+    int err = poller_open(&conns->poller, &worker->loop, conn_ready);
+    if (err)
+        return err;
     uv_timer_init(&worker->loop, &conns->spread);
     uv_prepare_init(&worker->loop, &conns->settle);
     conns->settle.data = conns->spread.data = worker;
@@ -46,6 +49,7 @@ void conns_done(struct worker *worker) {
         list_entry(node, struct crew_conn, in_all)->is_announced = false;
     conns_destroy_all(worker, CREW_CLOSE_SHUTDOWN);
     conns_settle(worker);
+    poller_close(&conns->poller);
     uv_close((uv_handle_t *)&conns->settle, NULL);
     uv_close((uv_handle_t *)&conns->spread, NULL);
     idmap_done(&conns->ids);

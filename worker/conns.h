@@ -12,6 +12,7 @@
 
 #include "idmap.h"
 #include "list.h"
+#include "poller.h"
 
 struct worker;
 struct crew_conn;
@@ -30,6 +31,7 @@ struct conns_totals {
 
 struct conns {
     struct idmap ids;
+    struct poller poller;
     struct list all;       /* of struct crew_conn.in_all, oldest first */
     size_t count;          /* announced and not yet closed towards the app */
     uint64_t next_counter; /* low 40 bits of the next id */
