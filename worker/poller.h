@@ -3,7 +3,7 @@
  * Waits for the sockets of the connections: an epoll instance of our own, which the loop
  * watches as one descriptor. A libuv handle for each connection would cost 160 bytes of it and
  * five system calls more over its life; everything else in the process stays with libuv. See
- * docs/adr/0009-sockets-in-an-epoll-of-their-own.md.
+ * docs/adr/0005-sockets-in-an-epoll-of-their-own.md.
  */
 #ifndef CREWMAN_POLLER_H
 #define CREWMAN_POLLER_H
