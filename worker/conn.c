@@ -55,7 +55,7 @@ static void step_close(struct crew_conn *conn) {
         conn_end(conn, conn->reason, 0);
         return;
     }
-    bool is_awaiting = conn->session->awaits_goodbye && !conn->has_goodbye;
+    bool is_awaiting = conn->session->awaits_goodbye && !conn->has_goodbye && !conn->is_garbled;
     if (is_awaiting && !conn->has_eof)
         return;
     int unread = 0;

@@ -72,6 +72,7 @@ struct crew_conn {
     bool is_over : 1;         /* above the high-water mark: on_buffer_full was called */
     bool has_eof : 1;         /* the peer has sent its last byte */
     bool has_goodbye : 1;     /* the peer has said the protocol's goodbye */
+    bool is_garbled : 1;      /* what it says cannot be understood any more */
     bool is_shut : 1;         /* our last byte has gone: shutdown(2) */
     bool last_was_binary : 1; /* kind of the last message received */
 };

@@ -87,7 +87,8 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
 }
 
 void conn_receive(struct crew_conn *conn, char *data, size_t len) {
-    if (conn->state == CONN_CLOSING && (!conn->session->awaits_goodbye || conn->has_goodbye))
+    bool is_deaf = !conn->session->awaits_goodbye || conn->has_goodbye || conn->is_garbled;
+    if (conn->state == CONN_CLOSING && is_deaf)
         return; /* lingering: read and discard until the peer ends */
     conn_cork(conn);
     feed(conn, data, len);

@@ -84,8 +84,7 @@ static void receive_error(struct crew_conn *conn, const struct ws_event *event) 
     int error = event->code == WS_CODE_TOO_BIG    ? CREW_ETOOBIG
                 : event->code == WS_CODE_INTERNAL ? CREW_ENOMEM
                                                   : CREW_EPROTO;
-    conn->has_goodbye =
-        true; /* nothing that follows can be understood: do not wait for a close frame */
+    conn->is_garbled = true; /* so its close frame is not waited for, only its end */
     conn_violate(conn, error, event->code, event->text);
 }
 
@@ -126,7 +125,8 @@ static void receive_event(struct crew_conn *conn, const struct ws_event *event) 
 
 /* In CLOSING frames are still read, for the close frame among them. */
 static bool wants_frames(const struct crew_conn *conn) {
-    return conn_is_reading(conn) || (conn->state == CONN_CLOSING && !conn->has_goodbye);
+    return conn_is_reading(conn) ||
+           (conn->state == CONN_CLOSING && !conn->has_goodbye && !conn->is_garbled);
 }
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {

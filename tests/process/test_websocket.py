@@ -1,13 +1,14 @@
 """WebSocket against the running worker: handshake, frames, close codes. The codec has its own tests."""
 
 import asyncio
+import socket
 import struct
 
 import pytest
 import websockets
 
 import crew
-from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Refused, WebSocket, dial, frame
+from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Refused, WebSocket, dial, frame
 
 
 @pytest.fixture
@@ -148,6 +149,21 @@ def test_broken_frames_get_their_close_code(instance, data, code):
         assert client.wait_closed().code == code
         assert bystander.ask("hello") == "hello"
     instance.wait_log(r"probe: close \d+ reason=(protocol|limit)")
+
+
+def test_who_still_talks_after_a_fault_can_read_why(instance):
+    """Closing the socket at once would answer with a reset, in which the close code can be lost."""
+    with WebSocket(instance.port) as client:
+        client.send_raw(frame(b"x", rsv=1))
+        first, second = client._read(2)  # the close frame is there, and not read yet
+        for _ in range(3):
+            client.send(b"y" * 1000)
+        assert first == 0x88
+        assert struct.unpack(">H", client._read(second)[:2]) == (1002,)
+        with pytest.raises(Closed):
+            client._read(1)
+        client.sock.shutdown(socket.SHUT_WR)
+        instance.wait_log(r"probe: close \d+ reason=protocol")
 
 
 def test_fragments_with_a_ping_between(instance):
