@@ -23,7 +23,7 @@ def public_names():
     text = "".join(path.read_text() for path in (crew.ROOT / "include").rglob("*.h"))
     for prefix, table in (("CREW_CLOSE_", "CREW_CLOSE_REASONS"), ("CREW_E", "CREW_ERRORS")):
         body = text[text.index(f"#define {table}(X)"):text.index("\n\n", text.index(table))]
-        text += " ".join(prefix + name for name in re.findall(r"X\((\w+),", body))
+        text += "".join(f" {prefix}{name} " for name in re.findall(r"X\((\w+),", body))
     return set(re.findall(r"\b(?:crew|CREW)_\w+", text)), text
 
 
@@ -71,6 +71,29 @@ def test_man_pages_are_without_fault():
         done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", str(page)], check=True,
                               capture_output=True, text=True)
         assert done.stderr == "", page
+
+
+def guide_blocks():
+    return re.findall(r"```c\n(.*?)```", (crew.ROOT / "docs" / "app-guide.md").read_text(), re.S)
+
+
+@pytest.mark.parametrize("number", range(len(guide_blocks())))
+def test_the_code_of_the_guide_compiles(number, tmp_path):
+    """A block that is no whole app lacks the include and the descriptor, nothing else."""
+    code = guide_blocks()[number]
+    is_whole = "CREW_APP(" in code
+    source = tmp_path / "app.c"
+    source.write_text(code if "#include <crewman.h>" in code else "#include <crewman.h>\n" + code)
+    done = subprocess.run(
+        ["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror",
+         *([] if is_whole else ["-Wno-unused-function"]), "-shared", "-fPIC",
+         f"-I{crew.ROOT / 'include'}", source, "-o", tmp_path / "app.so"],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if is_whole:
+        check = subprocess.run([crew.CREWMAN, "check", tmp_path / "app.so"], capture_output=True,
+                               text=True)
+        assert check.returncode == 0, check.stderr
 
 
 def test_the_app_of_the_readme_is_the_echo_example():
