@@ -31,6 +31,11 @@ struct question {
     int exit_code;
 };
 
+static void complain(const struct question *question, const char *why) {
+    if (!question->events->is_silent)
+        fprintf(stderr, "crewman: %s: %s\n", question->path, why);
+}
+
 static int connect_to(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
@@ -84,14 +89,13 @@ static void on_end(void *owner, const char *reason) {
     struct question *question = owner;
     bool is_fine = question->may_end && !reason && has_ended(question->peer_fd);
     if (!is_fine)
-        fprintf(stderr, "crewman: %s: %s\n", question->path,
-                reason ? reason : "the connection was closed before an answer came");
+        complain(question, reason ? reason : "the connection was closed before an answer came");
     leave(question, is_fine ? EXIT_DONE : EXIT_FAILED);
 }
 
 static void on_deadline(uv_timer_t *timer) {
     struct question *question = timer->data;
-    fprintf(stderr, "crewman: %s: no answer\n", question->path);
+    complain(question, "no answer");
     leave(question, EXIT_FAILED);
 }
 
@@ -136,6 +140,6 @@ int client_ask(const char *path, enum message_id ask, json_t *body,
     json_decref(body);
     if (fd == -ENOENT || fd == -ECONNREFUSED)
         return EXIT_NOT_RUNNING;
-    fprintf(stderr, "crewman: %s: %s\n", path, strerror(-fd));
+    complain(&question, strerror(-fd));
     return EXIT_FAILED;
 }

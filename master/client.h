@@ -15,6 +15,7 @@
 struct client_events {
     /* One answer (borrowed). True: that was all, leave. */
     bool (*on_answer)(void *owner, const struct message *type, json_t *body);
+    bool is_silent; /* say nothing of a failure: the caller will */
 };
 
 /* Connect to `path` and ask; takes `body`. Answers EXIT_DONE when on_answer said that that was

@@ -201,6 +201,11 @@ static void start_canaries(struct reload *reload) {
     }
 }
 
+static void tell_replaced(struct reload *reload, const struct place *place) {
+    if (reload->client)
+        admin_progress(reload->client, "%s/%u replaced", place->service->name, place->index);
+}
+
 /* Go on with the next slot of this service, or be done with it. `index` is the one that was
  * just replaced. */
 static void roll_on(struct reload *reload, struct service *service, unsigned index) {
@@ -262,8 +267,10 @@ static void roll_all(struct reload *reload) {
     struct list *node, *after;
     list_each_safe (node, after, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
-        if (!service->is_leaving)
+        if (!service->is_leaving) {
+            tell_replaced(reload, service->places[0]);
             roll_on(reload, service, 0);
+        }
         if (master->reload != reload)
             return;
     }
@@ -285,8 +292,7 @@ void reload_place_ready(struct master *master, struct place *place) {
         return;
     }
     supervisor_tell(place, SLOT_ON_COMMIT);
-    if (reload->client)
-        admin_progress(reload->client, "%s/%u replaced", place->service->name, place->index);
+    tell_replaced(reload, place);
     roll_on(reload, place->service, place->index);
 }
 

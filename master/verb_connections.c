@@ -12,6 +12,7 @@
 #include "verbs.h"
 
 #define ANSWER_MS 2000u
+#define SECOND_MS 200u
 
 static const struct table_column columns[] = {
     {"id", false},       {"service", false}, {"slot", true},   {"protocol", false},
@@ -47,10 +48,21 @@ static bool on_page(void *owner, const struct message *type, json_t *body) {
     return !json_is_true(json_object_get(body, "more"));
 }
 
-static void ask_worker(struct gathering *gathering, json_t *worker) {
-    static const struct client_events events = {on_page};
+static int ask_once(json_t *rows, const json_t *worker, unsigned wait_ms) {
+    static const struct client_events events = {.on_answer = on_page, .is_silent = true};
+    struct gathering gathering = {.rows = json_array()};
     int exit_code = client_ask(text(worker, "socket"), MSG_ASK_CONNECTIONS, json_object(),
-                               &events, gathering, false, ANSWER_MS);
+                               &events, &gathering, false, wait_ms);
+    if (exit_code == EXIT_DONE)
+        json_array_extend(rows, gathering.rows);
+    json_decref(gathering.rows);
+    return exit_code;
+}
+
+static void ask_worker(struct gathering *gathering, json_t *worker) {
+    int exit_code = ask_once(gathering->rows, worker, ANSWER_MS);
+    if (exit_code == EXIT_FAILED) /* it may have ended meanwhile */
+        exit_code = ask_once(gathering->rows, worker, SECOND_MS);
     /* One that has ended since the master listed it has no connections left. */
     if (exit_code == EXIT_DONE || exit_code == EXIT_NOT_RUNNING)
         return;

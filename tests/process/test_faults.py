@@ -128,6 +128,38 @@ def test_a_stopped_worker_is_not_taken_for_dead(probe):
     assert victim in instance.worker_pids()
 
 
+def test_connections_names_a_worker_that_does_not_answer(probe):
+    instance = probe(workers=2)
+    victim = instance.worker_pids()[0]
+    with WebSocket(instance.port) as client:
+        client.ask("hello")
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            done = instance.verb("connections")
+        finally:
+            os.kill(victim, signal.SIGCONT)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"crewman: probe/\d, pid {victim}, did not answer\n", done.stderr)
+
+
+def test_connections_does_not_miss_a_worker_that_ends_while_it_is_asked(probe):
+    instance = probe(workers=2)
+    instance.expect_errors("")
+    victim = instance.worker_pids()[0]
+    os.kill(victim, signal.SIGSTOP)
+    asking = subprocess.Popen([crew.CREWMAN, "connections", "-c", instance.config_path],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=instance.env)
+    # Beside the listening socket there is one that waits to be accepted.
+    crew.wait_for(lambda: sum(str(instance.run_dir / "w.probe.0.") in line for line in
+                              open("/proc/net/unix")) == 2, 10, "the question")
+    os.kill(victim, signal.SIGKILL)
+    out, err = asking.communicate(timeout=20)
+    assert (asking.returncode, err) == (0, "")
+    assert "0 connections" in out
+    instance.wait_ready()
+
+
 def test_the_watchdog_ends_a_worker_that_never_comes_back(probe):
     instance = probe(workers=1, top={"watchdog": "2s"})
     instance.expect_errors("")

@@ -19,7 +19,8 @@ def test_reload_brings_new_code_and_a_new_generation(probe):
     old = set(instance.worker_pids())
     instance.config["app"] = crew.app("probe_v2")
     instance.write_config(instance.config)
-    instance.reload()
+    told = instance.reload().stdout
+    assert [f"probe/{slot} replaced" in told for slot in (0, 1, 2)] == [True, True, False]
     rows = instance.workers()
     assert [(row["slot"], row["generation"]) for row in rows if row["state"] == "ready"] == \
         [(0, 2), (1, 2)]
