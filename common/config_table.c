@@ -76,10 +76,9 @@ static const struct config_row service_rows[] = {
     {"listen", "\"\"", .example = "\"websocket://0.0.0.0:8282\"", .type = CONFIG_LISTEN,
      AT_SERVICE(listen_text),
      .computed = "as the app declares it; no listener when it does not",
-     .help =
-         "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
-         "websocket, http, text, frame, tcp, udp, udp+text and udp+frame. "
-         "Hosts are numeric; [::] takes IPv4 and IPv6."},
+     .help = "The address, as PROTOCOL://HOST:PORT or PROTOCOL://unix:/PATH. Protocols are "
+             "websocket, http, text, frame, tcp, udp, udp+text and udp+frame. "
+             "Hosts are numeric; [::] takes IPv4 and IPv6."},
     {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
      .max = CONFIG_WORKERS_MAX,
      .help = "The number of processes; \"auto\" is one a usable CPU."},
@@ -164,17 +163,18 @@ static const struct config_row service_rows[] = {
      .max = 1000000, .computed = "off",
      .help = "The most messages a second from one connection."},
 
-    {"trusted_proxies", "[]", .example = "[\"127.0.0.1\", \"10.0.0.0/8\"]", .type = CONFIG_STRINGS,
-     AT_SERVICE(trusted_proxies),
+    {"trusted_proxies", "[]", .example = "[\"127.0.0.1\", \"10.0.0.0/8\"]",
+     .type = CONFIG_STRINGS, AT_SERVICE(trusted_proxies),
      .count_offset = offsetof(struct config_service, trusted_proxy_count), .computed = "nobody",
-     .help = "Addresses and networks of proxies whose Forwarded, X-Forwarded-For or X-Real-IP tells "
+     .help = "Addresses and networks of proxies whose Forwarded, X-Forwarded-For or X-Real-IP "
+             "tells "
              "who the client is."},
     {"proxy_protocol", "false", .type = CONFIG_BOOL, AT_SERVICE(proxy_protocol),
      .help = "Each connection begins with a PROXY protocol header (version 1 or 2); from "
              "trusted_proxies only, when some are named."},
 
-    {"http.max_upload", "\"0\"", .type = CONFIG_SIZE, AT_SERVICE(http.max_upload), .max = 64 * GIB,
-     .computed = "limits.max_body",
+    {"http.max_upload", "\"0\"", .type = CONFIG_SIZE, AT_SERVICE(http.max_upload),
+     .max = 64 * GIB, .computed = "limits.max_body",
      .help = "The largest body of a form with files (multipart/form-data); a larger one is "
              "answered 413. What of it is held in memory is bounded by limits.max_body."},
     {"http.upload_memory", "\"64k\"", .type = CONFIG_SIZE, AT_SERVICE(http.upload_memory),
@@ -205,8 +205,8 @@ static const struct config_row service_rows[] = {
     {"websocket.deflate_min", "\"64b\"", .type = CONFIG_SIZE, AT_SERVICE(websocket.deflate_min),
      .max = GIB, .help = "Shorter messages are sent as they are."},
 
-    {"static.root", "\"\"", .example = "\"/srv\"", .type = CONFIG_PATH,
-     AT_SERVICE(files.root), .computed = "none are served",
+    {"static.root", "\"\"", .example = "\"/srv\"", .type = CONFIG_PATH, AT_SERVICE(files.root),
+     .computed = "none are served",
      .help = "The folder whose files answer GET and HEAD requests of an http or websocket "
              "service, before on_request is asked. A symbolic link that leads out of it, and a "
              "name with a leading dot other than .well-known, is as if it were not there."},
@@ -217,11 +217,11 @@ static const struct config_row service_rows[] = {
      .type = CONFIG_STRING, AT_SERVICE(files.cache_control), .computed = "no such header",
      .help = "The Cache-Control header of these answers."},
     {"static.gzip", "true", .type = CONFIG_BOOL, AT_SERVICE(files.gzip),
-     .help = "Send NAME.gz in place of NAME to clients that accept gzip, if it is there and not "
-             "older than NAME."},
+     .help =
+         "Send NAME.gz in place of NAME to clients that accept gzip, if it is there and not "
+         "older than NAME."},
     {"static.types", "[]", .example = "[\"gmi=text/gemini\"]", .type = CONFIG_STRINGS,
-     AT_SERVICE(files.types),
-     .count_offset = offsetof(struct config_service, files.type_count),
+     AT_SERVICE(files.types), .count_offset = offsetof(struct config_service, files.type_count),
      .computed = "the common ones",
      .help = "Media types by extension, as EXTENSION=TYPE, before those that are known."},
 

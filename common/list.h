@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Intrusive doubly linked list with a sentinel head. The owner of the containing object owns the
- * memory; a node is on at most one list through one member. Used by every program.
+ * Intrusive doubly linked list with a sentinel head. The owner of the containing object owns
+ * the memory; a node is on at most one list through one member. Used by every program.
  */
 #ifndef CREWMAN_LIST_H
 #define CREWMAN_LIST_H
@@ -13,15 +13,16 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(head) {&(head), &(head)}
+#define LIST_INIT(head)                                                                        \
+    { &(head), &(head) }
 
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 #define list_each(node, head) for (node = (head)->next; node != (head); node = node->next)
 
 /* `node` may be removed and freed by the body; no other node may. */
-#define list_each_safe(node, after, head)                                                        \
-    for (node = (head)->next, after = node->next; node != (head);                                \
+#define list_each_safe(node, after, head)                                                      \
+    for (node = (head)->next, after = node->next; node != (head);                              \
          node = after, after = node->next)
 
 static inline void list_init(struct list *head) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A listen address as written in an app or a config, parsed: "<protocol>://<host>:<port>", "<protocol>://unix:/path",
- * "unix:///path" (raw bytes). Pure.
+ * A listen address as written in an app or a config, parsed: "<protocol>://<host>:<port>",
+ * "<protocol>://unix:/path", "unix:///path" (raw bytes). Pure.
  */
 #ifndef CREWMAN_LISTEN_H
 #define CREWMAN_LISTEN_H
@@ -11,14 +11,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define LISTEN_PROTOCOLS(X)                                                                      \
-    X(TCP, "tcp")                                                                                \
-    X(TEXT, "text")                                                                              \
-    X(FRAME, "frame")                                                                            \
-    X(WEBSOCKET, "websocket")                                                                    \
-    X(HTTP, "http")                                                                              \
-    X(UDP, "udp")                                                                                \
-    X(UDP_TEXT, "udp+text")                                                                      \
+#define LISTEN_PROTOCOLS(X)                                                                    \
+    X(TCP, "tcp")                                                                              \
+    X(TEXT, "text")                                                                            \
+    X(FRAME, "frame")                                                                          \
+    X(WEBSOCKET, "websocket")                                                                  \
+    X(HTTP, "http")                                                                            \
+    X(UDP, "udp")                                                                              \
+    X(UDP_TEXT, "udp+text")                                                                    \
     X(UDP_FRAME, "udp+frame")
 
 enum listen_protocol {
@@ -35,12 +35,14 @@ struct listen_address {
     struct sockaddr_storage addr; /* big enough for sockaddr_un */
 };
 
-/* "" gives LISTEN_NONE. Hosts are numeric ("0.0.0.0", "[::]" which is dual stack, "localhost" = 127.0.0.1, "*" = [::]).
- * -EINVAL with a line for people, "expected …" (and the nearest protocol). */
-int listen_parse(const char *text, struct listen_address *out_address, char *out_why, size_t size);
+/* "" gives LISTEN_NONE. Hosts are numeric ("0.0.0.0", "[::]" which is dual stack, "localhost" =
+ * 127.0.0.1, "*" = [::]). -EINVAL with a line for people, "expected …" (and the nearest
+ * protocol). */
+int listen_parse(const char *text, struct listen_address *out_address, char *out_why,
+                 size_t size);
 
-/* True when the kernel would refuse to bind both: the same path, or the same port with equal hosts or a wildcard that
- * covers the other ("[::]" covers every IPv4 host too). */
+/* True when the kernel would refuse to bind both: the same path, or the same port with equal
+ * hosts or a wildcard that covers the other ("[::]" covers every IPv4 host too). */
 bool listen_overlaps(const struct listen_address *a, const struct listen_address *b);
 
 /* Datagrams in place of connections. */

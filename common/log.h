@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The logger: the one global of each program. It writes whole lines with a single write(2) to one
- * descriptor that somebody else opened, never blocks on a full disk and never fails its caller: lines
- * that could not be written are counted, and the count is written once writing works again.
+ * The logger: the one global of each program. It writes whole lines with a single write(2) to
+ * one descriptor that somebody else opened, never blocks on a full disk and never fails its
+ * caller: lines that could not be written are counted, and the count is written once writing
+ * works again.
  */
 #ifndef CREWMAN_LOG_H
 #define CREWMAN_LOG_H
@@ -12,7 +13,8 @@
 
 #include "crewman.h" /* enum crew_log_level */
 
-/* Lines go to descriptor `fd` (borrowed), below `level` they are dropped. `who` is shown in each line
+/* Lines go to descriptor `fd` (borrowed), below `level` they are dropped. `who` is shown in
+ * each line
  * ("master", "chat/2"); copied, cut to 63 bytes. May be called again to change any of them. */
 void log_setup(int fd, enum crew_log_level level, const char *who);
 

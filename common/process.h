@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a process does to itself: privileges, limits, standard descriptors, title. All answer 0 or a negative
- * errno number; none decides to exit.
+ * What a process does to itself: privileges, limits, standard descriptors, title. All answer 0
+ * or a negative errno number; none decides to exit.
  */
 #ifndef CREWMAN_PROCESS_H
 #define CREWMAN_PROCESS_H
@@ -17,14 +17,15 @@ struct identity {
     char user[64];
 };
 
-/* Look up user and group by name ("" or NULL user: out_identity->is_set false; "" or NULL group: the user's
- * own). -ENOENT with a line for people in `out_why` when a name does not exist. */
+/* Look up user and group by name ("" or NULL user: out_identity->is_set false; "" or NULL
+ * group: the user's own). -ENOENT with a line for people in `out_why` when a name does not
+ * exist. */
 int process_identity(const char *user, const char *group, struct identity *out_identity,
                      char *out_why, size_t size);
 
-/* Become that user for good: initgroups, setgid, setuid, and check that it cannot be undone. A failure must
- * be fatal to the caller. 0 at once when already that user, or when !is_set. -EPERM with a line when
- * not root and another user is wanted. */
+/* Become that user for good: initgroups, setgid, setuid, and check that it cannot be undone. A
+ * failure must be fatal to the caller. 0 at once when already that user, or when !is_set.
+ * -EPERM with a line when not root and another user is wanted. */
 int process_become(const struct identity *identity, char *out_why, size_t size);
 
 /* Raise RLIMIT_NOFILE as far as allowed; answers the limit then in force (at least 0). */

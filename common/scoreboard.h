@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The shared page of one service: a line a worker process, written by that worker only, read by its
- * siblings (fair accepts) and by the master (status of a stuck worker, obituary). Plain relaxed atomics, no
- * locks. Whatever is read from another's line is a number that may be wrong: never a pointer, an index or
- * a length without a check. The memfd is made and sealed (no shrink, no grow) by the master, so that no
- * worker can take the memory away under the others.
+ * The shared page of one service: a line a worker process, written by that worker only, read by
+ * its siblings (fair accepts) and by the master (status of a stuck worker, obituary). Plain
+ * relaxed atomics, no locks. Whatever is read from another's line is a number that may be
+ * wrong: never a pointer, an index or a length without a check. The memfd is made and sealed
+ * (no shrink, no grow) by the master, so that no worker can take the memory away under the
+ * others.
  */
 #ifndef CREWMAN_SCOREBOARD_H
 #define CREWMAN_SCOREBOARD_H
@@ -19,31 +20,31 @@ enum scoreboard_state {
     SCORE_FREE = 0,
     SCORE_STARTING = 1,
     SCORE_ACCEPTING = 2, /* takes part in the fair shares */
-    SCORE_FULL = 3,      /* at max_connections or out of descriptors: not accepting for the moment */
+    SCORE_FULL = 3, /* at max_connections or out of descriptors: not accepting for the moment */
     SCORE_DRAINING = 4
 };
 
 /* The callbacks that a worker can be in; SCORE_IN_NONE: in the loop. */
-#define SCORE_CALLBACKS(X)                                                                       \
-    X(NONE, "none")                                                                              \
-    X(LOAD, "loading the app")                                                                   \
-    X(WORKER_START, "on_worker_start")                                                           \
-    X(WORKER_STOP, "on_worker_stop")                                                             \
-    X(WORKER_DRAIN, "on_worker_drain")                                                           \
-    X(CONNECT, "on_connect")                                                                     \
-    X(HANDSHAKE, "on_handshake")                                                                 \
-    X(OPEN, "on_open")                                                                           \
-    X(MESSAGE, "on_message")                                                                     \
-    X(REQUEST, "on_request")                                                                     \
-    X(CLOSE, "on_close")                                                                         \
-    X(ERROR, "on_error")                                                                         \
-    X(BUFFER_FULL, "on_buffer_full")                                                             \
-    X(BUFFER_DRAIN, "on_buffer_drain")                                                           \
-    X(PING, "on_ping")                                                                           \
-    X(PONG, "on_pong")                                                                           \
-    X(PROTOCOL, "a crew_protocol function")                                                      \
-    X(TIMER, "a timer")                                                                          \
-    X(VISIT, "a crew_conn_each visitor")                                                         \
+#define SCORE_CALLBACKS(X)                                                                     \
+    X(NONE, "none")                                                                            \
+    X(LOAD, "loading the app")                                                                 \
+    X(WORKER_START, "on_worker_start")                                                         \
+    X(WORKER_STOP, "on_worker_stop")                                                           \
+    X(WORKER_DRAIN, "on_worker_drain")                                                         \
+    X(CONNECT, "on_connect")                                                                   \
+    X(HANDSHAKE, "on_handshake")                                                               \
+    X(OPEN, "on_open")                                                                         \
+    X(MESSAGE, "on_message")                                                                   \
+    X(REQUEST, "on_request")                                                                   \
+    X(CLOSE, "on_close")                                                                       \
+    X(ERROR, "on_error")                                                                       \
+    X(BUFFER_FULL, "on_buffer_full")                                                           \
+    X(BUFFER_DRAIN, "on_buffer_drain")                                                         \
+    X(PING, "on_ping")                                                                         \
+    X(PONG, "on_pong")                                                                         \
+    X(PROTOCOL, "a crew_protocol function")                                                    \
+    X(TIMER, "a timer")                                                                        \
+    X(VISIT, "a crew_conn_each visitor")                                                       \
     X(DESTRUCTOR, "a destructor")
 
 enum score_callback {
@@ -55,7 +56,7 @@ enum score_callback {
 
 struct score_line {
     _Alignas(64) _Atomic uint32_t pid;
-    _Atomic uint32_t state;          /* enum scoreboard_state */
+    _Atomic uint32_t state; /* enum scoreboard_state */
     _Atomic uint32_t connections;
     _Atomic uint32_t callback;       /* enum score_callback */
     _Atomic uint64_t callback_since; /* ms, CLOCK_MONOTONIC */
@@ -82,8 +83,7 @@ void score_line_clear(struct score_line *line);
 /* The name of a callback number read from a line; "unknown" when out of range. */
 const char *score_callback_name(uint32_t callback);
 
-#define score_set(field, value)                                                                  \
-    atomic_store_explicit(&(field), (value), memory_order_relaxed)
-#define score_get(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define score_set(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+#define score_get(field)        atomic_load_explicit(&(field), memory_order_relaxed)
 
 #endif

@@ -32,23 +32,23 @@ extern "C" {
 /* The layout of struct crew_app and struct crew_service. A worker refuses an app with another
  * number; fields are only ever added at the end of struct crew_service (its size says which an
  * app knows). */
-#define CREW_ABI 1u
+#define CREW_ABI   1u
 #define CREW_MAGIC 0x43524557u /* "CREW" */
 
 /* ------------------------------------------------------------------ errors */
 
 /* One space of negative numbers with the system's own: -EINVAL is a possible answer wherever a
  * system call can fail. crew_strerror() names both. */
-#define CREW_ERRORS(X)                                                                           \
-    X(CLOSED, -5001, "the connection is closing or closed")                                      \
-    X(FULL, -5002, "the send buffer is full")                                                    \
-    X(INVAL, -5003, "an argument is out of range")                                               \
-    X(NOMEM, -5004, "out of memory")                                                             \
-    X(NOENT, -5005, "no such object")                                                            \
-    X(TOOBIG, -5006, "larger than the limit allows")                                             \
-    X(PROTO, -5007, "the peer broke the protocol")                                               \
-    X(TIMEOUT, -5008, "a deadline passed")                                                       \
-    X(NOTSUP, -5009, "not possible with this protocol")                                          \
+#define CREW_ERRORS(X)                                                                         \
+    X(CLOSED, -5001, "the connection is closing or closed")                                    \
+    X(FULL, -5002, "the send buffer is full")                                                  \
+    X(INVAL, -5003, "an argument is out of range")                                             \
+    X(NOMEM, -5004, "out of memory")                                                           \
+    X(NOENT, -5005, "no such object")                                                          \
+    X(TOOBIG, -5006, "larger than the limit allows")                                           \
+    X(PROTO, -5007, "the peer broke the protocol")                                             \
+    X(TIMEOUT, -5008, "a deadline passed")                                                     \
+    X(NOTSUP, -5009, "not possible with this protocol")                                        \
     X(STATE, -5010, "not possible at this moment")
 
 enum crew_error {
@@ -82,16 +82,16 @@ typedef struct crew_msg {
 } crew_msg;
 
 /* Why a connection ended; the last argument of on_close. */
-#define CREW_CLOSE_REASONS(X)                                                                    \
-    X(PEER, 1, "peer", "the peer closed it")                                                     \
-    X(LOCAL, 2, "local", "the app closed it")                                                    \
-    X(HEARTBEAT, 3, "heartbeat", "no sign of life within idle_timeout")                          \
-    X(PROTOCOL, 4, "protocol", "the peer broke the protocol")                                    \
-    X(LIMIT, 5, "limit", "the peer passed a limit")                                              \
-    X(TIMEOUT, 6, "timeout", "a handshake, header or close deadline passed")                     \
-    X(IO, 7, "io", "the network reported an error, for example a reset")                         \
-    X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                   \
-    X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                         \
+#define CREW_CLOSE_REASONS(X)                                                                  \
+    X(PEER, 1, "peer", "the peer closed it")                                                   \
+    X(LOCAL, 2, "local", "the app closed it")                                                  \
+    X(HEARTBEAT, 3, "heartbeat", "no sign of life within idle_timeout")                        \
+    X(PROTOCOL, 4, "protocol", "the peer broke the protocol")                                  \
+    X(LIMIT, 5, "limit", "the peer passed a limit")                                            \
+    X(TIMEOUT, 6, "timeout", "a handshake, header or close deadline passed")                   \
+    X(IO, 7, "io", "the network reported an error, for example a reset")                       \
+    X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                 \
+    X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                       \
     X(MEMORY, 10, "memory", "memory or disk space for the peer's data could not be had")
 
 enum crew_close_reason {
@@ -114,8 +114,8 @@ enum crew_send_result {
  * there was one): an echo of a WebSocket binary message is binary. `text` ends the line itself,
  * `frame` adds its header, `tcp` sends the bytes as they are.
  * Copies data. Before on_open it is kept and sent right after the handshake.
- * Answers CREW_SENT or CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (on_error is
- * not called: the answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the
+ * Answers CREW_SENT or CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (on_error
+ * is not called: the answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the
  * protocol cannot express the length, CREW_ENOMEM.
  * Workerman: $connection->send(). */
 int crew_conn_send(crew_conn *conn, const void *data, size_t len);
@@ -127,17 +127,18 @@ int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len);
 
 /* Close politely: what was sent goes out first, then the protocol's own goodbye (WebSocket: a
  * close frame 1000, and the peer's answer is awaited), then the socket is closed. Bounded by
- * limits.close_timeout. No on_message follows. on_close comes later with CREW_CLOSE_LOCAL, never
- * from inside this call. Harmless when already closing. Workerman: $connection->close(). */
+ * limits.close_timeout. No on_message follows. on_close comes later with CREW_CLOSE_LOCAL,
+ * never from inside this call. Harmless when already closing. Workerman: $connection->close().
+ */
 void crew_conn_close(crew_conn *conn);
 
-/* The same with a WebSocket close code (1000–1003, 1007–1014 or 3000–4999) and a reason of at most
- * 123 bytes of UTF-8, NULL for none. CREW_EINVAL for any other code or a longer reason. On other
- * protocols the code is ignored. RFC 6455 section 7.4. */
+/* The same with a WebSocket close code (1000–1003, 1007–1014 or 3000–4999) and a reason of at
+ * most 123 bytes of UTF-8, NULL for none. CREW_EINVAL for any other code or a longer reason. On
+ * other protocols the code is ignored. RFC 6455 section 7.4. */
 int crew_conn_close_with(crew_conn *conn, int code, const char *reason);
 
-/* Close at once: what is queued is dropped, no goodbye. on_close comes after the current callback
- * has returned. Workerman: $connection->destroy(). */
+/* Close at once: what is queued is dropped, no goodbye. on_close comes after the current
+ * callback has returned. Workerman: $connection->destroy(). */
 void crew_conn_destroy(crew_conn *conn);
 
 /* Stop and go on reading. While paused no on_message is called and the kernel's window pushes
@@ -156,13 +157,18 @@ crew_conn *crew_conn_find(crew_id id);
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data));
 void *crew_conn_data(const crew_conn *conn);
 
-enum crew_addr_family { CREW_ADDR_NONE = 0, CREW_ADDR_IPV4 = 4, CREW_ADDR_IPV6 = 6, CREW_ADDR_UNIX = 1 };
+enum crew_addr_family {
+    CREW_ADDR_NONE = 0,
+    CREW_ADDR_IPV4 = 4,
+    CREW_ADDR_IPV6 = 6,
+    CREW_ADDR_UNIX = 1
+};
 
 struct crew_addr {
     enum crew_addr_family family;
     uint16_t port;  /* 0 for a unix socket */
-    char text[108]; /* "192.0.2.1", "2001:db8::1" (no brackets), or the path of a unix socket ("" when
-                       the peer has none) */
+    char text[108]; /* "192.0.2.1", "2001:db8::1" (no brackets), or the path of a unix socket
+                       ("" when the peer has none) */
 };
 
 /* Both ends of a connection. An IPv4 peer of a dual-stack socket is shown as IPv4.
@@ -173,16 +179,17 @@ void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr);
 struct crew_conn_stats {
     uint64_t bytes_in, bytes_out; /* on the wire; out counts what the kernel took */
     uint64_t messages_in, messages_out;
-    size_t queued;       /* bytes waiting in the send buffer */
-    uint64_t idle_ms;    /* since bytes were last received, to a second or better */
-    int64_t rtt_ms;      /* the last heartbeat round trip; -1 before there was one */
-    uint64_t age_ms;     /* since it was accepted */
+    size_t queued;    /* bytes waiting in the send buffer */
+    uint64_t idle_ms; /* since bytes were last received, to a second or better */
+    int64_t rtt_ms;   /* the last heartbeat round trip; -1 before there was one */
+    uint64_t age_ms;  /* since it was accepted */
 };
 
 void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats);
 
-/* The close code that a WebSocket peer sent: 1005 when its close frame had none, 1006 when there
- * was no close frame (RFC 6455 section 7.1.5); 0 on other protocols. Meaningful in on_close. */
+/* The close code that a WebSocket peer sent: 1005 when its close frame had none, 1006 when
+ * there was no close frame (RFC 6455 section 7.1.5); 0 on other protocols. Meaningful in
+ * on_close. */
 int crew_conn_close_code(const crew_conn *conn);
 
 /* The name of the service that accepted it; static for the life of the worker. */
@@ -191,31 +198,33 @@ const char *crew_conn_service(const crew_conn *conn);
 /* Connections of this worker for which on_connect was called and on_close was not. */
 size_t crew_conn_count(void);
 
-/* Call `visit` for each of them; a non-zero answer ends the walk and is returned. The visitor may
- * send to, close or destroy any connection, this one included; connections accepted meanwhile are
- * not visited. Workerman: $worker->connections. */
+/* Call `visit` for each of them; a non-zero answer ends the walk and is returned. The visitor
+ * may send to, close or destroy any connection, this one included; connections accepted
+ * meanwhile are not visited. Workerman: $worker->connections. */
 int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
 
 /* -------------------------------------------------------------------- HTTP */
 
-/* A request on an `http` service, a plain one on a `websocket` service that has on_request, or the opening handshake of
- * a WebSocket. Valid from its callback until its answer is complete, or on_close. Texts end with a NUL and live as
- * long. Workerman: Protocols\Http\Request. */
+/* A request on an `http` service, a plain one on a `websocket` service that has on_request, or
+ * the opening handshake of a WebSocket. Valid from its callback until its answer is complete,
+ * or on_close. Texts end with a NUL and live as long. Workerman: Protocols\Http\Request. */
 typedef struct crew_request crew_request;
 
-/* The request of this connection that waits for its answer, NULL when there is none: for answers that come later, keep the
- * crew_id of the connection and ask here. */
+/* The request of this connection that waits for its answer, NULL when there is none: for
+ * answers that come later, keep the crew_id of the connection and ask here. */
 crew_request *crew_conn_request(crew_conn *conn);
 
-const char *crew_request_method(crew_request *request);       /* "GET"; Workerman: method() */
-const char *crew_request_target(crew_request *request);       /* as it came, "/a%20b?x=1"; uri() */
-const char *crew_request_path(crew_request *request);         /* decoded, "/a b"; path() */
-const char *crew_request_query_string(crew_request *request); /* as it came, "x=1"; queryString() */
-const char *crew_request_host(crew_request *request);         /* with its port; host() */
-int crew_request_minor_version(const crew_request *request);  /* 1 for HTTP/1.1, 0 for HTTP/1.0 */
+const char *crew_request_method(crew_request *request); /* "GET"; Workerman: method() */
+const char *crew_request_target(crew_request *request); /* as it came, "/a%20b?x=1"; uri() */
+const char *crew_request_path(crew_request *request);   /* decoded, "/a b"; path() */
+const char *
+crew_request_query_string(crew_request *request);     /* as it came, "x=1"; queryString() */
+const char *crew_request_host(crew_request *request); /* with its port; host() */
+int crew_request_minor_version(
+    const crew_request *request); /* 1 for HTTP/1.1, 0 for HTTP/1.0 */
 
-/* The value of a field, whatever the case of its name; several lines of it as one list (RFC 9110 section 5.3). NULL without
- * one. Workerman: header(). */
+/* The value of a field, whatever the case of its name; several lines of it as one list (RFC
+ * 9110 section 5.3). NULL without one. Workerman: header(). */
 const char *crew_request_header(crew_request *request, const char *name);
 
 /* Each field line as it came; a non-zero answer of `visit` ends the walk and is returned. */
@@ -223,64 +232,81 @@ int crew_request_each_header(crew_request *request,
                              int (*visit)(const char *name, const char *value, void *arg),
                              void *arg);
 
-/* The first parameter of that name, decoded; NULL without one. Workerman: get(), cookie(), post(). */
+/* The first parameter of that name, decoded; NULL without one. Workerman: get(), cookie(),
+ * post(). */
 const char *crew_request_query(crew_request *request, const char *name);
 const char *crew_request_cookie(crew_request *request, const char *name);
 
-/* A field of the form that is the body: application/x-www-form-urlencoded, or a field of multipart/form-data that is no
- * file. Names are what the client calls them: "a[]" and "a[b]" are names like others, and crew_request_each_field() finds
- * every one of several "a[]". NULL also before the whole body is there. */
+/* A field of the form that is the body: application/x-www-form-urlencoded, or a field of
+ * multipart/form-data that is no file. Names are what the client calls them: "a[]" and "a[b]"
+ * are names like others, and crew_request_each_field() finds every one of several "a[]". NULL
+ * also before the whole body is there. */
 const char *crew_request_form(crew_request *request, const char *name);
 
-/* Each field of the form in order, "" and 0 where it is empty; `value` has a NUL behind its `len` bytes, and may have more among
- * them. A non-zero answer of `visit` ends the walk and is returned. Workerman: post(). */
+/* Each field of the form in order, "" and 0 where it is empty; `value` has a NUL behind its
+ * `len` bytes, and may have more among them. A non-zero answer of `visit` ends the walk and is
+ * returned. Workerman: post(). */
 int crew_request_each_field(crew_request *request,
-                            int (*visit)(const char *name, const char *value, size_t len, void *arg),
+                            int (*visit)(const char *name, const char *value, size_t len,
+                                         void *arg),
                             void *arg);
 
-/* A file of a form (multipart/form-data), as long as its request. Up to http.upload_memory it is in memory, at `data`; a
- * larger one has `data` NULL, and lies in the descriptor `fd` from `offset` on. `fd` is ours: read it with pread(2) or
- * crew_file_read(), do not close, write or seek. */
+/* A file of a form (multipart/form-data), as long as its request. Up to http.upload_memory it
+ * is in memory, at `data`; a larger one has `data` NULL, and lies in the descriptor `fd` from
+ * `offset` on. `fd` is ours: read it with pread(2) or crew_file_read(), do not close, write or
+ * seek. */
 struct crew_file {
     const char *name;      /* of the form's field, "photos[]" as it is */
-    const char *file_name; /* what the client calls it, without the folders it may have named; "" without one.
-                              Not to be trusted as a name for anything here: it may be ".." or "index.php" */
-    const char *type;      /* the client's Content-Type for it, "text/plain" when it named none; not checked */
+    const char *file_name; /* what the client calls it, without the folders it may have named;
+                              "" without one. Not to be trusted as a name for anything here: it
+                              may be ".." or "index.php" */
+    const char *type; /* the client's Content-Type for it, "text/plain" when it named none; not
+                         checked */
     uint64_t size;
     const char *data; /* with a NUL behind it */
     int fd;           /* -1 when it is in memory */
     uint64_t offset;
 };
 
-/* The file number `index`, from 0, of those whose field is called `name`, or of all files when `name` is NULL: count up until
- * CREW_ENOENT. A field in which no file was chosen is none. A service with on_body gets such a form as bytes.
- * Workerman: file(). */
-int crew_request_file(crew_request *request, const char *name, size_t index, struct crew_file *out_file);
+/* The file number `index`, from 0, of those whose field is called `name`, or of all files when
+ * `name` is NULL: count up until CREW_ENOENT. A field in which no file was chosen is none. A
+ * service with on_body gets such a form as bytes. Workerman: file(). */
+int crew_request_file(crew_request *request, const char *name, size_t index,
+                      struct crew_file *out_file);
 
-/* Copy up to `len` bytes from `offset` of the file; their number, 0 at its end, or a negative errno. */
+/* Copy up to `len` bytes from `offset` of the file; their number, 0 at its end, or a negative
+ * errno. */
 long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data, size_t len);
 
-/* Keep the file under `path`, in place of what is there, so that no one ever sees half of it: its mode is 0666 less the umask.
- * On the file system of http.upload_dir a larger one needs no copy; anywhere else the loop stands still while it is
- * copied. Not synced to disk. A negative errno, and nothing is changed: -ENOENT, -ENOSPC, -EACCES … Workerman: rename() of
- * tmp_name. */
+/* Keep the file under `path`, in place of what is there, so that no one ever sees half of it:
+ * its mode is 0666 less the umask. On the file system of http.upload_dir a larger one needs no
+ * copy; anywhere else the loop stands still while it is copied. Not synced to disk. A negative
+ * errno, and nothing is changed: -ENOENT, -ENOSPC, -EACCES … Workerman: rename() of tmp_name.
+ */
 int crew_file_save(const struct crew_file *file, const char *path);
 
-/* The whole body, "" without one; not of a service with on_body, which gets it in pieces, nor of multipart/form-data, which is
- * taken apart as it comes. Workerman: rawBody(). */
+/* The whole body, "" without one; not of a service with on_body, which gets it in pieces, nor
+ * of multipart/form-data, which is taken apart as it comes. Workerman: rawBody(). */
 const char *crew_request_body(const crew_request *request, size_t *out_len);
 
-/* Answers. Each request gets one; until it is complete the next request of the connection waits. A function fails with
- * CREW_ESTATE when no request waits for what it does, CREW_ECLOSED when the connection has gone, CREW_EINVAL for a status,
- * name or value that must not be sent (CR, LF, NUL), CREW_ENOMEM. Workerman: Protocols\Http\Response. */
+/* Answers. Each request gets one; until it is complete the next request of the connection
+ * waits. A function fails with CREW_ESTATE when no request waits for what it does, CREW_ECLOSED
+ * when the connection has gone, CREW_EINVAL for a status, name or value that must not be sent
+ * (CR, LF, NUL), CREW_ENOMEM. Workerman: Protocols\Http\Response. */
 
-/* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection and Date are ours: CREW_EINVAL. In
- * on_handshake it is added to the 101. */
+/* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection
+ * and Date are ours: CREW_EINVAL. In on_handshake it is added to the 101. */
 int crew_reply_header(crew_conn *conn, const char *name, const char *value);
 
-enum crew_same_site { CREW_SAME_SITE_UNSET, CREW_SAME_SITE_LAX, CREW_SAME_SITE_STRICT, CREW_SAME_SITE_NONE };
+enum crew_same_site {
+    CREW_SAME_SITE_UNSET,
+    CREW_SAME_SITE_LAX,
+    CREW_SAME_SITE_STRICT,
+    CREW_SAME_SITE_NONE
+};
 
-/* A cookie (RFC 6265). NULL and 0 leave an attribute out; `max_age` counts seconds, negative to forget it. */
+/* A cookie (RFC 6265). NULL and 0 leave an attribute out; `max_age` counts seconds, negative to
+ * forget it. */
 struct crew_cookie {
     const char *name, *value, *path, *domain;
     int64_t max_age;
@@ -292,31 +318,35 @@ int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie);
 /* The whole answer. `type` is its Content-Type, NULL for none. The body is copied. */
 int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len);
 
-/* A file as the answer: 200, or by the request's headers 206, 304, 412 or 416, with ETag and Last-Modified; its type by
- * the extension unless the app has added a Content-Type. Sent as the client takes it, without being read into memory; a
- * crew_conn_close() right behind lets it go out whole. It must not be shortened meanwhile: replace it by rename(2).
- * The path is taken as it is: do not make it of what a client sends, that is what static.root is for. CREW_ENOENT when
- * there is no such regular file, or another system error; nothing was sent then. Workerman: withFile(). */
+/* A file as the answer: 200, or by the request's headers 206, 304, 412 or 416, with ETag and
+ * Last-Modified; its type by the extension unless the app has added a Content-Type. Sent as the
+ * client takes it, without being read into memory; a crew_conn_close() right behind lets it go
+ * out whole. It must not be shortened meanwhile: replace it by rename(2). The path is taken as
+ * it is: do not make it of what a client sends, that is what static.root is for. CREW_ENOENT
+ * when there is no such regular file, or another system error; nothing was sent then.
+ * Workerman: withFile(). */
 int crew_reply_file(crew_conn *conn, const char *path);
 
 /* 302, or another status from 301 to 308, to `location`. Workerman: redirect(). */
 int crew_reply_redirect(crew_conn *conn, int status, const char *location);
 
-/* An answer in pieces: begin, write as often as needed (answers like crew_conn_send(): CREW_QUEUED asks to wait for
- * on_buffer_drain), end. Chunked for HTTP/1.1; HTTP/1.0 clients see its end by the close. */
+/* An answer in pieces: begin, write as often as needed (answers like crew_conn_send():
+ * CREW_QUEUED asks to wait for on_buffer_drain), end. Chunked for HTTP/1.1; HTTP/1.0 clients
+ * see its end by the close. */
 int crew_reply_begin(crew_conn *conn, int status, const char *type);
 int crew_reply_write(crew_conn *conn, const void *data, size_t len);
 int crew_reply_end(crew_conn *conn);
 
-/* One Server-Sent Event, on an answer begun as "text/event-stream". NULL leaves a member out; `retry_ms` negative too.
- * Workerman: ServerSentEvents. */
+/* One Server-Sent Event, on an answer begun as "text/event-stream". NULL leaves a member out;
+ * `retry_ms` negative too. Workerman: ServerSentEvents. */
 struct crew_event {
     const char *event, *id, *data, *comment;
     long retry_ms;
 };
 int crew_reply_event(crew_conn *conn, const struct crew_event *event);
 
-/* In on_handshake: speak this subprotocol (RFC 6455 section 1.9). CREW_ENOENT when the client did not offer it. */
+/* In on_handshake: speak this subprotocol (RFC 6455 section 1.9). CREW_ENOENT when the client
+ * did not offer it. */
 int crew_handshake_protocol(crew_conn *conn, const char *name);
 
 /* -------------------------------------------------------- an app's own protocol */
@@ -369,18 +399,19 @@ void *crew_protocol_state(const crew_conn *conn);
 /* Names a timer; never 0, never used again in this process. */
 typedef int64_t crew_timer;
 
-/* Call `tick` every `ms` milliseconds (1 to 2^40) of monotonic time, the first time after `ms`. The
- * schedule does not drift: the n-th tick is due n·ms after the call; ticks that a blocked loop
- * missed are skipped, not made up for. Answers the timer, or CREW_EINVAL, CREW_ENOMEM.
+/* Call `tick` every `ms` milliseconds (1 to 2^40) of monotonic time, the first time after `ms`.
+ * The schedule does not drift: the n-th tick is due n·ms after the call; ticks that a blocked
+ * loop missed are skipped, not made up for. Answers the timer, or CREW_EINVAL, CREW_ENOMEM.
  * Workerman: Timer::add() (which takes seconds). */
 crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg);
 
 /* The same once, after `ms` milliseconds (0 to 2^40); the timer is gone when `tick` is called.
  * Workerman: Timer::add($s, $f, $args, false), Timer::delay(). */
-crew_timer crew_timer_add_once(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg);
+crew_timer crew_timer_add_once(uint64_t ms, void (*tick)(crew_timer timer, void *arg),
+                               void *arg);
 
-/* End a timer; it will not tick again. May be called inside its own tick. CREW_ENOENT when it is
- * gone already. Workerman: Timer::del(). */
+/* End a timer; it will not tick again. May be called inside its own tick. CREW_ENOENT when it
+ * is gone already. Workerman: Timer::del(). */
 int crew_timer_del(crew_timer timer);
 
 /* Milliseconds of monotonic time, read once an event-loop tick. */
@@ -388,13 +419,13 @@ uint64_t crew_now_ms(void);
 
 /* ------------------------------------------------------------- this worker */
 
-unsigned crew_worker_slot(void);         /* 0..workers-1; Workerman: $worker->id */
-unsigned crew_worker_generation(void);   /* 1 at start, +1 a reload */
-const char *crew_worker_service(void);   /* the name of its service */
+unsigned crew_worker_slot(void);       /* 0..workers-1; Workerman: $worker->id */
+unsigned crew_worker_generation(void); /* 1 at start, +1 a reload */
+const char *crew_worker_service(void); /* the name of its service */
 
-/* Let this process end: it stops accepting, closes its connections politely and exits 0; the master
- * starts another in its slot. For "exit after n requests"; Workerman: Worker::stopAll() in a
- * child. Returns at once. */
+/* Let this process end: it stops accepting, closes its connections politely and exits 0; the
+ * master starts another in its slot. For "exit after n requests"; Workerman: Worker::stopAll()
+ * in a child. Returns at once. */
 void crew_worker_stop(void);
 
 /* ----------------------------------------------------------------- logging */
@@ -407,23 +438,25 @@ enum crew_log_level {
     CREW_LOG_ERROR = 4
 };
 
-/* One line to the log of the instance, with time, level, service, slot and pid; control bytes are
- * escaped. A line below log.level costs nothing. Workerman: Worker::log(). */
+/* One line to the log of the instance, with time, level, service, slot and pid; control bytes
+ * are escaped. A line below log.level costs nothing. Workerman: Worker::log(). */
 void crew_log(enum crew_log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* ------------------------------------------------------------ the descriptor */
 
-/* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL are
- * not called. */
+/* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL
+ * are not called. */
 struct crew_service {
-    const char *name;   /* [a-z0-9_-], at most 32; unique in the instance */
-    const char *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
-                           "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…", "udp+frame://…"; NULL: no
-                           listener, a process for timers */
-    unsigned workers;   /* processes; 0: one a CPU */
-    const char *config; /* JSON text with the keys of a service block of the config file, for example
-                           {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
+    const char *name; /* [a-z0-9_-], at most 32; unique in the instance */
+    const char
+        *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
+                    "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…",
+                    "udp+frame://…"; NULL: no listener, a process for timers */
+    unsigned workers; /* processes; 0: one a CPU */
+    const char
+        *config; /* JSON text with the keys of a service block of the config file, for example
+                    {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
 
     /* Once in each process, before it accepts. A negative answer refuses the start: the reason
      * should have been logged. Workerman: onWorkerStart. */
@@ -431,8 +464,8 @@ struct crew_service {
     /* Once, as the process ends in good order; connections are still open. Workerman:
      * onWorkerStop. */
     void (*on_worker_stop)(void);
-    /* Once, when this process stops accepting because a reload or a stop replaces it, before any
-     * connection is closed. Workerman: onWorkerReload. */
+    /* Once, when this process stops accepting because a reload or a stop replaces it, before
+     * any connection is closed. Workerman: onWorkerReload. */
     void (*on_worker_drain)(void);
 
     /* Accepted, before any byte. Workerman: onConnect. */
@@ -444,22 +477,26 @@ struct crew_service {
     /* Exactly once for each on_connect, as its last callback. `reason` is an enum
      * crew_close_reason. Sending answers CREW_ECLOSED. */
     void (*on_close)(crew_conn *conn, int reason);
-    /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT, CREW_ENOMEM
-     * or a system error, with a line for people. on_close follows; over udp the datagram is dropped. */
+    /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT,
+     * CREW_ENOMEM or a system error, with a line for people. on_close follows; over udp the
+     * datagram is dropped. */
     void (*on_error)(crew_conn *conn, int error, const char *text);
 
-    /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after that;
-     * always in pairs, unless on_close comes between. */
+    /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after
+     * that; always in pairs, unless on_close comes between. */
     void (*on_buffer_full)(crew_conn *conn);
     void (*on_buffer_drain)(crew_conn *conn);
 
-    /* A request is there, with all of its body (at most limits.max_body) unless the service has on_body. Answer it with
-     * crew_reply…(), now or later. Workerman: onMessage of an http Worker. */
+    /* A request is there, with all of its body (at most limits.max_body) unless the service has
+     * on_body. Answer it with crew_reply…(), now or later. Workerman: onMessage of an http
+     * Worker. */
     void (*on_request)(crew_conn *conn, crew_request *request);
-    /* The body in pieces as they come, after on_request; the last call has is_last and may have len 0. */
-    void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len, int is_last);
-    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599 refuses; crew_reply() does not
-     * answer it (CREW_ESTATE). */
+    /* The body in pieces as they come, after on_request; the last call has is_last and may have
+     * len 0. */
+    void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len,
+                    int is_last);
+    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599
+     * refuses; crew_reply() does not answer it (CREW_ESTATE). */
     int (*on_handshake)(crew_conn *conn, crew_request *request);
     /* A WebSocket ping (the pong is sent by itself) or pong came. */
     void (*on_ping)(crew_conn *conn, const crew_msg *payload);
@@ -486,17 +523,17 @@ struct crew_app {
  *         .on_message = on_message,
  *     })
  */
-#define CREW_APP(...)                                                                            \
-    static const struct crew_service crew_app_services_[] = {__VA_ARGS__};                       \
-    __attribute__((visibility("default"))) extern const struct crew_app crew_app;                \
-    const struct crew_app crew_app = {                                                           \
-        .magic = CREW_MAGIC,                                                                     \
-        .abi = CREW_ABI,                                                                         \
-        .size = sizeof(struct crew_app),                                                         \
-        .service_size = sizeof(struct crew_service),                                             \
-        .service_count = sizeof(crew_app_services_) / sizeof(crew_app_services_[0]),             \
-        .services = crew_app_services_,                                                          \
-        .version = CREW_VERSION,                                                                 \
+#define CREW_APP(...)                                                                          \
+    static const struct crew_service crew_app_services_[] = {__VA_ARGS__};                     \
+    __attribute__((visibility("default"))) extern const struct crew_app crew_app;              \
+    const struct crew_app crew_app = {                                                         \
+        .magic = CREW_MAGIC,                                                                   \
+        .abi = CREW_ABI,                                                                       \
+        .size = sizeof(struct crew_app),                                                       \
+        .service_size = sizeof(struct crew_service),                                           \
+        .service_count = sizeof(crew_app_services_) / sizeof(crew_app_services_[0]),           \
+        .services = crew_app_services_,                                                        \
+        .version = CREW_VERSION,                                                               \
     };
 
 #pragma GCC visibility pop

@@ -14,8 +14,8 @@
 struct crew_request *api_reply_waiting(struct crew_conn *conn, enum reply_state state,
                                        int *out_error);
 
-/* The request that waits for a whole answer, or NULL as above. An opening handshake does not: it
- * is answered by what on_handshake returns. */
+/* The request that waits for a whole answer, or NULL as above. An opening handshake does not:
+ * it is answered by what on_handshake returns. */
 struct crew_request *api_reply_answerable(struct crew_conn *conn, int *out_error);
 
 /* As crew_reply_header(), without a look at whose field it is. */

@@ -24,14 +24,14 @@
 #include "scoreboard.h"
 #include "session_http.h"
 #include "static.h"
-#include "ws_deflate.h"
 #include "timers.h"
 #include "udp.h"
+#include "ws_deflate.h"
 
 struct worker {
     uv_loop_t loop;
     struct networks proxies; /* plan.service.trusted_proxies */
-    struct plan plan; /* who we are: service config, slot, generation, descriptors */
+    struct plan plan;        /* who we are: service config, slot, generation, descriptors */
     const struct crew_service *app; /* the callbacks; a zeroed one until the app is loaded */
     struct crew_service service;    /* of the app; `app` points here */
     struct scoreboard *board;
@@ -49,7 +49,7 @@ struct worker {
     struct static_files files;
     struct ws_shared ws;
     uv_signal_t term;
-    struct score_line own_line;     /* before there is a scoreboard */
+    struct score_line own_line; /* before there is a scoreboard */
 };
 
 /* The one worker of this process, for the crew_* functions that have no connection to start

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Opt-in: the worker's libuv loop, for apps that bring their own handles. Whatever an app starts on
- * the loop it must close in on_worker_stop.
+ * Opt-in: the worker's libuv loop, for apps that bring their own handles. Whatever an app
+ * starts on the loop it must close in on_worker_stop.
  */
 #ifndef CREWMAN_UV_H
 #define CREWMAN_UV_H
@@ -10,7 +10,8 @@
 
 #pragma GCC visibility push(default)
 
-/* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close it. */
+/* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close
+ * it. */
 uv_loop_t *crew_worker_loop(void);
 
 #pragma GCC visibility pop

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The heartbeat lists against a naive scan: under a fake clock and random events both must report the same connections as
- * dead, silent or expired in the same tick. And a tick with a million quiet members looks at none of them.
+ * The heartbeat lists against a naive scan: under a fake clock and random events both must
+ * report the same connections as dead, silent or expired in the same tick. And a tick with a
+ * million quiet members looks at none of them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,11 +75,13 @@ static unsigned scan(struct world *world, struct model *model) {
     unsigned expected = 0;
     if (!model->is_present)
         return 0;
-    if (!model->is_suspended && lists->idle_ticks && now - model->received > lists->idle_ticks) {
+    if (!model->is_suspended && lists->idle_ticks &&
+        now - model->received > lists->idle_ticks) {
         model->is_present = false;
         return 1u << DEAD;
     }
-    if (!model->is_suspended && lists->probe_ticks && now - model->probed > lists->probe_ticks) {
+    if (!model->is_suspended && lists->probe_ticks &&
+        now - model->probed > lists->probe_ticks) {
         model->probed = now;
         expected |= 1u << PROBE;
     }
@@ -192,8 +195,8 @@ static void never_expired(void *owner, struct liveness_node *node, enum deadline
     never_called(owner, node);
 }
 
-/* The members behind the first are made unreadable in effect: links that lead nowhere. A tick that looked further than
- * the first one that is not due would crash. */
+/* The members behind the first are made unreadable in effect: links that lead nowhere. A tick
+ * that looked further than the first one that is not due would crash. */
 static void a_quiet_tick_looks_at_the_first_only(void **state) {
     (void)state;
     static const struct liveness_found nobody = {never_called, never_called, never_expired};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fair shares: who is ahead holds back, but never for good, and never for a sibling that is stuck, full or lying.
+ * Fair shares: who is ahead holds back, but never for good, and never for a sibling that is
+ * stuck, full or lying.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,8 @@
 static struct scoreboard *board;
 static struct fair fair;
 
-static void set_line(size_t i, uint32_t connections, enum scoreboard_state state, uint64_t tick_at) {
+static void set_line(size_t i, uint32_t connections, enum scoreboard_state state,
+                     uint64_t tick_at) {
     score_set(board->lines[i].pid, (uint32_t)(1000 + i));
     score_set(board->lines[i].connections, connections);
     score_set(board->lines[i].state, (uint32_t)state);

@@ -31,12 +31,18 @@ static void the_bits_decide(void **state) {
         const char *network, *address;
         bool expected;
     } rows[] = {
-        {"192.0.2.1", "192.0.2.1", true},          {"192.0.2.1", "192.0.2.2", false},
-        {"192.0.2.0/24", "192.0.2.255", true},     {"192.0.2.0/24", "192.0.3.0", false},
-        {"10.0.0.0/9", "10.127.0.1", true},        {"10.0.0.0/9", "10.128.0.1", false},
-        {"0.0.0.0/0", "203.0.113.9", true},        {"0.0.0.0/0", "2001:db8::1", false},
-        {"2001:db8::/33", "2001:db8:7fff::1", true}, {"2001:db8::/33", "2001:db8:8000::1", false},
-        {"::1", "::1", true},                      {"::/0", "192.0.2.1", false},
+        {"192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.1", "192.0.2.2", false},
+        {"192.0.2.0/24", "192.0.2.255", true},
+        {"192.0.2.0/24", "192.0.3.0", false},
+        {"10.0.0.0/9", "10.127.0.1", true},
+        {"10.0.0.0/9", "10.128.0.1", false},
+        {"0.0.0.0/0", "203.0.113.9", true},
+        {"0.0.0.0/0", "2001:db8::1", false},
+        {"2001:db8::/33", "2001:db8:7fff::1", true},
+        {"2001:db8::/33", "2001:db8:8000::1", false},
+        {"::1", "::1", true},
+        {"::/0", "192.0.2.1", false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct networks networks;
@@ -50,8 +56,9 @@ static void the_bits_decide(void **state) {
 
 static void what_is_none_is_named(void **state) {
     (void)state;
-    static const char *const bad[] = {"",          "example.com", "192.0.2.0/33", "192.0.2.0/",
-                                      "192.0.2/8", "::1/129",     "10.0.0.1/-1",  "10.0.0.1/8x"};
+    static const char *const bad[] = {
+        "",          "example.com", "192.0.2.0/33", "192.0.2.0/",
+        "192.0.2/8", "::1/129",     "10.0.0.1/-1",  "10.0.0.1/8x"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct networks networks;
         char why[128] = "", *texts[] = {(char *)"127.0.0.1", (char *)(uintptr_t)bad[i]};

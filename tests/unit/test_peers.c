@@ -83,7 +83,8 @@ static void each_address_has_its_own_count(void **state) {
 static void an_ipv6_network_counts_as_one(void **state) {
     (void)state;
     struct peers peers;
-    struct address one = address_of("2001:db8:1:2::1", 1), near = address_of("2001:db8:1:2:9::9", 1),
+    struct address one = address_of("2001:db8:1:2::1", 1),
+                   near = address_of("2001:db8:1:2:9::9", 1),
                    far = address_of("2001:db8:1:3::1", 1);
     peers_init(&peers, 99);
     assert_true(peers_enter(&peers, &one, 1));

@@ -29,7 +29,8 @@ static size_t put_random(struct sendq *queue, char *stream, size_t at) {
     size_t len = random_below(random_below(4) ? 200 : 9000);
     if (at + len > STREAM)
         len = STREAM - at;
-    size_t cut = len ? random_below((uint32_t)len) : 0, skip = len ? random_below((uint32_t)len) : 0;
+    size_t cut = len ? random_below((uint32_t)len) : 0,
+           skip = len ? random_below((uint32_t)len) : 0;
     if (random_below(3) == 0) {
         struct buf *buf = buf_new(len);
         assert_non_null(buf);
