@@ -2,7 +2,7 @@
  *
  * What the page of the browser tests (tests/process/pages) talks to: a WebSocket that sends
  * everything back, pages that show keep-alive, streaming and Server-Sent Events, and /report,
- * where the page says what it saw. A client that nobody here wrote, seen from both ends.
+ * where the page says what it saw. The tests with nginx in front use it too.
  */
 #include <crewman.h>
 #include <stdio.h>
@@ -75,6 +75,12 @@ static void answer_body(crew_conn *conn, crew_request *request) {
     crew_reply(conn, 200, "application/octet-stream", body, len);
 }
 
+static void answer_who(crew_conn *conn) {
+    struct crew_addr peer;
+    crew_conn_peer(conn, &peer);
+    reply_text(conn, peer.text);
+}
+
 static void on_request(crew_conn *conn, crew_request *request) {
     const char *path = crew_request_path(request);
     if (strcmp(path, "/count") == 0)
@@ -87,6 +93,8 @@ static void on_request(crew_conn *conn, crew_request *request) {
         answer_events(conn, request);
     else if (strcmp(path, "/report") == 0)
         answer_report(conn, request);
+    else if (strcmp(path, "/who") == 0)
+        answer_who(conn);
     else if (strcmp(path, "/body") == 0)
         answer_body(conn, request);
     else
