@@ -21,7 +21,7 @@ def declared():
     names = set()
     for header in (HEADER, HEADER.parent / "crewman" / "uv.h"):
         text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
-        names |= set(re.findall(r"^[a-z_][\w \*]*?\b(crew_\w+)\([^;{]*?\)\s*(?:__attribute__.*?)?;",
+        names |= set(re.findall(r"^[a-z_][\w\s\*]*?\b(crew_\w+)\([^;{]*?\)\s*(?:__attribute__.*?)?;",
                                 text, re.M | re.S))
     return names
 
