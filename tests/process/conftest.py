@@ -1,5 +1,8 @@
 """Fixtures of the process tests: instances of the real programs, always cleaned up and checked."""
 
+import shutil
+import subprocess
+
 import pytest
 
 import crew
@@ -48,3 +51,18 @@ def probe(instances):
         return instance
 
     return start
+
+
+@pytest.fixture(scope="session")
+def npm_ws(tmp_path_factory):
+    """A folder with the clients of tests/npm, in the versions of its lock file."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    for file in (crew.ROOT / "tests" / "npm").glob("*.js*"):
+        shutil.copy(file, folder)
+    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder,
+                          capture_output=True, text=True, timeout=90)
+    if done.returncode != 0:
+        pytest.skip(f"npm could not install ws: {done.stderr[-200:]}")
+    return folder

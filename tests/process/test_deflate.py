@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import struct
 import subprocess
 import zlib
@@ -290,19 +289,6 @@ client.on("close", (code) => console.log(JSON.stringify([client.extensions, at, 
 """
 
 
-@pytest.fixture(scope="session")
-def npm_ws(tmp_path_factory):
-    if not shutil.which("npm"):
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "ws@8"],
-                          cwd=folder, capture_output=True, text=True, timeout=90)
-    if done.returncode != 0:
-        pytest.skip(f"npm could not install ws: {done.stderr[-200:]}")
-    (folder / "client.js").write_text(NPM_CLIENT)
-    return folder
-
-
 @pytest.mark.parametrize("options", [True, {"serverNoContextTakeover": True},
                                      {"clientNoContextTakeover": True},
                                      {"serverMaxWindowBits": 9, "threshold": 0}, False])
@@ -311,6 +297,7 @@ def test_with_npm_ws(web, npm_ws, context, options):
     instance = web(context)
     texts = TEXTS * 3
     argument = json.dumps([f"ws://127.0.0.1:{instance.port}/", options, texts])
+    (npm_ws / "client.js").write_text(NPM_CLIENT)
     done = subprocess.run(["node", "client.js"], input=argument, cwd=npm_ws,
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
