@@ -88,6 +88,39 @@ const checks = {
     const end = once(socket, "close");
     socket.send(Buffer.alloc((4 << 20) + 1));
     assert.equal((await end)[0], 1009);
+    // The limit is of the message, not of what it was packed to.
+    const packed = await open();
+    assert.match(packed.extensions, /^permessage-deflate/);
+    packed.send(Buffer.alloc((4 << 20) + 1));
+    assert.equal((await once(packed, "close"))[0], 1009);
+  },
+
+  // Longer than idle_timeout with nothing but pongs; without them it is told, and left.
+  async heartbeat() {
+    const [lives, dies] = [await open(), await open("/", [], { autoPong: false })];
+    const end = once(dies, "close");
+    for (let count = 0; count < 5; count++) await once(lives, "ping");
+    const [code, reason] = await end;
+    assert.deepEqual([code, reason.toString()], [1001, "no sign of life"]);
+    assert.equal((await echo(lives, "still here"))[0].toString(), "still here");
+    await close(lives);
+  },
+
+  async many() {
+    const sockets = await Promise.all(Array.from({ length: 200 }, () => open()));
+    const answers = await Promise.all(sockets.map((socket, at) => echo(socket, `number ${at}`)));
+    answers.forEach(([data], at) => assert.equal(data.toString(), `number ${at}`));
+    const ends = await Promise.all(sockets.map((socket) => close(socket, 1000)));
+    ends.forEach((end) => assert.deepEqual(end, [1000, ""]));
+  },
+
+  // No close frame at all.
+  async terminate() {
+    const socket = await open();
+    await echo(socket, "hi");
+    const end = once(socket, "close");
+    socket.terminate();
+    assert.equal((await end)[0], 1006);
   },
 
   async stream() {

@@ -15,6 +15,8 @@ def test_what_npm_ws_sees(probe, npm_ws):
                           capture_output=True, text=True, timeout=60 * crew.PATIENCE)
     assert done.returncode == 0, done.stderr
     checks = re.findall(r"^  async (\w+)\(\)", (npm_ws / "checks.js").read_text(), re.M)
-    assert json.loads(done.stdout) == checks and len(checks) == 7
+    assert json.loads(done.stdout) == checks and len(checks) == 10
     for code in (1000, 1012, 4001, 4999):
         instance.wait_log(rf"close \w+ {code}$")
+    instance.wait_log(r"close heartbeat \d+$")
+    instance.wait_log(r"close (peer|io) 1006$", count=2)  # what ends a stream terminates too
