@@ -4,6 +4,8 @@ script checks WebSocket, fetch and EventSource from inside, and reports back ove
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -21,12 +23,16 @@ SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--
 class Browser:
     """Chromium with an empty profile, showing one page until it is closed."""
 
-    def __init__(self, folder, url):
-        self.log = open(folder / "chromium.log", "w")
-        self.process = subprocess.Popen(
-            [CHROMIUM, *SWITCHES, f"--user-data-dir={folder / 'profile'}", url],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "TMPDIR": str(folder)})
+    def __init__(self, url):
+        # A short path: the profile holds a socket.
+        self.folder = Path(tempfile.mkdtemp(prefix="crewb-", dir="/tmp"))
+        self.log_path = self.folder / "log"
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen(
+                [CHROMIUM, *SWITCHES, f"--user-data-dir={self.folder / 'profile'}", url],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={"HOME": str(self.folder), "PATH": "/usr/bin:/bin",
+                     "TMPDIR": str(self.folder)})
 
     def __enter__(self):
         return self
@@ -38,7 +44,11 @@ class Browser:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self):
+        assert self.process.poll() is None, self.log_path.read_text()
+        return self.log_path.read_text()
 
 
 @pytest.fixture
@@ -55,13 +65,18 @@ def page(probe, tmp_path):
                      static={"root": str(tmp_path / "root"), "index": "index.html"},
                      websocket={"deflate": True, "deflate_context": True},
                      limits={"max_send_buffer": "16m"})
-    with Browser(tmp_path, f"http://127.0.0.1:{instance.port}/"):
+    with Browser(f"http://127.0.0.1:{instance.port}/") as browser:
+        instance.browser = browser
         yield instance
 
 
 def test_what_a_browser_sees(page):
+    def is_done():
+        page.browser.log()  # is it still there?
+        return "report: done" in page.log()
+
     try:
-        page.wait_log("report: done", 60)
+        crew.wait_for(is_done, 60, "the page")
     finally:
         results = dict(re.findall(r"report: (\w+) (ok|failed: .*)$", page.log(), re.M))
         assert all(result == "ok" for result in results.values()), results
