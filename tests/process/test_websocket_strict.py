@@ -445,3 +445,15 @@ def test_compression(probe, offer, context):
                     assert client.recv_message() == (kind, data), (size, piece)
         client.send_raw(close_frame(1000))
         assert until_end(client) == ([], 1000)
+
+
+def test_invalid_utf8_in_a_compressed_fragment_is_seen_at_once(probe):
+    port = probe("websocket", app="web", websocket={"deflate": True}).port
+    for text in INVALID:
+        if not first_bad(text):
+            continue
+        deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+        packed = deflater.compress(KOSME + text) + deflater.flush(zlib.Z_SYNC_FLUSH)
+        with Compressing(port, "permessage-deflate") as client:
+            client.send_raw(frame(packed, rsv=4, fin=False))
+            assert until_end(client) == ([], 1007), text
