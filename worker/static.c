@@ -273,12 +273,15 @@ static bool is_absent(int error) {
            error == -EACCES || error == -EPERM || error == -ENAMETOOLONG || error == -ENXIO;
 }
 
+static bool is_read(const struct crew_request *request) {
+    return request->head.method_id == HTTP_GET || request->head.method_id == HTTP_HEAD;
+}
+
 static bool answer(struct crew_conn *conn, struct crew_request *request) {
     struct worker *worker = conn->worker;
     struct name name;
     struct reply_file file;
-    bool is_read = request->head.method_id == HTTP_GET || request->head.method_id == HTTP_HEAD;
-    if (!is_read || !read_name(request, &name))
+    if (!is_read(request) || !read_name(request, &name))
         return false;
     if (name.is_folder && !to_index(worker, &name))
         return false;
@@ -295,15 +298,26 @@ static bool answer(struct crew_conn *conn, struct crew_request *request) {
     return true;
 }
 
+/* Where nobody answers but files, other methods are allowed for no target (RFC 9110 section
+ * 15.5.6). */
+static void refuse(struct crew_conn *conn, const struct crew_request *request) {
+    static const char absent[] = "nothing here\n", unchanging[] = "files are only read here\n";
+    bool is_known = is_read(request);
+    const char *text = is_known ? absent : unchanging;
+    int error = is_known ? 0 : crew_reply_header(conn, "Allow", "GET, HEAD");
+    if (!error)
+        error = crew_reply(conn, is_known ? 404 : 405, "text/plain", text, strlen(text));
+    if (error < 0)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+}
+
 bool static_answer(struct crew_conn *conn, struct crew_request *request) {
-    static const char text[] = "nothing here\n";
     if (!conn->worker->files.is_on)
         return false;
     if (answer(conn, request))
         return true;
     if (conn->worker->app->on_request)
         return false;
-    if (crew_reply(conn, 404, "text/plain", text, sizeof(text) - 1) < 0)
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+    refuse(conn, request);
     return true;
 }

@@ -24,8 +24,8 @@ struct static_files {
 int static_open(struct worker *worker, char *out_why, size_t size);
 void static_close(struct worker *worker);
 
-/* Answer the request if there is a file for it, or with 404 when nobody else could. False: it
- * is the app's, and nothing was sent. */
+/* Answer the request if there is a file for it, or with 404 or 405 when nobody else could.
+ * False: it is the app's, and nothing was sent. */
 bool static_answer(struct crew_conn *conn, struct crew_request *request);
 
 #endif

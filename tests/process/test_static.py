@@ -161,6 +161,16 @@ def test_without_an_app_it_is_404_and_the_connection_goes_on(site):
             answer.read()
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
+def test_without_an_app_files_are_only_read(site, method):
+    """RFC 9110 section 15.5.6: 405 names what is allowed."""
+    instance = site("files_only")
+    answer = ask(instance, "/a.txt", method)
+    assert answer.status == 405
+    assert {"GET", "HEAD"} == {name.strip() for name in answer["Allow"].split(",")}
+    assert (instance.root / "a.txt").read_bytes() == b"0123456789"
+
+
 def test_folders(site):
     instance = site()
     assert ask(instance, "/").body == b"<p>front</p>"
