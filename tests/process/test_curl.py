@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+import crew
+
 FILE = random.Random(1).randbytes(3_000_000)
 OLD = 1_600_000_000
 
@@ -98,3 +100,24 @@ def test_one_connection_for_many(curl):
     assert curl("/count?[1-20]", "-w", " ").stdout.split() == [b"%d" % at for at in range(1, 21)]
     assert curl("/count?[1-3]", "-0", "-w", " ").stdout.split() == [b"1"] * 3
     assert curl("/count?[1-3]", "-H", "Connection: close", "-w", " ").stdout.split() == [b"1"] * 3
+
+
+def test_the_proxy_header_that_curl_sends(probe):
+    instance = probe("http", app="browser", proxy_protocol=True)
+    url = f"http://127.0.0.1:{instance.port}/{{who,count}}"
+    done = subprocess.run(["curl", "-sS", "--haproxy-protocol", "--interface", "127.0.0.7", "-w", " ",
+                           url], capture_output=True, timeout=30)
+    assert done.stdout == b"127.0.0.7 1 ", done.stderr
+    done = subprocess.run(["curl", "-sS", url], capture_output=True, timeout=30)
+    assert done.returncode in (52, 56) and done.stdout == b""
+
+
+def test_over_a_unix_socket(instances):
+    instance = instances({"app": crew.app("browser"), "services": {"probe": {"workers": 1}}})
+    path = instance.folder / "http.sock"
+    instance.config["services"]["probe"]["listen"] = f"http://unix:{path}"
+    instance.write_config(instance.config)
+    instance.start()
+    done = subprocess.run(["curl", "-sS", "--unix-socket", str(path), "http://x/count?[1-3]", "-w",
+                           " "], capture_output=True, timeout=30)
+    assert done.stdout == b"1 2 3 ", done.stderr

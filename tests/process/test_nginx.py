@@ -7,11 +7,13 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 import crew
+from load import Load
 from web import Client
 from ws import BINARY, PONG, TEXT, WebSocket, frame
 
@@ -96,18 +98,18 @@ def site(nginx):
     return start
 
 
-def from_client(port):
-    """A connection that comes from CLIENT's address."""
+def from_client(port, address=CLIENT):
+    """A connection that comes from the client's address."""
     sock = socket.socket()
-    sock.bind((CLIENT, 0))
+    sock.bind((address, 0))
     sock.settimeout(10 * crew.PATIENCE)
     sock.connect(("127.0.0.1", port))
     return sock
 
 
 class FarClient(Client):
-    def __init__(self, port):
-        self.sock = from_client(port)
+    def __init__(self, port, address=CLIENT):
+        self.sock = from_client(port, address)
         self.rest = bytearray()
 
 
@@ -130,6 +132,20 @@ def test_requests_through_nginx(site):
             assert client.get("/nothing").status == 404
             assert client.get("/who", method="HEAD").body == b""
     assert max(counts) > 15, "nginx should keep its connections to the service"
+
+
+def test_a_kept_connection_has_the_client_of_each_request(site):
+    """nginx sends what several clients ask for over one connection to the service."""
+    instance = site()
+    others = ["127.0.0.8", "127.0.0.9", CLIENT]
+    clients = [FarClient(instance.front, address) for address in others]
+    for turn in range(9):
+        assert clients[turn % 3].get("/who").body.decode() == others[turn % 3]
+    assert clients[0].get("/count").body == b"1"
+    assert clients[1].get("/count").body == b"2"
+    assert len(instance.connections()) == 1
+    for client in clients:
+        client.sock.close()
 
 
 @pytest.mark.parametrize("field", ["X-Forwarded-For: 203.0.113.9",
@@ -164,6 +180,7 @@ def test_websocket_through_nginx(site, far_dial):
     with WebSocket(instance.front, headers=["Sec-WebSocket-Protocol: chat"]) as client:
         assert b"sec-websocket-protocol: chat" in client.head.lower()
         assert client.ask("who?") == CLIENT
+        assert [one["peer"] for one in instance.connections()] == [f"{CLIENT}:0"]
         for size in (0, 1, 65536, 2_000_000):
             data = os.urandom(size)
             client.send(data, BINARY)
@@ -189,6 +206,35 @@ def test_a_client_that_vanishes_behind_nginx_is_reaped(site, far_dial):
     with WebSocket(instance.front, answers_pings=False) as client:
         assert client.wait_closed() is not None
     instance.wait_log("close heartbeat")
+
+
+def test_a_reload_behind_nginx_costs_nothing(site):
+    """Requests go on, and WebSocket clients come back: nginx never finds nobody there."""
+    instance = site(workers=2)
+    faults, over = [], threading.Event()
+
+    def ask():
+        try:
+            while not over.is_set():
+                with FarClient(instance.front) as client:
+                    for _ in range(500):  # nginx ends a connection after 1000
+                        answer = client.get("/who")
+                        if (answer.status, answer.body.decode()) != (200, CLIENT):
+                            faults.append(f"{answer.status} {answer.body[:80]}")
+        except Exception as error:
+            faults.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    with Load(instance.front, 4, reconnects=True) as load:
+        for thread in threads:
+            thread.start()
+        for _ in range(15):
+            instance.reload()
+        over.set()
+        for thread in threads:
+            thread.join(60)
+    assert not faults and not load.faults, (faults[:5], load.faults[:5])
+    assert set(load.closes) == {1012} and len(load.closes) > 15
 
 
 @pytest.mark.skipif(not STREAM_MODULE.exists(), reason="nginx has no stream module")
