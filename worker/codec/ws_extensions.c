@@ -96,6 +96,15 @@ static int write_response(const struct offer *offer, const struct ws_deflate_ter
     return at;
 }
 
+/* RFC 6455 section 9.1 knows none, unlike other lists of parameters. */
+static bool has_empty_param(struct http_slice rest) {
+    rest = http_slice_trim(rest);
+    if (rest.len == 0 || rest.data[0] != ';')
+        return false;
+    rest = http_slice_trim((struct http_slice){rest.data + 1, rest.len - 1});
+    return rest.len == 0 || rest.data[0] == ';';
+}
+
 /* As ws_extensions_negotiate(), for one element of the list. */
 static int consider(struct http_slice element, const struct ws_deflate_policy *policy,
                     struct ws_deflate_terms *out_terms, char *out_response) {
@@ -104,13 +113,13 @@ static int consider(struct http_slice element, const struct ws_deflate_policy *p
         return MALFORMED;
     struct offer offer = {0};
     struct http_param param;
-    int more;
-    while ((more = http_params_next(&element, &param)) > 0) {
+    int more = -1;
+    while (!has_empty_param(element) && (more = http_params_next(&element, &param)) > 0) {
         if (param.has_value && !http_is_token(param.value.data, param.value.len))
             return MALFORMED; /* RFC 6455 section 9.1: quoted or not, a token */
         take_param(&param, &offer);
     }
-    if (more < 0)
+    if (more != 0)
         return MALFORMED;
     struct ws_deflate_terms terms;
     if (!http_slice_equals(name, "permessage-deflate") || !accept_offer(&offer, policy, &terms))
