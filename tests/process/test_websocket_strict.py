@@ -21,7 +21,7 @@ MIB = 1 << 20
 def echo(probe):
     """Starts the echo service; answers what opens connections to it."""
     def start(**websocket):
-        instance = probe("websocket", app="web", websocket=websocket or None,
+        instance = probe("websocket", app="web", websocket={"deflate": True, **websocket},
                          limits={"max_message": "16m", "max_send_buffer": "64m"},
                          top={"log": {"level": "notice"}})
         return lambda **options: WebSocket(instance.port, **options)
@@ -201,8 +201,12 @@ VALID = [b"", KOSME, b"Hello-\xc2\xb5@\xc3\x9f\xc3\xb6\xc3\xa4\xc3\xbc\xc3\xa0\x
          b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xef\xbf\xbd", b"\xef\xbf\xbe", b"\xef\xb7\x90",
          *(chr(plane << 16 | last).encode() for plane in range(1, 17) for last in (0xfffe, 0xffff))]
 
+def surrogate(code):
+    return chr(code).encode(errors="surrogatepass")
+
+
 INVALID = [
-    b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5" + EDITED,
+    KOSME + EDITED, *(KOSME[:cut] for cut in (1, 3, 5, 7, 9)),
     # too long for UTF-8, or above U+10FFFF
     b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80", b"\xf7\xbf\xbf\xbf",
     b"\xfb\xbf\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
@@ -212,17 +216,22 @@ INVALID = [
     b" ".join(bytes([lead]) for lead in range(0xc0, 0xe0)) + b" ",
     b" ".join(bytes([lead]) for lead in range(0xe0, 0xf0)) + b" ",
     b" ".join(bytes([lead]) for lead in range(0xf0, 0xf8)) + b" ", b"\xf8 ", b"\xfc ",
-    # the last byte missing
+    # the last byte missing, each alone and all in a row
     b"\xc0", b"\xdf", b"\xe0\x80", b"\xe0\xa0", b"\xef\xbf", b"\xf0\x80\x80", b"\xf0\x90\x80",
-    b"\xf4\x8f\xbf", b"\xf8\x80\x80\x80", b"\xdf\xef\xbf",
+    b"\xf4\x8f\xbf", b"\xf7\xbf\xbf", b"\xf8\x80\x80\x80", b"\xfb\xbf\xbf\xbf",
+    b"\xfc\x80\x80\x80\x80", b"\xfd\xbf\xbf\xbf\xbf", b"\xdf\xef\xbf",
+    b"\xc0\xe0\x80\xf0\x80\x80\xf8\x80\x80\x80\xfc\x80\x80\x80\x80\xdf\xef\xbf\xf7\xbf\xbf",
     # never bytes of UTF-8
     b"\xfe", b"\xff", b"\xfe\xfe\xff\xff",
     # longer than need be
-    b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xf8\x80\x80\x80\xaf", b"\xc1\xbf",
-    b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80",
+    b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xf8\x80\x80\x80\xaf",
+    b"\xfc\x80\x80\x80\x80\xaf", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf",
+    b"\xf8\x87\xbf\xbf\xbf", b"\xfc\x83\xbf\xbf\xbf\xbf", b"\xc0\x80", b"\xe0\x80\x80",
+    b"\xf0\x80\x80\x80", b"\xf8\x80\x80\x80\x80", b"\xfc\x80\x80\x80\x80\x80",
     # surrogates, single and in pairs
-    b"\xed\xa0\x80", b"\xed\xad\xbf", b"\xed\xae\x80", b"\xed\xaf\xbf", b"\xed\xb0\x80",
-    b"\xed\xbe\x80", b"\xed\xbf\xbf", b"\xed\xa0\x80\xed\xb0\x80", b"\xed\xaf\xbf\xed\xbf\xbf",
+    *map(surrogate, (0xd800, 0xdb7f, 0xdb80, 0xdbff, 0xdc00, 0xdf80, 0xdfff)),
+    *(surrogate(high) + surrogate(low) for high in (0xd800, 0xdb7f, 0xdb80, 0xdbff)
+      for low in (0xdc00, 0xdfff)),
 ]
 
 
@@ -341,11 +350,12 @@ def test_big_messages(echo, kind):
         data = (unit * (4 * MIB // len(unit))).ljust(4 * MIB, b".")
         for piece in (64, 256, 1024, 4096, 16384, 65536, 262144, MIB, 4 * MIB):
             exchange(client, data, kind, piece)
+        data = (unit * (MIB // len(unit))).ljust(MIB, b".")
         for chop in (64, 128, 256, 512, 1024, 2048):
-            exchange(client, data[:128 << 10], kind, chop=chop)
+            exchange(client, data, kind, chop=chop)
     check_fault(connect, b"\x82\xff" + struct.pack(">Q", 16 * MIB + 1), 1009)
     check_fault(connect, frame(data, BINARY, fin=False)
-                + frame(data, CONTINUATION, fin=False) * 3
+                + frame(data, CONTINUATION, fin=False) * 15
                 + frame(b"x", CONTINUATION, fin=False), 1009, chops=(0,))
 
 
@@ -357,6 +367,9 @@ def test_many_messages(echo, kind):
             started = time.monotonic()
             client.send_raw(frame(data, kind) * 1000)
             for _ in range(1000):
+                assert client.recv_frame() == (kind, data)
+            for _ in range(200):  # one by one
+                client.send_raw(frame(data, kind))
                 assert client.recv_frame() == (kind, data)
             assert time.monotonic() - started < 10 * crew.PATIENCE
 
@@ -433,14 +446,16 @@ def test_compression(probe, offer, context):
     port = probe("websocket", app="web", websocket={"deflate": True, "deflate_context": context},
                  limits={"max_message": "1m", "max_send_buffer": "64m"}).port
     asked, granted = OFFERS[offer]
-    words = b'{"id": 17, "text": "The quick brown fox", "list": [1, 2, 3]}, '
-    kinds = {TEXT: words * (131072 // len(words) + 1), BINARY: os.urandom(131072)}
+    words = '{"id": 17, "text": "Grüße, κόσμε €😀", "list": [1, 2, 3]}, '.encode()
+    kinds = {TEXT: words * (131072 // len(words) + 1), BINARY: os.urandom(131077)}
     with Compressing(port, asked) as client:
         assert granted in client.agreed, client.agreed
         for size in (0, 1, 16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072):
-            for (kind, text), piece in itertools.product(kinds.items(), (None, 256)):
-                for at in range(5):
-                    data = text[at:size + at]
+            for (kind, text), piece in itertools.product(kinds.items(), (None, 256, 4096)):
+                for at in range(50 if size < 1024 else 5):
+                    data = text[at % 5:size + at % 5]
+                    if kind == TEXT:
+                        data = data.decode(errors="ignore").encode()
                     client.send_message(data, kind, piece)
                     assert client.recv_message() == (kind, data), (size, piece)
         client.send_raw(close_frame(1000))
