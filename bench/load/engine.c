@@ -338,6 +338,9 @@ static void connect_all(struct engine *engine) {
         poll_once(engine);
         begin_more(engine);
     }
+    for (unsigned i = 0; i < engine->started && engine->options->mode != MODE_HANDSHAKE; i++)
+        if (engine->conns[i].fd >= 0 && !engine->conns[i].is_ready)
+            note(engine, &engine->counts->connect_errors, "no answer to the handshake", 0);
 }
 
 static void measure(struct engine *engine) {

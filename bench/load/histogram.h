@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define HISTOGRAM_SUB     64u
-#define HISTOGRAM_BUCKETS (58u * HISTOGRAM_SUB)
+#define HISTOGRAM_BUCKETS (59u * HISTOGRAM_SUB)
 
 struct histogram {
     uint64_t counts[HISTOGRAM_BUCKETS];

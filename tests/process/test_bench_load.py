@@ -1,0 +1,131 @@
+"""The load generator of bench/: it counts what happened, and a wrong answer is never counted as one."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import crew
+
+LOAD = crew.BUILD / "bench" / "bench-load"
+FLOOR = crew.BUILD / "bench" / "bench-floor"
+pytestmark = pytest.mark.skipif(not LOAD.exists(), reason="built without -Dbench=true")
+
+
+def run_load(port, *words, duration="0.3"):
+    command = [LOAD, "--port", str(port), "--warmup", "0.1", "--duration", duration, *map(str, words)]
+    # It ends with what it made for its connections; the sanitizer need not list that.
+    env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    return done.returncode, json.loads(done.stdout)
+
+
+def faults(counts):
+    return {name: count for name, count in counts["errors"].items() if name != "first" and count}
+
+
+@pytest.fixture
+def floor(request):
+    port = crew.free_port()
+    out_bytes = str(getattr(request, "param", 22))
+    process = subprocess.Popen([FLOOR, str(port), "26", out_bytes], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "floor: listening\n"
+    process.port = port
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def echo(instances):
+    port = crew.free_port()
+    one = instances({"app": str(crew.EXAMPLES / "echo.so"), "services": {"echo": {
+        "listen": f"websocket://127.0.0.1:{port}", "workers": 1,
+        "websocket": {"deflate": True}}}})
+    one.port = port
+    one.start()
+    return one
+
+
+def test_floor_is_counted(floor):
+    code, counts = run_load(floor.port, "--protocol", "raw", "--raw-in", 26, "--raw-out", 22,
+                            "--connections", 5, "--depth", 4, "--pid", floor.pid)
+    assert code == 0 and not faults(counts)
+    assert counts["open"] == 5 and counts["done"] > 100
+    assert 0 < counts["server_cpu_s"] < counts["seconds"] * 1.2
+    latency = counts["latency_us"]
+    assert 0 < latency["p50"] <= latency["p99"] <= latency["p999"] <= latency["max"]
+
+
+@pytest.mark.parametrize("floor", [2000], indirect=True)
+def test_floor_does_not_pass_for_a_server(floor):
+    code, counts = run_load(floor.port, "--connections", 1)
+    assert code == 1 and counts["done"] == 0 and counts["errors"]["wrong"] == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--depth", 16), ("--size", 70000), ("--binary",),
+                                   ("--deflate", "--size", 1000)])
+def test_echo_is_counted(echo, words):
+    code, counts = run_load(echo.port, "--connections", 4, *words)
+    assert code == 0 and not faults(counts), counts["errors"]
+    assert counts["open"] == 4 and counts["done"] >= 10
+
+
+def test_open_loop_keeps_its_rate(echo):
+    code, counts = run_load(echo.port, "--connections", 4, "--rate", 500, duration="1")
+    assert code == 0 and not faults(counts)
+    assert 300 < counts["per_second"] < 700
+
+
+def test_handshakes_are_counted(echo):
+    code, counts = run_load(echo.port, "--mode", "handshake", "--connections", 4)
+    assert code == 0 and not faults(counts) and counts["done"] > 10
+
+
+def test_no_server_is_an_error():
+    code, counts = run_load(crew.free_port(), "--connections", 3)
+    assert code == 1 and counts["errors"]["connect"] == 3 and counts["open"] == 0
+
+
+def one_bad_echo(listener, spoil):
+    """A WebSocket server for one connection: answers the first message as `spoil` leaves it."""
+    conn, _ = listener.accept()
+    with conn:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += conn.recv(4096)
+        key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head).group(1)
+        accept = base64.b64encode(hashlib.sha1(
+            key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                     b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+        frame = conn.recv(4096)
+        mask = frame[2:6]
+        payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(frame[6:26]))
+        conn.sendall(spoil(bytes([0x81, 20]) + payload))
+        while conn.recv(4096):
+            pass
+
+
+@pytest.mark.parametrize("spoil, is_right", [
+    (lambda frame: frame, True),
+    (lambda frame: frame[:-1] + b"!", False),
+    (lambda frame: frame[:2] + b"!" + frame[3:], False),
+    (lambda frame: b"\x82" + frame[1:], False),
+    (lambda frame: b"\x81\x13" + frame[2:-1], False),
+], ids=["right", "last byte", "first byte", "opcode", "length"])
+def test_wrong_payload_is_noticed(spoil, is_right):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=one_bad_echo, args=(listener, spoil), daemon=True)
+        server.start()
+        code, counts = run_load(listener.getsockname()[1], "--connections", 1)
+        server.join(10)
+    assert counts["errors"]["wrong"] == (0 if is_right else 1), counts["errors"]
+    assert code == (0 if is_right else 1)
