@@ -51,6 +51,16 @@ struct config_websocket {
     uint64_t deflate_min;
 };
 
+/* Cookie sessions. */
+struct config_session {
+    char *dir; /* absolute; "": in the memory of each worker */
+    char *cookie;
+    uint64_t lifetime_ms; /* since the last use */
+    uint64_t max_size;    /* names and values of one */
+    uint32_t max_sessions;
+    bool secure;
+};
+
 /* Forms with files. */
 struct config_http {
     uint64_t max_upload;    /* 0: limits.max_body */
@@ -81,6 +91,7 @@ struct config_service {
     struct config_heartbeat heartbeat;
     struct config_limits limits;
     struct config_http http;
+    struct config_session session;
     struct config_websocket websocket;
     char **trusted_proxies; /* addresses and networks; none: nobody */
     size_t trusted_proxy_count;

@@ -225,6 +225,31 @@ static const struct config_row service_rows[] = {
      .computed = "the common ones",
      .help = "Media types by extension, as EXTENSION=TYPE, before those that are known."},
 
+    {"session.dir", "\"\"", .example = "\"/var/lib/chat\"", .type = CONFIG_PATH,
+     AT_SERVICE(session.dir), .computed = "the memory of each worker",
+     .help =
+         "The folder in which cookie sessions are kept, a file each, shared by the workers and "
+         "kept over a reload. Without one a session is known to one worker only and ends "
+         "with it."},
+    {"session.cookie", "\"CREWSID\"", .type = CONFIG_STRING, AT_SERVICE(session.cookie),
+     .max = 64,
+     .help =
+         "The name of the cookie. It is HttpOnly and SameSite=Lax, and ends with the browser."},
+    {"session.lifetime", "\"24m\"", .type = CONFIG_DURATION, AT_SERVICE(session.lifetime_ms),
+     .min = SECOND, .max = 366 * DAY,
+     .help = "A session that was not used for so long has ended."},
+    {"session.secure", "false", .type = CONFIG_BOOL, AT_SERVICE(session.secure),
+     .help =
+         "Mark the cookie as Secure. Without this it is when a proxy of trusted_proxies says "
+         "that the client came by https (X-Forwarded-Proto)."},
+    {"session.max_size", "\"64k\"", .type = CONFIG_SIZE, AT_SERVICE(session.max_size),
+     .min = 1024, .max = 16 * MIB, .help = "The names and values of one session together."},
+    {"session.max_sessions", "10000", .type = CONFIG_COUNT, AT_SERVICE(session.max_sessions),
+     .min = 1, .max = 10000000,
+     .help =
+         "Of sessions in memory: one more, in one worker, ends the one that was not used for "
+         "longest."},
+
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
      .help = "Of a udp service: treat each peer as a connection, which ends when nothing was "

@@ -345,6 +345,38 @@ struct crew_event {
 };
 int crew_reply_event(crew_conn *conn, const struct crew_event *event);
 
+/* The session of the client that sent this request, kept here under a name that its cookie
+ * holds (the `session` block of the configuration). It is looked up when it is first asked for,
+ * and stored just before the answer begins, which is when CREW_ESTATE begins too; a new one
+ * costs nothing until something is put in it. An id that a client brings is never taken on. An
+ * answer whose session cannot be stored fails with that error (-ENOSPC …), once: the next one
+ * goes without it. Workerman: session(). */
+
+/* NULL without one; lives as long as the request. Workerman: Session::get(). */
+const char *crew_session_get(crew_request *request, const char *name);
+
+/* Each name with its value, in no order. */
+int crew_session_each(crew_request *request,
+                      int (*visit)(const char *name, const char *value, void *arg), void *arg);
+
+/* UTF-8 (CREW_EINVAL), copied; CREW_ETOOBIG above session.max_size. Of two requests at the same
+ * time both keep what they set. Workerman: set(). */
+int crew_session_set(crew_request *request, const char *name, const char *value);
+
+/* CREW_ENOENT without one. Workerman: delete(). */
+int crew_session_del(crew_request *request, const char *name);
+
+/* Forget all of it: with nothing in it a session ends, and its cookie too. Workerman: flush().
+ */
+int crew_session_clear(crew_request *request);
+
+/* The same session under a new id; the old id is worth nothing any more. To be done whenever a
+ * client logs in (session fixation). Workerman: sessionRegenerateId(). */
+int crew_session_regenerate(crew_request *request);
+
+/* "" while it has none: it gets one when it is stored. Workerman: sessionId(). */
+const char *crew_session_id(crew_request *request);
+
 /* In on_handshake: speak this subprotocol (RFC 6455 section 1.9). CREW_ENOENT when the client
  * did not offer it. */
 int crew_handshake_protocol(crew_conn *conn, const char *name);

@@ -9,6 +9,7 @@
 
 #include "conn.h"
 #include "cookie.h"
+#include "cookie_session.h"
 #include "http_response.h"
 #include "request.h"
 #include "session_http.h"
@@ -179,6 +180,9 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
         return error;
     if (!is_status(status))
         return CREW_EINVAL;
+    error = cookie_session_commit(request);
+    if (error)
+        return error;
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
     long head_len = make_head(request, status, type, framing, len, head);
     if (head_len < 0)
@@ -196,6 +200,9 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
 int api_reply_send_head(struct crew_conn *conn, struct crew_request *request, int status,
                         const char *type, uint64_t len) {
     char head[HEAD_MAX];
+    int error = cookie_session_commit(request);
+    if (error)
+        return error;
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
     long head_len = make_head(request, status, type, framing, len, head);
     if (head_len < 0)
@@ -221,6 +228,9 @@ int crew_reply_begin(crew_conn *conn, int status, const char *type) {
         return error;
     if (!is_status(status) || !http_response_has_body(status))
         return CREW_EINVAL;
+    error = cookie_session_commit(request);
+    if (error)
+        return error;
     long head_len = make_head(request, status, type, FRAMING_STREAM, 0, head);
     if (head_len < 0)
         return CREW_EINVAL;

@@ -9,6 +9,7 @@
 
 #include "accept_key.h"
 #include "conn.h"
+#include "cookie_session.h"
 #include "http_response.h"
 #include "log.h"
 #include "request.h"
@@ -116,6 +117,10 @@ void handshake_answer(struct crew_conn *conn, struct crew_request *request) {
     if (!status) {
         status = ask_app(conn, request);
         why = "refused";
+    }
+    if (!status && conn->state <= CONN_OPEN && cookie_session_commit(request) != 0) {
+        status = 500;
+        why = "the session cannot be kept";
     }
     if (conn->state > CONN_OPEN)
         return; /* closed by the app */

@@ -101,7 +101,8 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     if (reaper_start(worker) != 0 || admin_start(worker) != 0)
         return fail(out_why, size, LIFECYCLE_EXIT_AGAIN, "the event loop cannot be set up");
     worker->lifecycle.is_set_up = true;
-    if (static_open(worker, out_why, size) != 0)
+    if (static_open(worker, out_why, size) != 0 ||
+        cookie_store_open(worker, out_why, size) != 0)
         return LIFECYCLE_EXIT_NEVER;
     exit_code = call_worker_start(worker, out_why, size);
     if (exit_code)

@@ -132,6 +132,7 @@ static void tear_down(struct worker *worker) {
     conns_done(worker);
     udp_done(worker);
     session_http_shared_done(&worker->http);
+    cookie_store_close(worker);
     static_close(worker);
     ws_shared_done(&worker->ws);
     networks_done(&worker->proxies);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cookie_session.h"
 #include "upload.h"
 
 struct crew_request *request_new(size_t field_capacity) {
@@ -30,6 +31,7 @@ static void release(struct crew_request *request) {
     if (request->has_body)
         http_body_done(&request->body);
     upload_free(request->upload);
+    cookie_session_free(request->cookies);
 }
 
 void request_free(struct crew_request *request) {

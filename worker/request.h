@@ -18,6 +18,7 @@
 #include "http_head.h"
 #include "http_target.h"
 
+struct cookie_session;
 struct crew_conn;
 struct upload;
 
@@ -52,8 +53,9 @@ struct crew_request {
     const char *body_data;         /* the whole body, when it is there */
     size_t body_len;
     bool has_body, is_body_over, is_dispatched, is_streaming_body;
-    struct upload *upload; /* of a form with parts: it takes the body */
-    bool is_handshake;     /* answered by what on_handshake returns */
+    struct upload *upload;          /* of a form with parts: it takes the body */
+    struct cookie_session *cookies; /* NULL: not asked for yet */
+    bool is_handshake;              /* answered by what on_handshake returns */
 
     enum reply_state reply;
     struct codec_buffer *reply_fields; /* lines that the app has added, each ended by CR LF */

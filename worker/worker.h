@@ -15,6 +15,7 @@
 #include "config.h"
 #include "conns.h"
 #include "control.h"
+#include "cookie_store.h"
 #include "crewman.h"
 #include "guard.h"
 #include "lifecycle.h"
@@ -47,6 +48,7 @@ struct worker {
     struct admin admin;
     struct http_shared http;
     struct static_files files;
+    struct cookie_store cookies;
     struct ws_shared ws;
     uv_signal_t term;
     struct score_line own_line; /* before there is a scoreboard */

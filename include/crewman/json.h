@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opt-in: JSON in requests, answers and messages, by jansson (https://jansson.readthedocs.io).
+ * An app that includes this is compiled with `pkg-config --cflags crewman jansson`; the worker
+ * has the library loaded already. What is made is the caller's: json_decref() it.
+ */
+#ifndef CREWMAN_JSON_H
+#define CREWMAN_JSON_H
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../crewman.h"
+
+/* The body of a request as JSON; NULL when it is none, with the place in *out_error (may be
+ * NULL). Any value is taken, an object or list or not; a name twice in an object is refused.
+ * Workerman: post() of an application/json request. */
+static inline json_t *crew_request_json(const crew_request *request, json_error_t *out_error) {
+    size_t len;
+    const char *body = crew_request_body(request, &len);
+    return json_loadb(body, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, out_error);
+}
+
+/* The same of a message. */
+static inline json_t *crew_msg_json(const crew_msg *msg, json_error_t *out_error) {
+    return json_loadb(msg->data, msg->len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, out_error);
+}
+
+/* The whole answer as application/json; `value` is borrowed. As crew_reply(); CREW_EINVAL for a
+ * value that is no JSON (NULL), CREW_ENOMEM. Workerman: json(). */
+static inline int crew_reply_json(crew_conn *conn, int status, const json_t *value) {
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        return value ? CREW_ENOMEM : CREW_EINVAL;
+    int result = crew_reply(conn, status, "application/json", text, strlen(text));
+    free(text);
+    return result;
+}
+
+/* Send it as one message, of text on a WebSocket; `value` is borrowed. As
+ * crew_conn_send_text(). */
+static inline int crew_conn_send_json(crew_conn *conn, const json_t *value) {
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        return value ? CREW_ENOMEM : CREW_EINVAL;
+    int result = crew_conn_send_text(conn, text, strlen(text));
+    free(text);
+    return result;
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See cookie_store.h: the choice of a store, and what both have in common.
+ */
+#include "cookie_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http_chars.h"
+#include "worker.h"
+
+#define SWEEP_MS 1000u
+
+int cookie_changes_apply(const struct cookie_changes *changes, json_t *data) {
+    void *place;
+    if (changes->clears)
+        json_object_clear(data);
+    for (place = json_object_iter((json_t *)(uintptr_t)changes->names); place;
+         place = json_object_iter_next((json_t *)(uintptr_t)changes->names, place)) {
+        const char *name = json_object_iter_key(place);
+        json_t *value = json_object_iter_value(place);
+        if (json_is_null(value))
+            json_object_del(data, name);
+        else if (json_object_set(data, name, value) != 0)
+            return CREW_ENOMEM;
+    }
+    return 0;
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    struct cookie_store *store = timer->data;
+    store->ops->sweep(store);
+}
+
+static int open_folder(struct cookie_store *store, char *out_why, size_t size) {
+    const char *path = store->config->dir;
+    store->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = store->dir < 0 ? -errno : 0;
+    if (!error && faccessat(store->dir, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        error = -errno;
+        close(store->dir);
+    }
+    if (error)
+        snprintf(out_why, size, "session.dir: %s: %s", path, strerror(-error));
+    return error;
+}
+
+int cookie_store_open(struct worker *worker, char *out_why, size_t size) {
+    struct cookie_store *store = &worker->cookies;
+    const struct config_session *config = &worker->plan.service.session;
+    *store = (struct cookie_store){.config = config, .dir = -1};
+    if (!http_is_token(config->cookie, strlen(config->cookie))) {
+        snprintf(out_why, size, "session.cookie: found \"%s\"; expected a token",
+                 config->cookie);
+        return CREW_EINVAL;
+    }
+    int error = config->dir[0] ? open_folder(store, out_why, size) : 0;
+    if (error)
+        return error;
+    store->ops = config->dir[0] ? &cookie_store_file : &cookie_store_memory;
+    idmap_init(&store->sessions, 0);
+    list_init(&store->by_use);
+    uv_timer_init(&worker->loop, &store->sweeper);
+    store->sweeper.data = store;
+    /* One worker is enough for a folder. */
+    if (!config->dir[0] || worker->plan.slot == 0)
+        uv_timer_start(&store->sweeper, on_sweep, SWEEP_MS, SWEEP_MS);
+    uv_unref((uv_handle_t *)&store->sweeper);
+    return 0;
+}
+
+void cookie_store_close(struct worker *worker) {
+    struct cookie_store *store = &worker->cookies;
+    if (!store->ops)
+        return;
+    uv_close((uv_handle_t *)&store->sweeper, NULL);
+    store->ops->close(store);
+    store->ops = NULL;
+}

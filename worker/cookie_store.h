@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where the cookie sessions of a service are kept: in the memory of this worker, or in a folder
+ * that all its workers share. A session is a JSON object of strings under an id; it ends when
+ * it was not used for session.lifetime. Two requests that change one session at the same time
+ * both have their changes kept, and one that has been ended meanwhile does not come back. Used
+ * by cookie_session.c only.
+ */
+#ifndef CREWMAN_COOKIE_STORE_H
+#define CREWMAN_COOKIE_STORE_H
+
+#include <dirent.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "idmap.h"
+#include "list.h"
+
+#define COOKIE_ID_LEN 32u /* of [A-Za-z0-9_-]: 192 random bits */
+
+struct worker;
+struct config_session;
+struct cookie_store;
+
+/* Changes of a session: `clears` first, then each name with its string, or null to forget it.
+ */
+struct cookie_changes {
+    bool clears;
+    const json_t *names;
+};
+
+/* What both stores can do. 0 or a negative error; CREW_ENOENT: there is no such session. */
+struct cookie_store_ops {
+    /* *out_data is the caller's own copy. Counts as a use. */
+    int (*load)(struct cookie_store *store, const char *id, json_t **out_data);
+    int (*create)(struct cookie_store *store, const char *id, const json_t *data);
+    int (*change)(struct cookie_store *store, const char *id,
+                  const struct cookie_changes *changes);
+    int (*remove)(struct cookie_store *store, const char *id);
+    /* Forget some of what has expired: a bounded piece of work. */
+    void (*sweep)(struct cookie_store *store);
+    void (*close)(struct cookie_store *store);
+};
+
+struct cookie_store {
+    const struct cookie_store_ops *ops; /* NULL: not open */
+    const struct config_session *config;
+    uv_timer_t sweeper;
+    struct idmap sessions; /* memory: by the first bits of the id */
+    struct list by_use;    /* memory: the one that was not used for longest comes first */
+    int dir;               /* file */
+    DIR *walk;             /* file: where the sweep is */
+};
+
+/* The session services of a worker; `out_why` says why not. */
+int cookie_store_open(struct worker *worker, char *out_why, size_t size);
+void cookie_store_close(struct worker *worker);
+
+/* Make the changes in `data`. 0 or CREW_ENOMEM. */
+int cookie_changes_apply(const struct cookie_changes *changes, json_t *data);
+
+/* cookie_store_memory.c, cookie_store_file.c */
+extern const struct cookie_store_ops cookie_store_memory, cookie_store_file;
+
+#endif
