@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Every visible character may be in a target or value, all but the delimiters in a token; those
- * of an authority without user info (RFC 3986 section 3.2) in a host. */
+ * of a registered name (RFC 3986 section 3.2.2) in a host. */
 #define V  (HTTP_VALUE | HTTP_TARGET)
 #define VH (V | HTTP_HOST)
 #define T  (V | HTTP_TOKEN)
@@ -18,8 +18,8 @@ const unsigned char http_char_classes[256] = {
     ['\t'] = HTTP_VALUE, [' '] = HTTP_VALUE, [0x80 ... 0xff] = HTTP_VALUE,
     ['!'] = TH, ['"'] = V, ['#'] = T, ['$'] = TH, ['%'] = TH, ['&'] = TH, ['\''] = TH,
     ['('] = VH, [')'] = VH, ['*'] = TH, ['+'] = TH, [','] = VH, ['-'] = TH, ['.'] = TH,
-    ['/'] = V, ['0' ... '9'] = TH, [':'] = VH, [';'] = VH, ['<'] = V, ['='] = VH, ['>'] = V,
-    ['?'] = V, ['@'] = V, ['A' ... 'Z'] = TH, ['['] = VH, ['\\'] = V, [']'] = VH, ['^'] = T,
+    ['/'] = V, ['0' ... '9'] = TH, [':'] = V, [';'] = VH, ['<'] = V, ['='] = VH, ['>'] = V,
+    ['?'] = V, ['@'] = V, ['A' ... 'Z'] = TH, ['['] = V, ['\\'] = V, [']'] = V, ['^'] = T,
     ['_'] = TH, ['`'] = T, ['a' ... 'z'] = TH, ['{'] = V, ['|'] = T, ['}'] = V, ['~'] = TH,
 };
 /* clang-format on */
@@ -65,6 +65,41 @@ bool http_is_value(const char *data, size_t len) {
             return false;
         i++;
     }
+    return true;
+}
+
+/* Up to the first byte that is of no registered name. */
+static uint32_t measure_name(struct http_slice value) {
+    uint32_t len = 0;
+    while (len < value.len && http_char_is(value.data[len], HTTP_HOST)) {
+        if (value.data[len] == '%' &&
+            (value.len - len < 3 || http_char_hex(value.data[len + 1]) < 0 ||
+             http_char_hex(value.data[len + 2]) < 0))
+            break;
+        len++;
+    }
+    return len;
+}
+
+/* An address in brackets, by its characters; 0 if it is none. */
+static uint32_t measure_literal(struct http_slice value) {
+    uint32_t len = 1;
+    while (len < value.len &&
+           (http_char_is(value.data[len], HTTP_HOST) || value.data[len] == ':'))
+        len++;
+    return len > 1 && len < value.len && value.data[len] == ']' ? len + 1 : 0;
+}
+
+bool http_is_host(struct http_slice value) {
+    bool is_literal = value.len > 0 && value.data[0] == '[';
+    uint32_t len = is_literal ? measure_literal(value) : measure_name(value);
+    if (len == value.len)
+        return true;
+    if (value.data[len] != ':') /* of no literal at all, that is the bracket */
+        return false;
+    while (++len < value.len)
+        if (!http_char_is_digit(value.data[len]))
+            return false;
     return true;
 }
 

@@ -55,6 +55,9 @@ int http_char_hex(char c);
 bool http_is_token(const char *data, size_t len);
 bool http_is_value(const char *data, size_t len);
 
+/* uri-host [ ":" port ] (RFC 9110 section 7.2). Both parts may be empty. */
+bool http_is_host(struct http_slice value);
+
 /* ASCII case does not count. */
 static inline bool http_slice_equals(struct http_slice slice, const char *text) {
     size_t len = strlen(text);

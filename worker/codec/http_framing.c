@@ -53,19 +53,10 @@ static int take_coding(struct http_head *head, struct http_slice value,
     return 0;
 }
 
-/* uri-host [ ":" port ] (RFC 9110 section 7.2), by its characters: what could end it, or begin
- * something else in a URL made with it, is refused. */
-static bool is_host(struct http_slice value) {
-    for (uint32_t i = 0; i < value.len; i++)
-        if (!http_char_is(value.data[i], HTTP_HOST))
-            return false;
-    return true;
-}
-
 static int take_host(struct http_head *head, struct http_slice value, struct sightings *seen) {
     if (seen->hosts++ > 0)
         return refuse(head, BAD_REQUEST, "repeated Host");
-    if (!is_host(value))
+    if (!http_is_host(value))
         return refuse(head, BAD_REQUEST, "malformed Host");
     head->host = value;
     return 0;

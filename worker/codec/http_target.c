@@ -37,9 +37,10 @@ static int split_absolute(struct http_slice target, struct http_target *out_targ
     uint32_t len = 0;
     while (len < target.len && !strchr("/?#", target.data[len]))
         len++;
-    if (len == 0 || memchr(target.data, '@', len))
-        return BAD_REQUEST;
     out_target->host = (struct http_slice){target.data, len};
+    /* An empty host names nobody (RFC 9110 section 4.2.1). */
+    if (len == 0 || target.data[0] == ':' || !http_is_host(out_target->host))
+        return BAD_REQUEST;
     target = behind(target, len);
     int status = split(target.len > 0 ? target : (struct http_slice){"/", 1}, out_target);
     if (status == 0 && out_target->path.len == 0)
