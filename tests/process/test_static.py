@@ -389,17 +389,32 @@ def test_reply_file_that_is_none(site, tmp_path):
         assert answer["ETag"] is None
 
 
-def test_close_right_behind_a_large_file_lets_it_go_out(site, tmp_path):
+@pytest.mark.parametrize("asked, first", [("", 0), ("Range: bytes=100000-\r\n", 100_000)],
+                         ids=["whole", "range"])
+def test_close_right_behind_a_large_file_lets_it_go_out(site, tmp_path, asked, first):
     instance = site()
     path = tmp_path / "root" / "big.bin"
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         sock.connect(("127.0.0.1", instance.port))
-        sock.sendall(f"GET /x?file={path}&close=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        sock.sendall(f"GET /x?file={path}&close=1 HTTP/1.1\r\nHost: x\r\n{asked}\r\n".encode())
         crew.wait_for(lambda: [one for one in instance.connections()
                                if one["state"] == "closing"], what="the close to be under way")
         data = read_all(sock)
-    assert data.split(b"\r\n\r\n", 1)[1] == noise(BIG)
+    assert data.split(b"\r\n\r\n", 1)[1] == noise(BIG)[first:]
+    crew.wait_for(lambda: not instance.connections(), what="no connection left")
+
+
+def test_who_leaves_in_the_middle_of_a_last_file_leaves_nothing(site, tmp_path):
+    instance = site()
+    path = tmp_path / "root" / "big.bin"
+    for asked in ("", "Range: bytes=9-\r\n"):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            sock.connect(("127.0.0.1", instance.port))
+            sock.sendall(f"GET /x?file={path}&close=1 HTTP/1.1\r\nHost: x\r\n{asked}\r\n".encode())
+            assert sock.recv(1000)
+        crew.wait_for(lambda: not instance.connections(), what="no connection left")
 
 
 def test_pipelined_requests_wait_for_the_file(site):
