@@ -315,7 +315,8 @@ struct crew_cookie {
 };
 int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie);
 
-/* The whole answer. `type` is its Content-Type, NULL for none. The body is copied. */
+/* The whole answer. `type` is its Content-Type, NULL for none. The body is copied; with 204,
+ * 205 and 304 there is none, whatever is given. */
 int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len);
 
 /* A file as the answer: 200, or by the request's headers 206, 304, 412 or 416, with ETag and

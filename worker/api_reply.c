@@ -20,6 +20,7 @@
 #define FIELDS_MAX      (HEAD_MAX - 1024u)
 #define COOKIE_MAX      4096u
 #define STATUS_REDIRECT 302
+#define STATUS_RESET    205 /* its length is told, and is 0 (RFC 9110 section 15.3.6) */
 
 static struct http_slice slice_of(const char *text) {
     return (struct http_slice){text ? text : "", text ? (uint32_t)strlen(text) : 0};
@@ -183,6 +184,8 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
     error = cookie_session_commit(request);
     if (error)
         return error;
+    if (status == STATUS_RESET)
+        len = 0;
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
     long head_len = make_head(request, status, type, framing, len, head);
     if (head_len < 0)
@@ -226,7 +229,7 @@ int crew_reply_begin(crew_conn *conn, int status, const char *type) {
     struct crew_request *request = api_reply_answerable(conn, &error);
     if (!request)
         return error;
-    if (!is_status(status) || !http_response_has_body(status))
+    if (!is_status(status) || !http_response_has_body(status) || status == STATUS_RESET)
         return CREW_EINVAL;
     error = cookie_session_commit(request);
     if (error)

@@ -121,7 +121,7 @@ static const char *fields_for(int status) {
 static void write_error(struct crew_conn *conn, int status, const char *text) {
     const struct crew_request *request = conn->protocol.http.request;
     char response[ERROR_MAX];
-    bool is_head = request && request->is_head_only;
+    bool is_head = request && request->head.method_id == HTTP_HEAD;
     int len = snprintf(response, sizeof(response),
                        "HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain\r\n"
                        "Content-Length: %zu\r\n\r\n%s%s",

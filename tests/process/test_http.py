@@ -81,13 +81,15 @@ def test_head_is_the_get_without_its_body(web):
         assert client.get("/hello").body == b"hello"
 
 
-@pytest.mark.parametrize("code", [204, 304])
+@pytest.mark.parametrize("code", [204, 205, 304])
 def test_answers_that_have_no_body(web, code):
     with Client(web().port) as client:
         answer = client.get(f"/status?code={code}")
         assert answer.status == code and answer["transfer-encoding"] is None
         if code == 204:  # RFC 9110 section 8.6
             assert answer["content-length"] is None
+        if code == 205:  # section 15.3.6: as any other, but empty
+            assert answer["content-length"] == "0"
         assert client.get("/hello").body == b"hello"
 
 

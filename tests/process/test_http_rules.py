@@ -106,6 +106,8 @@ def test_the_absolute_form_decides_the_host(web):
     assert b"|inner.example" in get(web, "http://inner.example/echo").body
     answer = ask(web.port, b"GET http://inner.example/echo HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
+    for host in ("", ":80", "u@x", "a[b", "[::1", "<b>", "a:b", "%4"):
+        assert get(web, f"http://{host}/echo").status == 400, host
 
 
 # -- fields of answers
@@ -135,6 +137,17 @@ def test_an_interim_answer_is_a_head_alone(web):
     answer = ask(web.port, b"POST /echo HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n"
                            b"\r\nx")
     assert answer.startswith(b"HTTP/1.1 200 ") and answer.count(b"HTTP/1.") == 1
+
+
+@pytest.mark.parametrize("head", [
+    b"HEAD /hello HTTP/1.1\r\nHost: a b\r\n", b"HEAD /hello HTTP/1.1\r\n",
+    b"HEAD /hello HTTP/1.1\r\nHost: x\r\nX : y\r\n", b"HEAD nonsense HTTP/1.1\r\nHost: x\r\n",
+    b"HEAD /hello HTTP/2.0\r\nHost: x\r\n", b"HEAD /hello HTTP/1.1\r\nHost: x\r\nExpect: y\r\n",
+], ids=["host", "no host", "field", "target", "version", "expect"])
+def test_a_refused_head_request_has_no_body(web, head):
+    """RFC 9110 section 9.3.2, for the answers that no app wrote too."""
+    answer = ask(web.port, head + b"\r\n")
+    assert re.match(rb"HTTP/1.1 (400|417|505) ", answer) and answer.endswith(b"\r\n\r\n")
 
 
 def test_no_coding_for_http_1_0(web):

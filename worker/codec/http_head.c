@@ -94,7 +94,7 @@ static int parse_request_line(const char *line, size_t len, struct http_head *he
         return refuse(head, BAD_REQUEST, "malformed method");
     const char *target = space + 1, *end = line + len;
     const char *target_end = target;
-    while (target_end<end && * target_end> ' ' && *target_end < 0x7f)
+    while (target_end != end && *target_end > ' ' && *target_end < 0x7f)
         target_end++;
     if (target_end == target || target_end == end || *target_end != ' ')
         return refuse(head, BAD_REQUEST, "malformed request target");
