@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,9 +85,10 @@ static void drop(struct engine *engine, struct load_conn *conn) {
 static void bind_source(const struct engine *engine, int fd, unsigned index) {
     int on = 1;
     struct sockaddr_in source = {.sin_family = AF_INET};
-    if (engine->options->sources < 2)
+    if (engine->options->sources < 2 && engine->options->first_source == 0)
         return;
-    source.sin_addr.s_addr = htonl(0x7f010001u + index % engine->options->sources);
+    source.sin_addr.s_addr =
+        htonl(0x7f010001u + engine->options->first_source + index % engine->options->sources);
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
     bind(fd, (struct sockaddr *)&source, sizeof(source));
 }
@@ -343,14 +345,23 @@ static void connect_all(struct engine *engine) {
             note(engine, &engine->counts->connect_errors, "no answer to the handshake", 0);
 }
 
+/* SIGINT ends the measurement early, and it is printed. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int number) {
+    (void)number;
+    is_interrupted = 1;
+}
+
 static void measure(struct engine *engine) {
     const struct options *options = engine->options;
     uint64_t now = now_ns();
+    signal(SIGINT, on_interrupt);
     engine->start_ns = now;
     engine->measure_ns = now + (uint64_t)(options->warmup_s * 1e9);
     engine->end_ns = engine->measure_ns + (uint64_t)(options->duration_s * 1e9);
     double cpu = 0;
-    while (now < engine->end_ns) {
+    while (now < engine->end_ns && !is_interrupted) {
         if (!engine->is_measuring && now >= engine->measure_ns) {
             engine->is_measuring = true;
             engine->measure_ns = now;

@@ -23,6 +23,7 @@ static const char usage[] =
     "  --warmup S --duration S       (1, 3)\n"
     "  --sources N                   loopback source addresses, 127.1.0.1 on (1 per 20,000 "
     "connections)\n"
+    "  --first-source N              the first of them is 127.1.0.1 + N (0)\n"
     "  --binary                      ws: binary messages\n"
     "  --deflate                     ws: offer permessage-deflate\n"
     "  --pid N                       read the CPU time of that process too; may be repeated\n";
@@ -56,8 +57,9 @@ static const struct option longs[] = {
     {"port", 1, NULL, 'P'},     {"path", 1, NULL, 't'},    {"connections", 1, NULL, 'c'},
     {"depth", 1, NULL, 'd'},    {"size", 1, NULL, 's'},    {"raw-in", 1, NULL, 'i'},
     {"raw-out", 1, NULL, 'o'},  {"rate", 1, NULL, 'r'},    {"warmup", 1, NULL, 'w'},
-    {"duration", 1, NULL, 'D'}, {"sources", 1, NULL, 'S'}, {"pid", 1, NULL, 'I'},
-    {"binary", 0, NULL, 'b'},   {"deflate", 0, NULL, 'z'}, {NULL, 0, NULL, 0}};
+    {"duration", 1, NULL, 'D'}, {"sources", 1, NULL, 'S'}, {"first-source", 1, NULL, 'F'},
+    {"pid", 1, NULL, 'I'},      {"binary", 0, NULL, 'b'},  {"deflate", 0, NULL, 'z'},
+    {NULL, 0, NULL, 0}};
 
 static void set(struct options *options, int name, const char *value) {
     switch (name) {
@@ -102,6 +104,9 @@ static void set(struct options *options, int name, const char *value) {
         break;
     case 'S':
         options->sources = (unsigned)number(value);
+        break;
+    case 'F':
+        options->first_source = (unsigned)number(value);
         break;
     case 'b':
         options->is_binary = true;

@@ -25,7 +25,7 @@ struct options {
     char host[64];
     uint16_t port;
     char path[256];
-    unsigned connections, depth, sources;
+    unsigned connections, depth, sources, first_source;
     size_t size;            /* of a payload */
     size_t raw_in, raw_out; /* raw: bytes that the server sends and gets for each */
     double rate;            /* messages a second over all connections; 0: closed loop */

@@ -279,6 +279,9 @@ static int feed_ws(struct protocol *protocol, struct reader *reader, const char 
                    size_t len, const char **why) {
     int complete = 0;
     *why = "a frame";
+    /* Nothing was asked for; a worker that is replaced says goodbye (1012) at once. */
+    if (protocol->options->mode == MODE_HANDSHAKE && len > 0 && (uint8_t)data[0] == 0x88)
+        return 0;
     while (len > 0 || (reader->opcode && reader->body_left == 0)) {
         if (reader->opcode == 0) {
             reader->head[reader->head_len++] = (uint8_t)*data++;
