@@ -86,6 +86,26 @@ def test_masks_of_all_kinds(echo):
                 assert client.recv_frame() == (BINARY, data[:size])
 
 
+def test_what_is_not_masked_is_not_read(echo):
+    connect = echo()
+    for opcode in (TEXT, BINARY, PING, PONG, CLOSE):
+        check_fault(connect, frame(b"", opcode, mask=None), 1002)
+        check_fault(connect, frame(b"\x03\xe8", opcode, mask=None), 1002)
+    check_fault(connect, frame(b"a", fin=False) + frame(b"b", CONTINUATION, mask=None), 1002)
+    check_fault(connect, frame(b"Hello") + frame(b"a" * 70000, mask=None), 1002,
+                [(TEXT, b"Hello")], chops=(0,))
+
+
+def test_lengths_in_another_form_than_the_shortest(echo):
+    connect = echo()
+    for size in (0, 1, 125):
+        check_fault(connect, b"\x82\xfe" + struct.pack(">H", size) + bytes(4 + size), 1002)
+    for size in (0, 125, 126, 65535):
+        check_fault(connect, b"\x82\xff" + struct.pack(">Q", size) + bytes(4), 1002)
+    for size in (1 << 63, (1 << 64) - 1):
+        check_fault(connect, b"\x82\xff" + struct.pack(">Q", size) + bytes(4), 1002)
+
+
 # -- pings and pongs
 
 def test_pings(echo):
