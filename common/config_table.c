@@ -242,7 +242,7 @@ static const struct config_row service_rows[] = {
      .help =
          "Mark the cookie as Secure. Without this it is when a proxy of trusted_proxies says "
          "that the client came by https (X-Forwarded-Proto)."},
-    {"session.max_size", "\"64k\"", .type = CONFIG_SIZE, AT_SERVICE(session.max_size),
+    {"session.max_size", "\"16k\"", .type = CONFIG_SIZE, AT_SERVICE(session.max_size),
      .min = 1024, .max = 16 * MIB, .help = "The names and values of one session together."},
     {"session.max_sessions", "10000", .type = CONFIG_COUNT, AT_SERVICE(session.max_sessions),
      .min = 1, .max = 10000000,

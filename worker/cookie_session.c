@@ -87,15 +87,6 @@ void cookie_session_free(struct cookie_session *session) {
     free(session);
 }
 
-static size_t size_of(json_t *data) {
-    size_t size = 0;
-    for (void *place = json_object_iter(data); place;
-         place = json_object_iter_next(data, place))
-        size += strlen(json_object_iter_key(place)) +
-                json_string_length(json_object_iter_value(place));
-    return size;
-}
-
 /* Can it still be changed? */
 static bool is_open(const struct crew_request *request, const struct cookie_session *session) {
     return !session->is_over && request->reply == REPLY_NONE;
@@ -104,7 +95,7 @@ static bool is_open(const struct crew_request *request, const struct cookie_sess
 int cookie_session_set(struct crew_request *request, struct cookie_session *session,
                        const char *name, const char *value) {
     json_t *old = json_object_get(session->data, name);
-    size_t size = size_of(session->data) + strlen(name) + (value ? strlen(value) : 0);
+    size_t size = cookie_store_size(session->data) + strlen(name) + (value ? strlen(value) : 0);
     size -= old ? strlen(name) + json_string_length(old) : 0;
     if (!is_open(request, session))
         return CREW_ESTATE;
@@ -177,18 +168,26 @@ static int end_old(struct cookie_store *store, const char *id) {
     return error == CREW_ENOENT ? 0 : error;
 }
 
-/* Under an id of its own: a new session, or one that was regenerated. */
-static int store_anew(struct crew_request *request, struct cookie_session *session) {
+/* It was ended by another request meanwhile, and stays so. */
+static int settle(struct crew_request *request, int error) {
+    return error == CREW_ENOENT ? announce(request, "") : error;
+}
+
+/* Under an id of its own: a new session, or one that gets another id. */
+static int store_anew(struct crew_request *request, struct cookie_session *session,
+                      const struct cookie_changes *changes) {
     struct cookie_store *store = store_of(request);
     char id[COOKIE_ID_LEN + 1];
     int error = make_id(id);
     if (!error)
-        error = store->ops->create(store, id, session->data);
-    if (!error)
-        error = end_old(store, session->old_id);
-    if (!error)
-        error = announce(request, id);
-    if (!error)
+        error = session->old_id[0] ? store->ops->move(store, session->old_id, id, changes)
+                                   : store->ops->create(store, id, session->data);
+    if (error)
+        return settle(request, error);
+    error = announce(request, id);
+    if (error)
+        (void)store->ops->remove(store, id); /* nobody would ever ask for it */
+    else
         memcpy(session->id, id, sizeof(id));
     return error;
 }
@@ -211,10 +210,8 @@ int cookie_session_commit(struct crew_request *request) {
         return 0;
     if (json_object_size(session->data) == 0)
         return end(request, session);
-    if (!session->is_stored)
-        return store_anew(request, session);
     const struct cookie_changes changes = {session->is_cleared, session->changes};
-    int error = store->ops->change(store, session->id, &changes);
-    /* It was ended by another request meanwhile, and stays so. */
-    return error == CREW_ENOENT ? announce(request, "") : error;
+    if (!session->is_stored)
+        return store_anew(request, session, &changes);
+    return settle(request, store->ops->change(store, session->id, &changes));
 }

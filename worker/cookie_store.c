@@ -15,7 +15,17 @@
 
 #define SWEEP_MS 1000u
 
-int cookie_changes_apply(const struct cookie_changes *changes, json_t *data) {
+size_t cookie_store_size(json_t *data) {
+    size_t size = 0;
+    for (void *place = json_object_iter(data); place;
+         place = json_object_iter_next(data, place))
+        size += strlen(json_object_iter_key(place)) +
+                json_string_length(json_object_iter_value(place));
+    return size;
+}
+
+int cookie_store_apply(const struct cookie_store *store, const struct cookie_changes *changes,
+                       json_t *data) {
     void *place;
     if (changes->clears)
         json_object_clear(data);
@@ -28,7 +38,7 @@ int cookie_changes_apply(const struct cookie_changes *changes, json_t *data) {
         else if (json_object_set(data, name, value) != 0)
             return CREW_ENOMEM;
     }
-    return 0;
+    return cookie_store_size(data) > store->config->max_size ? CREW_ETOOBIG : 0;
 }
 
 static void on_sweep(uv_timer_t *timer) {

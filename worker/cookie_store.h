@@ -37,8 +37,12 @@ struct cookie_store_ops {
     /* *out_data is the caller's own copy. Counts as a use. */
     int (*load)(struct cookie_store *store, const char *id, json_t **out_data);
     int (*create)(struct cookie_store *store, const char *id, const json_t *data);
+    /* CREW_ETOOBIG: with what others have set meanwhile it would pass session.max_size. */
     int (*change)(struct cookie_store *store, const char *id,
                   const struct cookie_changes *changes);
+    /* The same, and from now on it has another id; the old one is worth nothing any more. */
+    int (*move)(struct cookie_store *store, const char *id, const char *new_id,
+                const struct cookie_changes *changes);
     int (*remove)(struct cookie_store *store, const char *id);
     /* Forget some of what has expired: a bounded piece of work. */
     void (*sweep)(struct cookie_store *store);
@@ -59,8 +63,12 @@ struct cookie_store {
 int cookie_store_open(struct worker *worker, char *out_why, size_t size);
 void cookie_store_close(struct worker *worker);
 
-/* Make the changes in `data`. 0 or CREW_ENOMEM. */
-int cookie_changes_apply(const struct cookie_changes *changes, json_t *data);
+/* Make the changes in `data`. 0, CREW_ETOOBIG or CREW_ENOMEM. */
+int cookie_store_apply(const struct cookie_store *store, const struct cookie_changes *changes,
+                       json_t *data);
+
+/* Of its names and values. */
+size_t cookie_store_size(json_t *data);
 
 /* cookie_store_memory.c, cookie_store_file.c */
 extern const struct cookie_store_ops cookie_store_memory, cookie_store_file;

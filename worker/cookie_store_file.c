@@ -24,7 +24,7 @@
 #define NAME_LEN    (PREFIX_LEN + COOKIE_ID_LEN)
 #define OPEN_FLAGS  (O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
 #define SWEEP_MAX   200           /* files in a turn */
-#define LOCK_TRIES  200           /* of a millisecond: a process that is stopped may hold it */
+#define LOCK_TRIES  50            /* of a millisecond: a process that is stopped may hold it */
 #define TEMP_AGE_S  60            /* of a half-written file whose writer has died */
 #define ESCAPED_MAX 6u            /* bytes of JSON for one of text */
 #define FILE_SPARE  (64u * 1024u) /* for the punctuation of many short values */
@@ -174,19 +174,41 @@ static int lock(struct cookie_store *store, const struct name *name) {
     return -EBUSY;
 }
 
+/* Of the session that lies in `fd`, locked, with these changes. */
+static int write_changed(struct cookie_store *store, int fd, const struct name *to,
+                         const struct cookie_changes *changes) {
+    json_t *data;
+    int error = read_session(store, fd, &data);
+    if (error)
+        return error;
+    error = cookie_store_apply(store, changes, data);
+    if (!error)
+        error = replace(store, to, data);
+    json_decref(data);
+    return error;
+}
+
 static int change(struct cookie_store *store, const char *id,
                   const struct cookie_changes *changes) {
     struct name name = name_of(id);
-    json_t *data;
     int fd = lock(store, &name);
     if (fd < 0)
         return fd;
-    int error = read_session(store, fd, &data);
-    if (!error) {
-        error = cookie_changes_apply(changes, data);
-        if (!error)
-            error = replace(store, &name, data);
-        json_decref(data);
+    int error = write_changed(store, fd, &name, changes);
+    close(fd);
+    return error;
+}
+
+static int move(struct cookie_store *store, const char *id, const char *new_id,
+                const struct cookie_changes *changes) {
+    struct name name = name_of(id), new_name = name_of(new_id);
+    int fd = lock(store, &name);
+    if (fd < 0)
+        return fd;
+    int error = write_changed(store, fd, &new_name, changes);
+    if (!error && unlinkat(store->dir, name.text, 0) != 0) {
+        error = -errno;
+        unlinkat(store->dir, new_name.text, 0);
     }
     close(fd);
     return error;
@@ -256,6 +278,7 @@ static void close_folder(struct cookie_store *store) {
 const struct cookie_store_ops cookie_store_file = {.load = load,
                                                    .create = create,
                                                    .change = change,
+                                                   .move = move,
                                                    .remove = forget,
                                                    .sweep = sweep,
                                                    .close = close_folder};

@@ -78,7 +78,7 @@ static int load(struct cookie_store *store, const char *id, json_t **out_data) {
 
 static int create(struct cookie_store *store, const char *id, const json_t *data) {
     struct kept *other = idmap_find(&store->sessions, key_of(id));
-    if (other) /* has expired, or shares 64 bits with this one */
+    if (other) /* has expired, or its id begins as this one does */
         drop(store, other);
     while (store->sessions.count >= store->config->max_sessions)
         drop(store, oldest(store));
@@ -97,20 +97,45 @@ static int create(struct cookie_store *store, const char *id, const json_t *data
     return CREW_ENOMEM;
 }
 
+/* *out_data is what the session is with these changes. */
+static int changed(const struct cookie_store *store, const struct kept *kept,
+                   const struct cookie_changes *changes, json_t **out_data) {
+    json_t *copy = json_copy(kept->data);
+    int error = copy ? cookie_store_apply(store, changes, copy) : CREW_ENOMEM;
+    if (error)
+        json_decref(copy);
+    else
+        *out_data = copy;
+    return error;
+}
+
 static int change(struct cookie_store *store, const char *id,
                   const struct cookie_changes *changes) {
     struct kept *kept = find(store, id);
-    if (!kept)
-        return CREW_ENOENT;
-    json_t *copy = json_copy(kept->data);
-    if (!copy || cookie_changes_apply(changes, copy) != 0) {
-        json_decref(copy);
-        return CREW_ENOMEM;
-    }
+    json_t *data;
+    int error = kept ? changed(store, kept, changes, &data) : CREW_ENOENT;
+    if (error)
+        return error;
     json_decref(kept->data);
-    kept->data = copy;
+    kept->data = data;
     use(store, kept);
     return 0;
+}
+
+static int move(struct cookie_store *store, const char *id, const char *new_id,
+                const struct cookie_changes *changes) {
+    struct kept *kept = find(store, id);
+    json_t *data;
+    int error = kept ? changed(store, kept, changes, &data) : CREW_ENOENT;
+    if (error)
+        return error;
+    use(store, kept); /* so that making room does not end it */
+    error = create(store, new_id, data);
+    json_decref(data);
+    kept = error ? NULL : find(store, id);
+    if (kept)
+        drop(store, kept);
+    return error;
 }
 
 static int forget(struct cookie_store *store, const char *id) {
@@ -136,6 +161,7 @@ static void close_all(struct cookie_store *store) {
 const struct cookie_store_ops cookie_store_memory = {.load = load,
                                                      .create = create,
                                                      .change = change,
+                                                     .move = move,
                                                      .remove = forget,
                                                      .sweep = sweep,
                                                      .close = close_all};

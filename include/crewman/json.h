@@ -28,11 +28,11 @@ static inline json_t *crew_msg_json(const crew_msg *msg, json_error_t *out_error
 }
 
 /* The whole answer as application/json; `value` is borrowed. As crew_reply(); CREW_EINVAL for a
- * value that is no JSON (NULL), CREW_ENOMEM. Workerman: json(). */
+ * value that cannot be written (NULL, one that holds itself). Workerman: json(). */
 static inline int crew_reply_json(crew_conn *conn, int status, const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text)
-        return value ? CREW_ENOMEM : CREW_EINVAL;
+        return CREW_EINVAL;
     int result = crew_reply(conn, status, "application/json", text, strlen(text));
     free(text);
     return result;
@@ -43,7 +43,7 @@ static inline int crew_reply_json(crew_conn *conn, int status, const json_t *val
 static inline int crew_conn_send_json(crew_conn *conn, const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text)
-        return value ? CREW_ENOMEM : CREW_EINVAL;
+        return CREW_EINVAL;
     int result = crew_conn_send_text(conn, text, strlen(text));
     free(text);
     return result;

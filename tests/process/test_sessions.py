@@ -153,6 +153,39 @@ def test_a_session_that_was_ended_does_not_come_back(sessions, tmp_path):
     assert Browser(instance.port, before).text("/all") == ""
 
 
+@pytest.mark.parametrize("meanwhile, after", [("/set?name=c&value=3",
+                                               ["", "a=1", "c=3", "user=bob", "z=0"]),
+                                              ("/del?name=a", ["", "user=bob", "z=0"]),
+                                              ("/clear", [""]), ("/login?name=eve", [""])])
+def test_a_new_id_knows_what_was_changed_meanwhile(sessions, tmp_path, meanwhile, after):
+    instance = sessions()
+    browser = Browser(instance.port)
+    browser.text("/set?name=a&value=1")
+    browser.text("/set?name=z&value=0")
+    before = browser.cookie
+    with Client(instance.port) as slow:
+        slow.send(f"GET /slow?login=1&name=user&value=bob&go={tmp_path}/go HTTP/1.1\r\nHost: x\r\n"
+                  f"Cookie: CREWSID={before}\r\n\r\n")
+        browser.text(meanwhile)
+        (tmp_path / "go").touch()
+        said = re.match(rf"CREWSID=({ID}|);", slow.answer()["set-cookie"])[1]
+    assert sorted(Browser(instance.port, said).text("/all").split(";")) == after
+    assert Browser(instance.port, before).text("/all") == ""
+
+
+def test_two_requests_at_once_do_not_pass_the_size(sessions, tmp_path):
+    instance = sessions({"max_size": "2k"})
+    browser = Browser(instance.port)
+    browser.text("/fill?name=a")
+    with Client(instance.port) as slow:
+        slow.send(f"GET /slow?name=b&value={'v' * 900}&go={tmp_path}/go HTTP/1.1\r\nHost: x\r\n"
+                  f"Cookie: CREWSID={browser.cookie}\r\n\r\n")
+        browser.text("/fill?name=c")
+        (tmp_path / "go").touch()
+        assert slow.answer().body == b"larger than the limit allows"
+    assert browser.get("/get?name=b").status == 404 and len(browser.text("/get?name=c")) == 999
+
+
 def test_what_does_not_fit(sessions):
     browser = Browser(sessions({"max_size": "2k"}).port)
     assert browser.text("/fill?name=a") == "ok"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Cookie sessions by path: /get, /set, /del, /clear, /login, /id, /all, /slow (as /set, answered
- * when the file &go= is there), with ?name= and &value=; and /json, which gives a body back in an object.
+ * Cookie sessions by path: /get, /set, /del, /clear, /login, /id, /all, /slow (as /set,
+ * answered when the file &go= is there), with ?name= and &value=; and /json, which gives a body
+ * back in an object.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,8 @@ static void on_request(crew_conn *conn, crew_request *request) {
         answer(conn, 200, text);
     } else if (strcmp(path, "/slow") == 0) {
         crew_session_set(request, name, value);
+        if (crew_request_query(request, "login"))
+            crew_session_regenerate(request);
         answer_later(conn, request);
     } else if (strcmp(path, "/late") == 0) {
         crew_reply_begin(conn, 200, "text/plain");
