@@ -11,6 +11,12 @@
 
 #define MEMORY_LEVEL 8
 
+/* A message without a past is no longer than its own window needs to be. Its compressor is
+ * wiped for each message: 8 KiB of hash table in place of 64. */
+#define SHORT_MAX          4096u
+#define SHORT_BITS         12
+#define SHORT_MEMORY_LEVEL 5
+
 struct ws_deflate {
     struct ws_deflate_terms terms;
     struct deflate_compressor *own; /* with context takeover, once it is needed */
@@ -19,6 +25,8 @@ struct ws_deflate {
 void ws_shared_done(struct ws_shared *shared) {
     for (int i = 0; i <= DEFLATE_BITS_MAX; i++)
         deflate_compressor_free(shared->compressors[i]);
+    for (int i = 0; i <= DEFLATE_BITS_MAX; i++)
+        deflate_compressor_free(shared->small[i]);
     deflate_inflater_free(shared->inflater);
     *shared = (struct ws_shared){0};
 }
@@ -40,11 +48,15 @@ void ws_deflate_free(struct ws_deflate *deflate) {
 int ws_deflate_message(struct ws_deflate *deflate, struct ws_shared *shared, int level,
                        const void *data, size_t len, struct codec_buffer **out) {
     const struct ws_deflate_terms *terms = &deflate->terms;
-    struct deflate_compressor **compressor =
-        terms->server_keeps_context ? &deflate->own : &shared->compressors[terms->server_bits];
+    bool is_short = !terms->server_keeps_context && len <= SHORT_MAX;
+    int bits = is_short && terms->server_bits > SHORT_BITS ? SHORT_BITS : terms->server_bits;
+    struct deflate_compressor **compressor = terms->server_keeps_context ? &deflate->own
+                                             : is_short                  ? &shared->small[bits]
+                                                        : &shared->compressors[bits];
     if (!*compressor)
-        *compressor = deflate_compressor_new(terms->server_bits, level, MEMORY_LEVEL,
-                                             terms->server_keeps_context);
+        *compressor =
+            deflate_compressor_new(bits, level, is_short ? SHORT_MEMORY_LEVEL : MEMORY_LEVEL,
+                                   terms->server_keeps_context);
     if (!*compressor || deflate_compress(*compressor, data, len, out) != 0)
         return CREW_ENOMEM;
     return 0;

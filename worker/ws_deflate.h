@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Who compresses the messages of a WebSocket connection (RFC 7692): without context takeover
- * the worker's own compressor for that window, which all connections share; with it one of the
- * connection's own.
+ * the worker's own compressor for that window, which all connections share, and for short
+ * messages a small one; with it one of the connection's own.
  */
 #ifndef CREWMAN_WS_DEFLATE_H
 #define CREWMAN_WS_DEFLATE_H
@@ -17,6 +17,7 @@ struct codec_buffer;
 
 struct ws_shared {
     struct deflate_compressor *compressors[DEFLATE_BITS_MAX + 1]; /* by window bits */
+    struct deflate_compressor *small[DEFLATE_BITS_MAX + 1];       /* the same */
     struct deflate_inflater *inflater;                            /* of 15 bits */
 };
 

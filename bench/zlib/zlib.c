@@ -2,7 +2,7 @@
  *
  * What compression alone costs: inflates and deflates messages in turn, raw, with the
  * parameters that a worker uses, and prints the CPU time of one. The file has a message a line.
- * usage: bench-zlib FILE LEVEL SECONDS
+ * usage: bench-zlib FILE LEVEL WINDOW-BITS MEMORY-LEVEL SECONDS
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include <time.h>
 #include <zlib.h>
 
-#define MEMORY_LEVEL 8
 #define MESSAGES_MAX 64
 
 static double cpu_s(void) {
@@ -51,7 +50,7 @@ static int read_messages(const char *path, struct message *out) {
     int count = 0;
     if (!file)
         return 0;
-    deflateInit2(&sender, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, MEMORY_LEVEL, 0);
+    deflateInit2(&sender, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, 8, 0);
     for (; count < MESSAGES_MAX; count++) {
         struct message *message = &out[count];
         ssize_t len = getline(&message->text, &room, file);
@@ -72,12 +71,12 @@ int main(int argc, char **argv) {
     static struct message messages[MESSAGES_MAX];
     static char back[1 << 20], wire[(1 << 20) + 1024];
     z_stream deflater = {0}, inflater = {0};
-    int count = argc == 4 ? read_messages(argv[1], messages) : 0;
+    int count = argc == 6 ? read_messages(argv[1], messages) : 0;
     if (count == 0)
         return 2;
-    deflateInit2(&deflater, atoi(argv[2]), Z_DEFLATED, -15, MEMORY_LEVEL, 0);
+    deflateInit2(&deflater, atoi(argv[2]), Z_DEFLATED, -atoi(argv[3]), atoi(argv[4]), 0);
     inflateInit2(&inflater, -15);
-    double start = cpu_s(), seconds = atof(argv[3]);
+    double start = cpu_s(), seconds = atof(argv[5]);
     unsigned long done = 0;
     for (int i = 0; cpu_s() - start < seconds; i = (i + 1) % count)
         for (int burst = 0; burst < count; burst++, done++) {
