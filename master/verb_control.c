@@ -66,14 +66,23 @@ static json_t *with_graceful(const struct options *options) {
     return json_pack("{s:b}", "graceful", (int)options->is_graceful);
 }
 
+/* That it is done; what went wrong has been said. */
+static int say(const struct options *options, int exit_code, const char *text) {
+    if (exit_code == EXIT_DONE && !options->is_quiet)
+        puts(text);
+    return exit_code;
+}
+
 int verb_stop(const struct options *options) {
-    return ask(options, MSG_ASK_STOP, with_graceful(options), true);
+    return say(options, ask(options, MSG_ASK_STOP, with_graceful(options), true), "Stopped");
 }
 
 int verb_reload(const struct options *options) {
-    return ask(options, MSG_ASK_RELOAD, with_graceful(options), false);
+    return say(options, ask(options, MSG_ASK_RELOAD, with_graceful(options), false),
+               "Reloaded");
 }
 
 int verb_reopen_logs(const struct options *options) {
-    return ask(options, MSG_ASK_REOPEN_LOGS, json_object(), false);
+    return say(options, ask(options, MSG_ASK_REOPEN_LOGS, json_object(), false),
+               "Logs reopened");
 }

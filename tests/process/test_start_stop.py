@@ -216,6 +216,13 @@ def test_a_killed_master_does_not_block_the_next_start(probe):
         assert client.ask("hello") == "hello"
 
 
+def test_each_verb_says_that_it_is_done(probe):
+    instance = probe()
+    assert instance.reload().stdout.splitlines()[-1] == "Reloaded"
+    assert instance.verb("reopen-logs").stdout == "Logs reopened\n"
+    assert instance.stop().stdout == "Stopped\n"
+
+
 def test_several_instances_know_themselves_by_run_dir(probe):
     first, second = probe(workers=1), probe(workers=2)
     assert len(first.workers()) == 1 and len(second.workers()) == 2
