@@ -44,7 +44,7 @@ def draw(results, path):
     rows = [(name, row) for name, row in results["scenarios"].items() if "ratio" in row]
     data = "\n".join(f'"{name}" {row["ratio"]["median"]:.3f} {row["ratio"]["min"]:.3f} '
                      f'{row["ratio"]["max"]:.3f} {row["budget"]:.3f}' for name, row in rows)
-    script = f"""set terminal svg size 900,{120 + 34 * len(rows)} font "sans-serif,12"
+    script = f"""set terminal svg size 900,{120 + 34 * len(rows)} font "sans-serif,12" background rgb "white"
 set output "{path}"
 set title "CPU time per message: Crewman against the other, and the budget"
 set yrange [{len(rows) - 0.4}:-0.6]
