@@ -27,6 +27,9 @@ def print_row(name, row):
           f"{span(row['crewman'][key])} | {span(row['ratio'])} | "
           f"≤ {row['budget']:.2f}{verdict} | {row['theirs']['per_second']['median']:.0f} | "
           f"{row['crewman']['per_second']['median']:.0f} |", flush=True)
+    for peer, turns in row["peers"].items():
+        print(f"| {name} | {peer} | {span(turns[key])} | | {span(turns['ratio'])} | | "
+              f"{turns['per_second']['median']:.0f} | |", flush=True)
 
 
 def print_fact(name, row):
@@ -34,6 +37,8 @@ def print_fact(name, row):
     verdict = "" if row["value"] <= row["budget"] else " **missed**"
     print(f"| {name} | {row['against']} | | {row['value']:.4g} {row['unit']} | | "
           f"≤ {row['budget']:.4g}{verdict} | | |", flush=True)
+    for peer, value in row.get("peers", {}).items():
+        print(f"| {name} | {peer} | {value:.4g} {row['unit']} | | | | | |", flush=True)
 
 
 def draw(results, path):

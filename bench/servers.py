@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
 
 def free_port():
     with socket.socket() as probe:
@@ -136,3 +137,28 @@ class Nginx(Process):
 
 def nginx_program():
     return shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+
+
+class Peer:
+    """Another WebSocket echo server: its name, its command and the port it will listen on."""
+
+    def __init__(self, name, command, port):
+        self.name, self.command, self.port = name, command, port
+
+
+def installed_peers(folder, options):
+    """Those that are installed, and those of --peer."""
+    found = []
+    lws = folder / "bench" / "bench-lws"
+    if lws.exists():
+        port = free_port()
+        found.append(Peer("libwebsockets", [lws, port], port))
+    if options.npm and shutil.which("node"):
+        port = free_port()
+        found.append(Peer("npm ws", ["node", HERE / "peers" / "ws.mjs", options.npm.resolve(),
+                                     port], port))
+    for text in options.peer or []:
+        name, _, rest = text.partition("=")
+        port, _, command = rest.partition(":")
+        found.append(Peer(name, command.split(), int(port)))
+    return found

@@ -156,6 +156,12 @@ void conn_discard_stash(struct crew_conn *conn);
  * CREW_ECLOSED, CREW_ENOMEM. */
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count);
 
+/* For a short message while the connection is corked: `size` bytes of room behind what is
+ * gathered, or NULL when the message must go by conn_write(). What was written there is sent
+ * with conn_gathered(), before anything else is sent. */
+char *conn_gather(struct crew_conn *conn, size_t size);
+int conn_gathered(struct crew_conn *conn, size_t len); /* CREW_SENT */
+
 /* The same for one answer to a request: accepted whatever is queued, as the next request waits
  * until the queue is short. */
 int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int count);

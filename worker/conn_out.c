@@ -185,6 +185,14 @@ static int write_parts(struct crew_conn *conn, const struct iovec *parts, int co
     return write_through_cork(conn, parts, count);
 }
 
+static int note_message(struct crew_conn *conn, int result) {
+    if (result >= 0) {
+        conn->messages_out++;
+        conns_of(conn)->totals.messages_out++;
+    }
+    return result;
+}
+
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
     size_t total = total_of(parts, count);
     int result = CREW_ECLOSED;
@@ -194,24 +202,29 @@ int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
         bool fits = conn->out.bytes == 0 || held_bytes(conn) + total <= send_limit(conn);
         result = fits ? write_parts(conn, parts, count, total) : CREW_EFULL;
     }
-    if (result < 0) {
+    if (result < 0)
         conns_of(conn)->totals.send_failures++;
-        return result;
-    }
-    conn->messages_out++;
-    conns_of(conn)->totals.messages_out++;
-    return result;
+    return note_message(conn, result);
+}
+
+char *conn_gather(struct crew_conn *conn, size_t size) {
+    struct conns *conns = conns_of(conn);
+    if (!is_corked(conn) || conn->out.bytes > 0 || conn->state != CONN_OPEN ||
+        size >= DIRECT_MIN || size > CONNS_CORK_SIZE - conns->cork_len)
+        return NULL;
+    return conns->cork_buffer + conns->cork_len;
+}
+
+int conn_gathered(struct crew_conn *conn, size_t len) {
+    struct conns *conns = conns_of(conn);
+    conns->cork_len += len;
+    return note_message(conn, CREW_SENT);
 }
 
 int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int count) {
     if (conn->state > CONN_OPEN)
         return CREW_ECLOSED;
-    int result = write_parts(conn, parts, count, total_of(parts, count));
-    if (result >= 0) {
-        conn->messages_out++;
-        conns_of(conn)->totals.messages_out++;
-    }
-    return result;
+    return note_message(conn, write_parts(conn, parts, count, total_of(parts, count)));
 }
 
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {

@@ -18,6 +18,12 @@
 #define CONTROL_MAX  125u
 
 static int send_plain(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
+    char *room = len > 0 ? conn_gather(conn, WS_HEADER_MAX + len) : NULL;
+    if (room) {
+        size_t size = ws_encode_header((unsigned char *)room, first, len);
+        memcpy(room + size, data, len);
+        return conn_gathered(conn, size + len);
+    }
     unsigned char header[WS_HEADER_MAX];
     size_t header_len = ws_encode_header(header, first, len);
     struct iovec parts[] = {{header, header_len}, {(void *)(uintptr_t)data, len}};

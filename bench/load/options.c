@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The kernel looks for a free port in steps of two through some 28,000: with half of them in use
+ * each connect() takes as long as hundreds. */
+#define SOURCE_MAX 5000u
+
 static const char usage[] =
     "usage: load [options]\n"
     "  --protocol ws|http|text|raw   what to speak (ws)\n"
@@ -21,7 +25,7 @@ static const char usage[] =
     "  --raw-in N --raw-out N        raw: bytes to send and to expect for each message\n"
     "  --rate N                      open loop: messages a second in all\n"
     "  --warmup S --duration S       (1, 3)\n"
-    "  --sources N                   loopback source addresses, 127.1.0.1 on (1 per 20,000 "
+    "  --sources N                   loopback source addresses, 127.1.0.1 on (1 per 5,000 "
     "connections)\n"
     "  --first-source N              the first of them is 127.1.0.1 + N (0)\n"
     "  --binary                      ws: binary messages\n"
@@ -138,5 +142,5 @@ void options_read(struct options *options, int argc, char **argv) {
     if (optind != argc || options->connections == 0 || options->depth == 0)
         fail();
     if (options->sources == 0)
-        options->sources = options->connections / 20000 + 1;
+        options->sources = options->connections / SOURCE_MAX + 1;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The decoder: see ws_decoder.h. The short way is a frame that is all there: its payload is
- * unmasked in place and handed out. Everything else goes through struct ws_partial.
+ * unmasked in place and handed out; and of those the shortest, which are most of what there is,
+ * have a way of their own. Everything else goes through struct ws_partial.
  */
 #include "ws_decoder.h"
 
@@ -16,6 +17,13 @@
 #define CODE_NONE 1005
 #define ROOM_MIN  16384u  /* for ws_decoder_want() */
 #define LONG_MIN  131072u /* a second copy of that costs more than a second read */
+
+/* A header without an extended length, of a message in one frame (section 5.2). */
+#define SHORT_HEADER 6u
+#define SHORT_TEXT   0x81u
+#define SHORT_BINARY 0x82u
+#define SHORT_FIRST  0x80u /* lengths 0 to 125, masked */
+#define SHORT_LAST   0xfdu
 
 enum stage { STAGE_HEADER, STAGE_PAYLOAD, STAGE_CONTROL };
 
@@ -314,8 +322,37 @@ static enum ws_event_type step(struct ws_decoder *decoder, const struct ws_limit
     return step(decoder, limits, data, len, out_event);
 }
 
+/* Between two messages; with input that is not of the short kind, or not all there, or a fault
+ * but of UTF-8, WS_NEED_MORE, and nothing is changed. */
+static enum ws_event_type take_short(struct ws_decoder *decoder, const struct ws_limits *limits,
+                                     char **data, size_t *len, struct ws_event *out_event) {
+    const unsigned char *p = (const unsigned char *)*data;
+    if (*len < SHORT_HEADER || (p[0] != SHORT_TEXT && p[0] != SHORT_BINARY) ||
+        p[1] < SHORT_FIRST || p[1] > SHORT_LAST)
+        return WS_NEED_MORE;
+    size_t size = p[1] - SHORT_FIRST;
+    if (size > *len - SHORT_HEADER || size > limits->max_message)
+        return WS_NEED_MORE;
+    uint32_t mask;
+    memcpy(&mask, p + 2, sizeof(mask));
+    bool is_text = p[0] == SHORT_TEXT;
+    char *payload = *data + SHORT_HEADER;
+    *data = payload + size;
+    *len -= SHORT_HEADER + size;
+    decoder->had_long = false;
+    bool is_ascii = ws_mask(payload, size, mask, 0);
+    if (is_text && !is_ascii && !utf8_is_valid(payload, size))
+        return fail(decoder, WS_FAULT_UTF8, out_event);
+    return deliver_message(is_text, payload, size, out_event);
+}
+
 enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_limits *limits,
                                    char **data, size_t *len, struct ws_event *out_event) {
+    if (!decoder->partial && !decoder->fault) {
+        enum ws_event_type type = take_short(decoder, limits, data, len, out_event);
+        if (type != WS_NEED_MORE)
+            return type;
+    }
     if (decoder->partial && decoder->partial->is_spent)
         ws_partial_drop(decoder);
     if (decoder->fault)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define BLOCK      sizeof(struct block)
+#define BLOCK      16u
 #define LONG_BLOCK (4 * sizeof(words4))
 #define HIGH_BITS  0x8080808080808080u
 
@@ -27,10 +27,6 @@
 #endif
 
 typedef uint64_t words4 __attribute__((vector_size(32)));
-
-struct block {
-    uint64_t low, high;
-};
 
 static inline void mask_vector(char *data, const words4 *pattern, words4 *seen) {
     words4 vector;
@@ -53,39 +49,45 @@ BEST_VARIANT static uint64_t mask_long(char *data, size_t len, uint64_t word) {
     return even[0] | even[1] | even[2] | even[3];
 }
 
-static uint64_t mask_block(char *data, uint64_t word) {
-    struct block block;
-    memcpy(&block, data, BLOCK);
-    block.low ^= word;
-    block.high ^= word;
-    memcpy(data, &block, BLOCK);
-    return block.low | block.high;
+static uint64_t mask_eight(char *data, uint64_t word) {
+    uint64_t eight;
+    memcpy(&eight, data, 8);
+    eight ^= word;
+    memcpy(data, &eight, 8);
+    return eight;
 }
 
+/* The pattern repeats each four bytes, in memory's order, whatever that is. */
 static uint64_t mask_rest(char *data, size_t len, uint64_t word) {
     uint64_t seen = 0;
-    if (len >= 8) {
-        memcpy(&seen, data, 8);
-        seen ^= word;
-        memcpy(data, &seen, 8);
+    if (len & 8) {
+        seen = mask_eight(data, word);
         data += 8;
-        len -= 8;
     }
-    unsigned char bytes[8];
-    memcpy(bytes, &word, 8);
-    unsigned char seen_byte = 0;
-    for (size_t i = 0; i < len; i++) {
+    if (len & 4) {
+        uint32_t four;
+        memcpy(&four, data, 4);
+        four ^= (uint32_t)word;
+        memcpy(data, &four, 4);
+        seen |= four;
+        data += 4;
+    }
+    unsigned char bytes[4];
+    memcpy(bytes, &word, 4);
+    for (size_t i = 0; i < (len & 3); i++) {
         data[i] = (char)((unsigned char)data[i] ^ bytes[i]);
-        seen_byte |= (unsigned char)data[i];
+        seen |= (unsigned char)data[i];
     }
-    return seen | seen_byte;
+    return seen;
 }
 
 bool ws_mask(char *data, size_t len, uint32_t mask, size_t offset) {
-    unsigned char bytes[8];
-    memcpy(bytes, &mask, 4);
-    memcpy(bytes + 4, &mask, 4);
-    memcpy(&mask, bytes + (offset & 3), 4);
+    if (offset & 3) {
+        unsigned char twice[8];
+        memcpy(twice, &mask, 4);
+        memcpy(twice + 4, &mask, 4);
+        memcpy(&mask, twice + (offset & 3), 4);
+    }
     uint64_t word = (uint64_t)mask << 32 | mask;
     uint64_t seen = 0;
     if (len >= LONG_BLOCK) {
@@ -95,6 +97,8 @@ bool ws_mask(char *data, size_t len, uint32_t mask, size_t offset) {
         len -= whole;
     }
     for (; len >= BLOCK; len -= BLOCK, data += BLOCK)
-        seen |= mask_block(data, word);
-    return ((seen | mask_rest(data, len, word)) & HIGH_BITS) == 0;
+        seen |= mask_eight(data, word) | mask_eight(data + 8, word);
+    if (len > 0)
+        seen |= mask_rest(data, len, word);
+    return (seen & HIGH_BITS) == 0;
 }
