@@ -141,9 +141,9 @@ static bool ends_connection(const struct crew_request *request) {
 static void add_connection(struct http_response *response, struct crew_request *request) {
     if (ends_connection(request)) {
         request->closes_after = true;
-        http_response_add_text(response, "Connection", "close");
+        http_response_add_own(response, "Connection", "close");
     } else if (request->head.minor_version == 0) {
-        http_response_add_text(response, "Connection", "keep-alive");
+        http_response_add_own(response, "Connection", "keep-alive");
     }
 }
 
@@ -152,13 +152,13 @@ static long make_head(struct crew_request *request, int status, const char *type
     struct http_response response;
     struct codec_buffer *fields = request->reply_fields;
     http_response_begin(&response, head, HEAD_MAX, status, NULL);
-    http_response_add_text(&response, "Date", session_http_date(request->conn->worker));
+    http_response_add_own(&response, "Date", session_http_date(request->conn->worker));
     if (type && !request->has_type)
         http_response_add_text(&response, "Content-Type", type);
     if (framing == FRAMING_LENGTH)
         http_response_add_number(&response, "Content-Length", len);
     else if (framing == FRAMING_STREAM && request->head.minor_version >= 1)
-        http_response_add_text(&response, "Transfer-Encoding", "chunked");
+        http_response_add_own(&response, "Transfer-Encoding", "chunked");
     else if (framing == FRAMING_STREAM)
         request->closes_after = true;
     add_connection(&response, request);

@@ -81,9 +81,9 @@ static void accept_it(struct crew_conn *conn, struct crew_request *request,
         return;
     }
     http_response_begin(&response, head, sizeof(head), 101, NULL);
-    http_response_add_text(&response, "Upgrade", "websocket");
-    http_response_add_text(&response, "Connection", "Upgrade");
-    http_response_add_text(&response, "Sec-WebSocket-Accept", accept);
+    http_response_add_own(&response, "Upgrade", "websocket");
+    http_response_add_own(&response, "Connection", "Upgrade");
+    http_response_add_own(&response, "Sec-WebSocket-Accept", accept);
     if (request->subprotocol)
         http_response_add_text(&response, "Sec-WebSocket-Protocol", request->subprotocol);
     if (extensions_len > 0)

@@ -50,22 +50,27 @@ static bool is_doubtful(uint64_t word) {
     return ((low | ((del - ONES) & ~del)) & HIGHS) != 0;
 }
 
-bool http_is_value(const char *data, size_t len) {
-    size_t i = 0;
-    while (i < len) {
-        uint64_t word;
-        if (len - i >= sizeof(word)) {
-            memcpy(&word, data + i, sizeof(word));
-            if (!is_doubtful(word)) {
-                i += sizeof(word);
-                continue;
-            }
-        }
+static bool are_values(const char *data, size_t len) {
+    for (size_t i = 0; i < len; i++)
         if (!http_char_is_value(data[i]))
             return false;
-        i++;
-    }
     return true;
+}
+
+/* Word by word, the last one ending at the end, wherever it begins. */
+bool http_is_value(const char *data, size_t len) {
+    uint64_t word;
+    if (len < sizeof(word))
+        return are_values(data, len);
+    for (size_t i = 0;; i += sizeof(word)) {
+        if (i > len - sizeof(word))
+            i = len - sizeof(word);
+        memcpy(&word, data + i, sizeof(word));
+        if (is_doubtful(word) && !are_values(data + i, sizeof(word)))
+            return false;
+        if (i == len - sizeof(word))
+            return true;
+    }
 }
 
 /* Up to the first byte that is of no registered name. */

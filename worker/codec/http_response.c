@@ -94,12 +94,13 @@ static void put(struct http_response *response, const char *text, size_t len) {
 void http_response_begin(struct http_response *response, char *data, size_t capacity,
                          int status, const char *reason) {
     *response = (struct http_response){.data = data, .capacity = capacity};
-    if (!reason)
-        reason = http_response_phrase(status);
-    if (status < STATUS_MIN || status > STATUS_MAX || !http_is_value(reason, strlen(reason))) {
+    if (status < STATUS_MIN || status > STATUS_MAX ||
+        (reason && !http_is_value(reason, strlen(reason)))) {
         response->is_refused = true;
         return;
     }
+    if (!reason)
+        reason = http_response_phrase(status);
     char line[] = "HTTP/1.1 000 ";
     line[9] = (char)('0' + status / 100);
     line[10] = (char)('0' + status / 10 % 10);
@@ -109,17 +110,25 @@ void http_response_begin(struct http_response *response, char *data, size_t capa
     put(response, "\r\n", 2);
 }
 
-void http_response_add(struct http_response *response, const char *name, const char *value,
-                       size_t len) {
-    size_t name_len = strlen(name);
-    if (!http_is_token(name, name_len) || !http_is_value(value, len)) {
-        response->is_refused = true;
-        return;
-    }
-    put(response, name, name_len);
+static void put_field(struct http_response *response, const char *name, const char *value,
+                      size_t len) {
+    put(response, name, strlen(name));
     put(response, ": ", 2);
     put(response, value, len);
     put(response, "\r\n", 2);
+}
+
+void http_response_add(struct http_response *response, const char *name, const char *value,
+                       size_t len) {
+    if (http_is_token(name, strlen(name)) && http_is_value(value, len))
+        put_field(response, name, value, len);
+    else
+        response->is_refused = true;
+}
+
+void http_response_add_own(struct http_response *response, const char *name,
+                           const char *value) {
+    put_field(response, name, value, strlen(value));
 }
 
 void http_response_add_text(struct http_response *response, const char *name,
@@ -135,13 +144,13 @@ void http_response_add_number(struct http_response *response, const char *name,
         text[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    http_response_add(response, name, text + at, sizeof(text) - at);
+    put_field(response, name, text + at, sizeof(text) - at);
 }
 
 void http_response_add_date(struct http_response *response, const char *name, int64_t seconds) {
     char text[HTTP_DATE_LEN];
     http_date_format(seconds, text);
-    http_response_add(response, name, text, sizeof(text));
+    put_field(response, name, text, sizeof(text));
 }
 
 long http_response_finish(struct http_response *response) {

@@ -32,6 +32,9 @@ void http_response_add(struct http_response *response, const char *name, const c
                        size_t len);
 void http_response_add_text(struct http_response *response, const char *name,
                             const char *value);
+
+/* The same with a name, and a value, of our own making: not checked. */
+void http_response_add_own(struct http_response *response, const char *name, const char *value);
 void http_response_add_number(struct http_response *response, const char *name, uint64_t value);
 void http_response_add_date(struct http_response *response, const char *name, int64_t seconds);
 
