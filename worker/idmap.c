@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Linear probing; a removal shifts the entries behind it back, so that a search ends at the
- * first free place.
+ * first free place. Both walk to the end of a run of entries, so ids are scattered: those that
+ * are given out one after the other would otherwise stand in one run.
  */
 #include "idmap.h"
 
@@ -11,12 +12,15 @@
 
 #define IDMAP_MIN 16u
 
+/* 2^64 divided by the golden ratio: multiples of it lie evenly in the highest bits. */
+#define SCATTER 0x9e3779b97f4a7c15u
+
 static uint64_t id_of(const struct idmap *map, const void *object) {
     return *(const uint64_t *)((const char *)object + map->id_offset);
 }
 
 static size_t home_of(const struct idmap *map, uint64_t id) {
-    return (size_t)id & (map->capacity - 1);
+    return (size_t)(id * SCATTER >> map->shift);
 }
 
 static size_t place_of(const struct idmap *map, uint64_t id) {
@@ -34,6 +38,7 @@ static int resize(struct idmap *map, size_t capacity) {
         return -ENOMEM;
     map->entries = entries;
     map->capacity = capacity;
+    map->shift = 64 - (unsigned)__builtin_ctzll(capacity);
     for (size_t i = 0; i < old_capacity; i++)
         if (old[i])
             entries[place_of(map, id_of(map, old[i]))] = old[i];

@@ -2,8 +2,7 @@
  *
  * From a 64-bit id to the object that has it: open addressing with linear probing, no
  * tombstones. A place is one pointer; the id is read in the object itself. Owns the table,
- * never the objects. Ids that are given out one after the other, as ours are, hardly ever
- * collide. Pure.
+ * never the objects. Pure.
  */
 #ifndef CREWMAN_IDMAP_H
 #define CREWMAN_IDMAP_H
@@ -16,6 +15,7 @@ struct idmap {
     size_t capacity; /* 0 or a power of two */
     size_t count;
     size_t id_offset;
+    unsigned shift; /* 64 less the bits of a place */
 };
 
 /* `id_offset`: where each object has its uint64_t id, which does not change while it is in. */

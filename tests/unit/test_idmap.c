@@ -14,6 +14,9 @@
 
 #define IDS 300
 
+#define MANY    100000
+#define RUN_MAX 100
+
 static uint32_t random_state = 7;
 
 static uint32_t random_below(uint32_t limit) {
@@ -90,11 +93,41 @@ static void gives_memory_back(void **state) {
     idmap_done(&map);
 }
 
+/* The places that the longest search for an id that is not there looks at. */
+static size_t longest_run(const struct idmap *map) {
+    size_t longest = 0, run = 0;
+    for (size_t i = 0; i < 2 * map->capacity; i++) {
+        run = map->entries[i & (map->capacity - 1)] ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
+}
+
+/* As a worker gives them out: one after the other, above the bits that tell workers apart. */
+static void ids_in_sequence_stand_in_no_long_runs(void **state) {
+    (void)state;
+    struct idmap map;
+    static struct object objects[MANY];
+    idmap_init(&map, offsetof(struct object, id));
+    for (uint64_t i = 0; i < MANY; i++) {
+        objects[i].id = ((uint64_t)7 << 40) + i + 1;
+        assert_int_equal(idmap_put(&map, &objects[i]), 0);
+        if (i % 4096 == 0)
+            assert_in_range(longest_run(&map), 1, RUN_MAX);
+    }
+    for (uint64_t i = 0; i < MANY; i++)
+        if (i % 3 != 0 || random_below(4) == 0)
+            assert_ptr_equal(idmap_take(&map, objects[i].id), &objects[i]);
+    assert_in_range(longest_run(&map), 1, RUN_MAX);
+    idmap_done(&map);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_an_array),
         cmocka_unit_test(what_is_not_there_is_null),
         cmocka_unit_test(gives_memory_back),
+        cmocka_unit_test(ids_in_sequence_stand_in_no_long_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
