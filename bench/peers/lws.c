@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGE_MAX (64u * 1024u)
+#define READ_SIZE (64u * 1024u)
 
 struct message {
     struct message *next;
@@ -18,17 +18,24 @@ struct message {
 
 struct echo {
     struct message *first, **end; /* to be sent, oldest first */
-    size_t len;
-    unsigned char room[MESSAGE_MAX]; /* the one that comes in */
+    struct message *coming;
 };
 
-static void queue(struct echo *echo, int is_binary) {
-    struct message *message = malloc(sizeof(*message) + LWS_PRE + echo->len);
-    if (!message)
+static void append(struct echo *echo, const void *in, size_t len) {
+    size_t have = echo->coming ? echo->coming->len : 0;
+    struct message *grown = realloc(echo->coming, sizeof(*grown) + LWS_PRE + have + len);
+    if (!grown)
         abort();
-    *message = (struct message){.len = echo->len, .is_binary = is_binary};
-    memcpy(message->room + LWS_PRE, echo->room, echo->len);
-    echo->len = 0;
+    memcpy(grown->room + LWS_PRE + have, in, len);
+    grown->len = have + len;
+    echo->coming = grown;
+}
+
+static void queue(struct echo *echo, int is_binary) {
+    struct message *message = echo->coming;
+    echo->coming = NULL;
+    message->next = NULL;
+    message->is_binary = is_binary;
     *echo->end = message;
     echo->end = &message->next;
 }
@@ -41,10 +48,7 @@ static struct message *take(struct echo *echo) {
 }
 
 static void on_receive(struct lws *wsi, struct echo *echo, const void *in, size_t len) {
-    if (len > MESSAGE_MAX - echo->len)
-        return;
-    memcpy(echo->room + echo->len, in, len);
-    echo->len += len;
+    append(echo, in, len);
     if (!lws_is_final_fragment(wsi) || lws_remaining_packet_payload(wsi) > 0)
         return;
     queue(echo, lws_frame_is_binary(wsi));
@@ -62,6 +66,13 @@ static void on_writable(struct lws *wsi, struct echo *echo) {
         lws_callback_on_writable(wsi);
 }
 
+static void drop(struct echo *echo) {
+    struct message *message;
+    while ((message = take(echo)))
+        free(message);
+    free(echo->coming);
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len) {
     struct echo *echo = user;
@@ -72,14 +83,13 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     else if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
         on_writable(wsi, echo);
     else if (reason == LWS_CALLBACK_CLOSED)
-        for (struct message *message; (message = take(echo));)
-            free(message);
+        drop(echo);
     return 0;
 }
 
 int main(int argc, char **argv) {
     static const struct lws_protocols protocols[] = {
-        {"echo", on_event, sizeof(struct echo), MESSAGE_MAX, 0, NULL, 0},
+        {"echo", on_event, sizeof(struct echo), READ_SIZE, 0, NULL, 0},
         {NULL, NULL, 0, 0, 0, NULL, 0}};
     struct lws_context_creation_info info = {.port = argc > 1 ? atoi(argv[1]) : 0,
                                              .iface = "127.0.0.1",
