@@ -207,7 +207,8 @@ int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
 
 /* A request on an `http` service, a plain one on a `websocket` service that has on_request, or
  * the opening handshake of a WebSocket. Valid from its callback until its answer is complete,
- * or on_close. Texts end with a NUL and live as long. Workerman: Protocols\Http\Request. */
+ * or on_close, or until the connection is closed before the callback has returned. Texts end
+ * with a NUL and live as long. Workerman: Protocols\Http\Request. */
 typedef struct crew_request crew_request;
 
 /* The request of this connection that waits for its answer, NULL when there is none: for
@@ -292,7 +293,8 @@ const char *crew_request_body(const crew_request *request, size_t *out_len);
 /* Answers. Each request gets one; until it is complete the next request of the connection
  * waits. A function fails with CREW_ESTATE when no request waits for what it does, CREW_ECLOSED
  * when the connection has gone, CREW_EINVAL for a status, name or value that must not be sent
- * (CR, LF, NUL), CREW_ENOMEM. Workerman: Protocols\Http\Response. */
+ * (CR, LF, NUL), CREW_ETOOBIG for a head of more than 16 KiB, CREW_ENOMEM. Workerman:
+ * Protocols\Http\Response. */
 
 /* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection
  * and Date are ours: CREW_EINVAL. In on_handshake it is added to the 101. */

@@ -208,7 +208,7 @@ void acceptor_room(struct worker *worker) {
 bool acceptor_admits(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
     uint32_t limit = worker->plan.service.limits.max_connections_per_address;
-    if (limit == 0)
+    if (limit == 0 || !worker->acceptor.is_running) /* draining: the counts are gone */
         return true;
     conn->is_admitted = peers_enter(&worker->acceptor.peers, &conn->peer, limit);
     if (!conn->is_admitted)

@@ -50,6 +50,7 @@ void crew_conn_pause(crew_conn *conn) {
         return;
     conn->is_paused = true;
     liveness_suspend(&conn->liveness);
+    conn_check_deadline(conn);
     conn_update_poll(conn);
 }
 
@@ -59,6 +60,7 @@ void crew_conn_resume(crew_conn *conn) {
     conn->is_paused = false;
     if (conn->session->has_heartbeat)
         liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+    conn_check_deadline(conn);
     conn_update_poll(conn);
     if (conn->stash || conn->session->keeps_rest)
         conns_due(conn);

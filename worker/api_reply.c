@@ -40,6 +40,17 @@ struct crew_request *api_reply_answerable(crew_conn *conn, int *out_error) {
     return request && !request->is_handshake ? request : NULL;
 }
 
+/* The write may have called on_buffer_full, where the app shall not find the request
+ * unanswered: so it was REPLY_DONE before. */
+int api_reply_ended(crew_conn *conn, struct crew_request *request, int result,
+                    enum reply_state before) {
+    if (result < 0)
+        request->reply = before;
+    else
+        session_http_answered(conn);
+    return result;
+}
+
 static bool is_ours(const char *name) {
     static const char *const ours[] = {"content-length",
                                        "transfer-encoding",
@@ -162,11 +173,10 @@ static long make_head(struct crew_request *request, int status, const char *type
     else if (framing == FRAMING_STREAM)
         request->closes_after = true;
     add_connection(&response, request);
-    if (fields && response.capacity - response.len > fields->len) {
-        memcpy(response.data + response.len, fields->data, fields->len);
-        response.len += fields->len;
-    }
-    return http_response_finish(&response);
+    if (fields)
+        http_response_add_lines(&response, fields->data, fields->len);
+    long head_len = http_response_finish(&response);
+    return head_len >= 0 ? head_len : head_len == -1 ? CREW_EINVAL : CREW_ETOOBIG;
 }
 
 static bool is_status(int status) {
@@ -189,15 +199,12 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
     long head_len = make_head(request, status, type, framing, len, head);
     if (head_len < 0)
-        return CREW_EINVAL;
+        return (int)head_len;
     bool has_body = len > 0 && framing == FRAMING_LENGTH && !request->is_head_only;
     struct iovec parts[] = {{head, (size_t)head_len}, {(void *)(uintptr_t)body, len}};
-    int result = conn_write_answer(conn, parts, has_body ? 2 : 1);
-    if (result < 0)
-        return result;
     request->reply = REPLY_DONE;
-    session_http_answered(conn);
-    return result;
+    int result = conn_write_answer(conn, parts, has_body ? 2 : 1);
+    return api_reply_ended(conn, request, result, REPLY_NONE);
 }
 
 int api_reply_send_head(struct crew_conn *conn, struct crew_request *request, int status,
@@ -209,7 +216,7 @@ int api_reply_send_head(struct crew_conn *conn, struct crew_request *request, in
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
     long head_len = make_head(request, status, type, framing, len, head);
     if (head_len < 0)
-        return CREW_EINVAL;
+        return (int)head_len;
     const struct iovec part = {head, (size_t)head_len};
     return conn_write_answer(conn, &part, 1);
 }
@@ -236,13 +243,13 @@ int crew_reply_begin(crew_conn *conn, int status, const char *type) {
         return error;
     long head_len = make_head(request, status, type, FRAMING_STREAM, 0, head);
     if (head_len < 0)
-        return CREW_EINVAL;
+        return (int)head_len;
     struct iovec part = {head, (size_t)head_len};
+    request->is_chunked = request->head.minor_version >= 1;
+    request->reply = REPLY_STREAMING;
     int result = conn_write_answer(conn, &part, 1);
     if (result < 0)
-        return result;
-    request->reply = REPLY_STREAMING;
-    request->is_chunked = request->head.minor_version >= 1;
+        request->reply = REPLY_NONE;
     return result;
 }
 
@@ -271,15 +278,11 @@ int crew_reply_end(crew_conn *conn) {
     struct crew_request *request = api_reply_waiting(conn, REPLY_STREAMING, &error);
     if (!request)
         return error;
-    if (request->is_chunked && !request->is_head_only)
-        error = conn_write_answer(conn, &last_chunk, 1);
-    else
-        error = 0;
-    if (error < 0)
-        return error;
+    bool has_chunk = request->is_chunked && !request->is_head_only;
     request->reply = REPLY_DONE;
-    session_http_answered(conn);
-    return CREW_SENT;
+    error = has_chunk ? conn_write_answer(conn, &last_chunk, 1) : CREW_SENT;
+    error = api_reply_ended(conn, request, error, REPLY_STREAMING);
+    return error < 0 ? error : CREW_SENT;
 }
 
 int crew_reply_event(crew_conn *conn, const struct crew_event *event) {

@@ -22,6 +22,11 @@ struct crew_request *api_reply_answerable(struct crew_conn *conn, int *out_error
 int api_reply_add_field(struct crew_request *request, const char *name, const char *value,
                         size_t len);
 
+/* The last bytes of an answer were written with this result, and with the request REPLY_DONE:
+ * give the request back, or if that failed, the state that it had before. Answers `result`. */
+int api_reply_ended(struct crew_conn *conn, struct crew_request *request, int result,
+                    enum reply_state before);
+
 /* Send the head of an answer whose body, if its status has one, is of `len` bytes, to be
  * written next by the caller. `type` NULL: none. */
 int api_reply_send_head(struct crew_conn *conn, struct crew_request *request, int status,

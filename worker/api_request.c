@@ -145,13 +145,6 @@ const char *crew_request_query(crew_request *request, const char *name) {
     return find_pair(request->query_pairs, name);
 }
 
-static bool is_urlencoded(const struct crew_request *request) {
-    const struct http_field *type = http_head_find(&request->head, "content-type");
-    static const char wanted[] = "application/x-www-form-urlencoded";
-    return type && type->value.len >= sizeof(wanted) - 1 &&
-           strncasecmp(type->value.data, wanted, sizeof(wanted) - 1) == 0;
-}
-
 /* The fields of a form with parts; the texts stay where they lie. */
 static struct form_pair *list_fields(struct crew_request *request) {
     struct form_pair *first = NULL, **end = &first;
@@ -171,11 +164,11 @@ static struct form_pair *list_fields(struct crew_request *request) {
 static const struct form_pair *form_of(struct crew_request *request) {
     if (!request->has_form_pairs && request->is_body_over) {
         request->has_form_pairs = true;
-        struct http_slice body = {request->body_data, (uint32_t)request->body_len};
+        struct http_slice form;
         if (request->upload)
             request->form_pairs = list_fields(request);
-        else if (is_urlencoded(request))
-            request->form_pairs = decode_pairs(request, body);
+        else if (request_has_form(request, &form))
+            request->form_pairs = decode_pairs(request, form);
     }
     return request->form_pairs;
 }

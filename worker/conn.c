@@ -83,7 +83,7 @@ void conn_finish(struct crew_conn *conn, int reason) {
     liveness_suspend(&conn->liveness);
     if (conn->out.bytes > 0)
         (void)conn_is_taking(conn);
-    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_CLOSE);
+    conn_restart_deadline(conn);
     conn_update_poll(conn);
     conns_due(conn); /* the last bytes may be in the cork; decide when the event is over */
 }
@@ -187,7 +187,7 @@ void conn_bury(struct crew_conn *conn) {
 void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
     bool has_held = conn->state == CONN_OPENING && conn->out.bytes > 0;
     conn->state = CONN_OPEN;
-    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_NONE);
+    conn_await(conn, DEADLINE_NONE);
     if (has_held) {
         if (response && sendq_prepend(&conn->out, response, len) != 0) {
             conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
@@ -291,9 +291,9 @@ static void begin_session(struct crew_conn *conn, const struct session *session)
         session->start(conn);
     if (conn->state == CONN_ENDED)
         return;
-    conn_update_poll(conn);
     if (session->has_handshake)
-        liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, DEADLINE_HANDSHAKE);
+        conn_await(conn, DEADLINE_HANDSHAKE);
+    conn_update_poll(conn);
 }
 
 static void announce(struct crew_conn *conn) {

@@ -62,6 +62,7 @@ struct crew_conn {
     uint16_t close_code; /* see crew_conn_close_code() */
     uint8_t state;       /* enum conn_state */
     uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
+    uint8_t awaits;      /* enum deadline: what the session awaits of the peer */
     uint8_t polled;      /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
@@ -139,6 +140,17 @@ void conn_update_poll(struct crew_conn *conn);
 
 const char *conn_state_name(const struct crew_conn *conn);
 const char *conn_protocol_name(const struct crew_conn *conn);
+
+/* conn_deadline.c: the deadline that counts. */
+
+/* Await something of the peer, from now on; DEADLINE_NONE: it is the app's turn. */
+void conn_await(struct crew_conn *conn, enum deadline deadline);
+
+/* The state, the queue or the pause has changed. */
+void conn_check_deadline(struct crew_conn *conn);
+
+/* The same, and the peer has made progress: from now on. */
+void conn_restart_deadline(struct crew_conn *conn);
 
 /* conn_in.c: the way in. */
 

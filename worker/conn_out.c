@@ -102,15 +102,11 @@ bool conn_is_taking(struct crew_conn *conn) {
 
 /* A peer that takes its answer slowly is waited for as long as it takes some of it. */
 static void note_progress(struct crew_conn *conn) {
-    enum deadline deadline = conn->liveness.deadline;
-    if (conn->state == CONN_CLOSING)
-        deadline = DEADLINE_CLOSE;
-    else if (!conn->session->has_heartbeat && conn->state == CONN_OPEN)
-        deadline = DEADLINE_SEND;
-    else
+    if (conn->state != CONN_CLOSING &&
+        (conn->state != CONN_OPEN || conn->session->has_heartbeat))
         return;
     (void)conn_is_taking(conn);
-    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, deadline);
+    conn_restart_deadline(conn);
 }
 
 static int enqueue(struct crew_conn *conn, const struct iovec *parts, int count, size_t skip) {
@@ -344,7 +340,7 @@ void conn_flush(struct crew_conn *conn) {
         note_progress(conn);
     if (conn->out.bytes == 0) {
         drained(conn);
-        if (conn->session->drained && conn->state == CONN_OPEN)
+        if (conn->session->drained && conn->state == CONN_OPEN && conn->out.bytes == 0)
             conn->session->drained(conn);
     }
     if (conn->state != CONN_ENDED)
@@ -363,7 +359,6 @@ int conn_flush_files(struct crew_conn *conn) {
     }
     conn_flush(conn);
     /* The kernel may have had no room at all: then nothing else has set the deadline. */
-    if (conn->out.bytes > 0 && conn->liveness.deadline != DEADLINE_SEND)
-        note_progress(conn);
+    conn_check_deadline(conn);
     return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_SENT;
 }

@@ -64,13 +64,6 @@ static int ask_app(struct crew_conn *conn, struct crew_request *request) {
     return 500;
 }
 
-static void add_fields(struct http_response *response, const struct codec_buffer *fields) {
-    if (!fields || response->capacity - response->len <= fields->len)
-        return;
-    memcpy(response->data + response->len, fields->data, fields->len);
-    response->len += fields->len;
-}
-
 static void accept_it(struct crew_conn *conn, struct crew_request *request,
                       const struct http_slice *key, const struct ws_deflate_terms *terms,
                       const char *extensions, int extensions_len) {
@@ -89,7 +82,9 @@ static void accept_it(struct crew_conn *conn, struct crew_request *request,
     if (extensions_len > 0)
         http_response_add(&response, "Sec-WebSocket-Extensions", extensions,
                           (size_t)extensions_len);
-    add_fields(&response, request->reply_fields);
+    if (request->reply_fields)
+        http_response_add_lines(&response, request->reply_fields->data,
+                                request->reply_fields->len);
     long len = http_response_finish(&response);
     if (len < 0) {
         session_http_refuse(conn, 500, "the answer to the handshake cannot be sent");

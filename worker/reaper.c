@@ -57,7 +57,7 @@ static void on_expired(void *owner, struct liveness_node *node, enum deadline de
         return;
     }
     if (conn->out.bytes > 0 && conn_is_taking(conn)) {
-        liveness_deadline(&worker->reaper.lists, &conn->liveness, deadline);
+        conn_restart_deadline(conn);
         return;
     }
     worker->conns.totals.timeouts++;

@@ -255,17 +255,13 @@ int reply_file_send(struct crew_conn *conn, struct crew_request *request,
     size_t had = request->reply_fields ? request->reply_fields->len : 0;
     plan(request, file, &answer);
     int result = add_fields(request, file, &answer);
+    request->reply = REPLY_DONE;
     if (result == 0)
         result = write_corked(conn, request, file, &answer);
-    if (result < 0) {
-        /* The app may give another answer; what was said of the file is not true of that. */
-        if (request->reply_fields)
-            request->reply_fields->len = had;
-        return result;
-    }
-    request->reply = REPLY_DONE;
-    session_http_answered(conn);
-    return result;
+    /* The app may give another answer; what was said of the file is not true of that. */
+    if (result < 0 && request->reply_fields)
+        request->reply_fields->len = had;
+    return api_reply_ended(conn, request, result, REPLY_NONE);
 }
 
 int crew_reply_file(crew_conn *conn, const char *path) {

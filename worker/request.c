@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cookie_session.h"
 #include "upload.h"
@@ -82,11 +83,22 @@ int request_keep(struct crew_request *request) {
         request->kept = copy;
         request->head_data = copy;
     }
-    if (request->body_len > 0 && !request->gathered) {
+    if (request->body_len > 0 && !request->gathered && !request->is_body_kept) {
         const char *copy = arena_copy(&request->arena, request->body_data, request->body_len);
         if (!copy)
             return CREW_ENOMEM;
         request->body_data = copy;
+        request->is_body_kept = true;
     }
     return 0;
+}
+
+bool request_has_form(const struct crew_request *request, struct http_slice *out_form) {
+    const struct http_field *type = http_head_find(&request->head, "content-type");
+    static const char wanted[] = "application/x-www-form-urlencoded";
+    if (!type || type->value.len < sizeof(wanted) - 1 || request->body_len > UINT32_MAX ||
+        strncasecmp(type->value.data, wanted, sizeof(wanted) - 1) != 0)
+        return false;
+    *out_form = (struct http_slice){request->body_data, (uint32_t)request->body_len};
+    return true;
 }

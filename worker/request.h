@@ -41,7 +41,8 @@ struct crew_request {
     size_t field_capacity;
     const char *head_data; /* where the head lies */
     size_t head_len;
-    char *kept; /* our own copy of it, or NULL */
+    char *kept;     /* our own copy of it, or NULL */
+    bool is_parsed; /* the head and its target are, and may be asked for */
     struct http_target target;
     struct arena arena;
     const char *path; /* decoded; made when it is asked for */
@@ -52,7 +53,7 @@ struct crew_request {
     struct codec_buffer *gathered; /* a body that came in pieces */
     const char *body_data;         /* the whole body, when it is there */
     size_t body_len;
-    bool has_body, is_body_over, is_dispatched, is_streaming_body;
+    bool has_body, is_body_over, is_body_kept, is_dispatched, is_streaming_body;
     struct upload *upload;          /* of a form with parts: it takes the body */
     struct cookie_session *cookies; /* NULL: not asked for yet */
     bool is_handshake;              /* answered by what on_handshake returns */
@@ -72,5 +73,8 @@ void request_reset(struct crew_request *request);
 
 /* Copy what still lies in a buffer of others. CREW_ENOMEM: the request must be given up. */
 int request_keep(struct crew_request *request);
+
+/* Is the whole body an urlencoded form? */
+bool request_has_form(const struct crew_request *request, struct http_slice *out_form);
 
 #endif

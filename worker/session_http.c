@@ -40,8 +40,12 @@ void session_http_shared_done(struct http_shared *shared) {
     shared->spare = NULL;
 }
 
+/* Once the connection is closing, a head that was not copied lies in memory of others. */
 struct crew_request *session_http_request(const struct crew_conn *conn) {
-    return is_http(conn) ? conn->protocol.http.request : NULL;
+    struct crew_request *request = is_http(conn) ? conn->protocol.http.request : NULL;
+    bool is_there =
+        request && request->is_parsed && (conn->state <= CONN_OPEN || request->kept);
+    return is_there ? request : NULL;
 }
 
 const char *session_http_date(struct worker *worker) {
@@ -79,10 +83,6 @@ static void give_back(struct crew_conn *conn) {
         request_free(request);
     else
         shared->spare = request;
-}
-
-static void set_deadline(struct crew_conn *conn, enum deadline deadline) {
-    liveness_deadline(&conn->worker->reaper.lists, &conn->liveness, deadline);
 }
 
 static void start(struct crew_conn *conn) {
@@ -171,10 +171,16 @@ static void drop_upload(struct crew_conn *conn) {
 }
 
 void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
+    struct crew_request *request = conn->protocol.http.request;
+    if (request)
+        request->closes_after = true; /* and so says an answer that the app gives in on_error */
     conn_report(conn, error, text);
     if (conn->state > CONN_OPEN)
         return;
-    write_error(conn, status, text);
+    bool has_answer =
+        request && (conn->protocol.http.request != request || request->reply != REPLY_NONE);
+    if (!has_answer)
+        write_error(conn, status, text);
     drop_upload(conn);
     conn_finish(conn, reason_of(error));
 }
@@ -196,7 +202,7 @@ static bool wants_websocket(const struct crew_conn *conn, const struct crew_requ
 void session_http_dispatch(struct crew_conn *conn, struct crew_request *request) {
     struct worker *worker = conn->worker;
     request->is_dispatched = true;
-    set_deadline(conn, DEADLINE_NONE);
+    conn_await(conn, DEADLINE_NONE);
     conn->messages_in++;
     worker->conns.totals.messages_in++;
     if (static_answer(conn, request))
@@ -228,6 +234,7 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
         session_http_refuse(conn, -status, "the request target is malformed");
         return;
     }
+    request->is_parsed = true;
     if (request->head.has_other_expectation) {
         session_http_refuse(conn, 417, "this expectation cannot be met");
         return;
@@ -262,8 +269,8 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
         http_head_parse(*data, *len, &conn->protocol.http.scanned, &http, &request->head);
     if (head_len == 0) {
         give_back(conn);
-        if (conn->liveness.deadline != DEADLINE_HANDSHAKE)
-            set_deadline(conn, DEADLINE_HANDSHAKE);
+        if (conn->awaits != DEADLINE_HANDSHAKE)
+            conn_await(conn, DEADLINE_HANDSHAKE);
         return false;
     }
     conn->protocol.http.scanned = 0;
@@ -303,20 +310,11 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         conn->session->receive(conn, data, len); /* frames right behind the handshake */
 }
 
-/* The answer before may still be on its way; then it has a deadline of its own, and drained()
- * comes back here. */
-static void wait_for_next(struct crew_conn *conn) {
-    if (conn->out.bytes == 0)
-        set_deadline(conn, DEADLINE_KEEP_ALIVE);
+/* What came meanwhile: requests behind the one that is answered, or the rest of a body that was
+ * held up by what was queued. */
+static void drained(struct crew_conn *conn) {
     if (conn->stash && conn->worker->conns.feeding != conn)
         conns_due(conn);
-}
-
-static void drained(struct crew_conn *conn) {
-    if (conn->state == CONN_OPEN && !conn->protocol.http.request)
-        wait_for_next(conn);
-    else if (conn->liveness.deadline == DEADLINE_SEND)
-        set_deadline(conn, DEADLINE_NONE);
 }
 
 void session_http_answered(struct crew_conn *conn) {
@@ -327,7 +325,8 @@ void session_http_answered(struct crew_conn *conn) {
         conn_finish(conn, CREW_CLOSE_LOCAL);
         return;
     }
-    wait_for_next(conn);
+    conn_await(conn, DEADLINE_KEEP_ALIVE);
+    drained(conn);
 }
 
 /* A plain send is the body of a whole answer, as in Workerman; on a `websocket` service before
@@ -371,6 +370,7 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
 const struct session session_http = {
     .name = "http",
     .has_handshake = true,
+    .keeps_rest = true, /* the end of a body that was paused behind its last byte */
     .start = start,
     .done = done,
     .receive = receive,

@@ -186,7 +186,8 @@ void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_ter
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return;
     }
-    liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+    if (!conn->is_paused)
+        liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
     conn_opened(conn, response, len);
 }
 

@@ -30,3 +30,11 @@ bool form_next(struct http_slice *rest, struct http_slice *out_name,
     *out_value = (struct http_slice){pair.data + from, pair.len - from};
     return true;
 }
+
+bool form_exceeds(struct http_slice form, uint32_t limit) {
+    struct http_slice name, value;
+    for (uint32_t count = 0; form_next(&form, &name, &value); count++)
+        if (count == limit)
+            return true;
+    return false;
+}

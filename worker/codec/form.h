@@ -13,4 +13,7 @@
 bool form_next(struct http_slice *rest, struct http_slice *out_name,
                struct http_slice *out_value);
 
+/* Are there more than `limit` pairs? */
+bool form_exceeds(struct http_slice form, uint32_t limit);
+
 #endif

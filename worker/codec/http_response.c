@@ -126,6 +126,10 @@ void http_response_add(struct http_response *response, const char *name, const c
         response->is_refused = true;
 }
 
+void http_response_add_lines(struct http_response *response, const char *lines, size_t len) {
+    put(response, lines, len);
+}
+
 void http_response_add_own(struct http_response *response, const char *name,
                            const char *value) {
     put_field(response, name, value, strlen(value));

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An app that answers, pauses and asks at awkward moments: in on_error, in on_buffer_full, in
+ * on_close, in the middle of a body, before a handshake. The path names what it does.
+ */
+#include <crewman.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BIG     9000000u
+#define REST_MS 2500u
+
+#ifdef AWKWARD_ON_BODY
+#define HAS_ON_BODY 1
+#else
+#define HAS_ON_BODY 0
+#endif
+
+static void later(crew_conn *conn, void (*tick)(crew_timer, void *)) {
+    crew_timer_add_once(REST_MS, tick, (void *)(uintptr_t)crew_conn_id(conn));
+}
+
+static crew_conn *of(void *arg) {
+    return crew_conn_find((crew_id)(uintptr_t)arg);
+}
+
+static void answer_late(crew_timer timer, void *arg) {
+    (void)timer;
+    crew_conn *conn = of(arg);
+    if (conn)
+        crew_reply(conn, 200, "text/plain", "late", 4);
+}
+
+static void resume(crew_timer timer, void *arg) {
+    (void)timer;
+    crew_conn *conn = of(arg);
+    if (conn)
+        crew_conn_resume(conn);
+}
+
+static int is_at(crew_conn *conn, const char *path) {
+    crew_request *request = crew_conn_request(conn);
+    return request && strcmp(crew_request_path(request), path) == 0;
+}
+
+static void reply_big(crew_conn *conn) {
+    char *data = calloc(1, BIG);
+    if (!data)
+        abort();
+    crew_log(CREW_LOG_NOTICE, "big: %d", crew_reply(conn, 200, "text/plain", data, BIG));
+    free(data);
+}
+
+/* Fields that fit, behind a type that then does not. */
+static void reply_long(crew_conn *conn) {
+    char value[15001] = "", type[1501] = "";
+    memset(value, 'v', sizeof(value) - 1);
+    memset(type, 't', sizeof(type) - 1);
+    int field = crew_reply_header(conn, "X-Long", value);
+    int both = crew_reply(conn, 200, type, "", 0);
+    crew_log(CREW_LOG_NOTICE, "long: %d, %s", field, crew_strerror(both));
+    crew_reply(conn, 200, "text/plain", "", 0);
+}
+
+static void on_request(crew_conn *conn, crew_request *request) {
+    (void)request;
+    if (is_at(conn, "/big"))
+        reply_big(conn);
+    else if (is_at(conn, "/long"))
+        reply_long(conn);
+    else if (is_at(conn, "/drop"))
+        crew_conn_close(conn);
+    else if (is_at(conn, "/late"))
+        later(conn, answer_late);
+    else if (!HAS_ON_BODY)
+        crew_reply(conn, 200, "text/plain", "ok", 2);
+}
+
+#ifdef AWKWARD_ON_BODY
+/* Of "/pause" the second piece is the last that comes. */
+static void on_body(crew_conn *conn, crew_request *request, const char *data, size_t len,
+                    int is_last) {
+    (void)request;
+    (void)data;
+    if (is_at(conn, "/pause") && len > 0 && !crew_conn_data(conn)) {
+        crew_conn_set_data(conn, (void *)"seen one", NULL);
+    } else if (is_at(conn, "/pause") && len > 0) {
+        crew_conn_pause(conn);
+        later(conn, resume);
+    } else if (is_last && is_at(conn, "/slow")) {
+        later(conn, answer_late);
+    } else if (is_last) {
+        crew_reply(conn, 200, "text/plain", "taken", 5);
+    }
+}
+#endif
+
+static int on_handshake(crew_conn *conn, crew_request *request) {
+    (void)request;
+    crew_conn_pause(conn);
+    later(conn, resume);
+    return 0;
+}
+
+static void on_message(crew_conn *conn, const crew_msg *msg) {
+    crew_conn_send(conn, msg->data, msg->len);
+}
+
+static void on_buffer_full(crew_conn *conn) {
+    int result = crew_reply(conn, 503, "text/plain", "slow", 4);
+    crew_log(CREW_LOG_NOTICE, "in on_buffer_full: %s", crew_strerror(result));
+}
+
+static void on_error(crew_conn *conn, int error, const char *text) {
+    (void)error;
+    int result = crew_reply(conn, 422, "text/plain", text, strlen(text));
+    crew_log(CREW_LOG_NOTICE, "in on_error: %s", crew_strerror(result));
+}
+
+static void on_close(crew_conn *conn, int reason) {
+    crew_request *request = crew_conn_request(conn);
+    const char *secret = request ? crew_request_header(request, "x-secret") : NULL;
+    crew_log(CREW_LOG_NOTICE, "in on_close: %s %s", crew_close_reason_name(reason),
+             request ? secret ? secret : "no header" : "no request");
+}
+
+CREW_APP({
+    .name = "probe",
+    .on_request = on_request,
+#ifdef AWKWARD_ON_BODY
+    .on_body = on_body,
+#endif
+    .on_handshake = on_handshake,
+    .on_message = on_message,
+    .on_buffer_full = on_buffer_full,
+    .on_error = on_error,
+    .on_close = on_close,
+})

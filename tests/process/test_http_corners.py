@@ -1,0 +1,169 @@
+"""Requests at awkward moments: answers inside of other callbacks, pauses, readers and writers that
+stand still half way, and what they may cost."""
+
+import os
+import socket
+import time
+
+import pytest
+
+import crew
+from web import Client, ask, status_of
+from ws import WebSocket, dial
+
+TIMES = {"handshake_timeout": "1s", "body_timeout": "1s", "keep_alive": "1s",
+         "send_timeout": "1s", "close_timeout": "1s"}
+FORM = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" \
+    "Connection: close\r\n"
+
+
+def reader_with_little_room(port):
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", port))
+    return client
+
+
+@pytest.fixture
+def awkward(probe):
+    def start(protocol="http", app="awkward", **options):
+        return probe(protocol, app=app, limits=TIMES, **options)
+    return start
+
+
+# -- peers that do not read
+
+
+def test_a_reader_that_asks_on_and_on_is_cut_off(probe):
+    """Each request that is dispatched must not end the deadline of the answers before it."""
+    instance = probe("http", app="web", limits=TIMES)
+    with reader_with_little_room(instance.port) as client:
+        client.sendall(b"GET /big?size=20000 HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        instance.wait_log("web: close reason=timeout")
+
+
+def test_a_reader_that_stops_in_a_stream_is_cut_off(probe):
+    """What on_buffer_drain writes is under a deadline too."""
+    instance = probe("http", app="web", limits=TIMES)
+    with dial(instance.port) as client:
+        client.sendall(b"GET /stream?size=900000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        left = 20_000_000
+        while left > 0:
+            left -= len(client.recv(1 << 20))
+        instance.wait_log("web: close reason=timeout")
+
+
+# -- bodies
+
+
+def test_the_time_for_a_body_ends_with_it(awkward):
+    with Client(awkward(app="awkward_body").port) as client:
+        client.send("POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+        client.send("b")
+        assert client.answer().body == b"late"
+
+
+def test_a_pause_in_a_body_is_not_held_against_the_client(awkward):
+    instance = awkward(app="awkward_body")
+    with Client(instance.port) as client:
+        head = "POST /pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+        client.send(head + "a")
+        crew.wait_for(lambda: instance.connections()[0]["bytes_in"] > len(head), 10, "a piece")
+        client.send("b")
+        assert client.answer().body == b"taken"
+
+
+def test_a_waiting_body_is_kept_once(probe):
+    """Whatever comes behind its request: that waits for the answer, and is no new body."""
+    instance = probe("http", app="web")
+    before = instance.workers()[0]["rss"]
+    with Client(instance.port) as client:
+        client.send(b"POST /late?ms=3000 HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
+                    + b"x" * 60_000)
+        for _ in range(1500):
+            client.send("\r")
+            time.sleep(0.001)  # so that each comes alone
+        assert instance.workers()[0]["rss"] - before < 20_000_000
+        assert client.answer().status == 200
+
+
+def test_too_many_fields_of_a_form(awkward):
+    instance = awkward(http={"max_parts": 3})
+    for body, status in (("a&b&c", 200), ("a=1&&b&c&", 200), ("a&b&c&d", 422)):
+        request = f"{FORM}Content-Length: {len(body)}\r\n\r\n{body}"
+        assert status_of(instance.port, request) == status, body
+
+
+def test_an_answer_whose_fields_do_not_fit_is_refused(awkward):
+    instance = awkward()
+    with Client(instance.port) as client:
+        assert len(client.get("/long")["x-long"]) == 15_000
+    instance.wait_log("long: 0, larger than the limit allows")
+
+
+# -- answers inside of other callbacks
+
+
+def test_an_answer_in_on_error_is_the_only_one(awkward):
+    instance = awkward()
+    body = "--B\r\nContent-Disposition: form-data; name=a\r\n\r\nx"
+    answers = ask(instance.port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; "
+                  f"boundary=B\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+    assert answers.count(b"HTTP/1.1 ") == 1 and answers.startswith(b"HTTP/1.1 422 ")
+    assert b"\r\nConnection: close\r\n" in answers
+    # No request at all: nothing to be answered there.
+    assert ask(instance.port, "GET\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    instance.wait_log("in on_error: not possible at this moment")
+
+
+def test_an_answer_in_on_buffer_full_finds_the_request_answered(awkward):
+    instance = awkward()
+    with reader_with_little_room(instance.port) as client:
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        instance.wait_log("in on_buffer_full: ")
+        assert "in on_buffer_full: ok" not in instance.log()
+        instance.wait_log("big: 1")
+
+
+@pytest.mark.parametrize("target, rest, seen", [
+    ("/drop", "\r\n", "no request"),
+    ("/drop", "X A: b\r\n\r\n", "no request"),
+    ("/late", "\r\n", "mine"),
+])
+def test_the_request_in_on_close(awkward, target, rest, seen):
+    """It is there if it was waiting, and never points to what others have sent since."""
+    instance = awkward()
+    with Client(instance.port) as client:
+        client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Secret: mine\r\n")
+        crew.wait_for(lambda: instance.connections()[0]["bytes_in"] > 40, 10, "the first half")
+        client.send(rest)
+        if target == "/late":
+            crew.wait_for(lambda: instance.connections()[0]["messages_in"] > 0, 10, "the request")
+    instance.wait_log(f"in on_close: .* {seen}$")
+
+
+# -- pauses and other trouble before there is a WebSocket
+
+
+def test_a_pause_in_on_handshake_is_not_held_against_the_client(awkward):
+    instance = awkward("websocket", heartbeat={"idle_timeout": "1s", "ping_interval": "0"})
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
+
+
+def test_a_connection_that_cannot_be_watched_costs_itself(probe, tmp_path):
+    sign = tmp_path / "full"
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    instance = probe("http", app="web", limits=TIMES, env={
+        "LD_PRELOAD": crew.app("full_epoll"), "FULL_EPOLL": str(sign), "ASAN_OPTIONS": options})
+    pids = instance.worker_pids()
+    sign.touch()
+    for _ in range(3):
+        with dial(instance.port) as client:
+            assert client.recv(1) == b""
+    sign.unlink()
+    with Client(instance.port) as client:
+        assert client.get("/hello").body == b"hello"
+        instance.wait_log("web: close reason=timeout")  # the clock of deadlines has gone on
+    assert instance.worker_pids() == pids
