@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import zlib
@@ -135,6 +136,21 @@ def test_a_client_may_refuse_the_context(web):
             client.send_packed(b"same " * 100, keeps=True)
             was_packed, _, data = client.recv_packed()
             assert was_packed and data == b"same " * 100
+
+
+def test_bombs_do_not_hold_up_the_others(web):
+    """What is received at once is little, as it may become much."""
+    instance = web(limits={"max_message": "1m"})
+    worker = instance.worker_pids()[0]
+    with Deflated(instance.port) as bomber, Deflated(instance.port) as other:
+        bomb = frame(bomber.pack(b"z" * 1_000_000), BINARY, rsv=4)
+        os.kill(worker, signal.SIGSTOP)
+        bomber.send_raw(bomb * 60)
+        other.send(b"hi")
+        os.kill(worker, signal.SIGCONT)
+        instance.wait_log("web: message 1000000", count=60, timeout=60)
+    seen = re.findall(r"web: message (\d+)", instance.log())
+    assert seen.index("2") < 30, seen
 
 
 def test_short_messages_are_sent_as_they_are(web):

@@ -278,6 +278,64 @@ static void a_bomb_costs_the_limit(void **state) {
     free(frame);
 }
 
+/* Blocks that are marked as the last and make nothing: none of them may cost anything, and the
+ * window behind them is the one before. */
+static void last_blocks_cost_no_memory(void **state) {
+    (void)state;
+    static const char begin[] = "\xf3\x48\xcd\xc9\xc9\x07", end[] = "\xf2\x00\x11\x00";
+    char payload[sizeof(begin) + 20000 + sizeof(end)], frame[sizeof(payload) + 16];
+    size_t len = sizeof(begin);
+    memcpy(payload, begin, sizeof(begin));
+    for (; len < sizeof(begin) + 20000; len += 2)
+        memcpy(payload + len, "\x03", 2);
+    memcpy(payload + len, end, sizeof(end));
+    struct ws_decoder decoder;
+    struct ws_event event;
+    char *data = frame;
+    size_t left = make_frame(frame, 0xc2, payload, sizeof(payload));
+    ws_decoder_init(&decoder);
+    ws_decoder_allow_deflate(&decoder, 15, true);
+    calls = 0;
+    assert_int_equal(ws_decoder_next(&decoder, &limits, &data, &left, &event), WS_MESSAGE);
+    assert_int_equal(event.len, 10);
+    assert_memory_equal(event.data, "HelloHello", 10);
+    assert_in_range(calls, 1, 10);
+    ws_decoder_done(&decoder);
+}
+
+static enum ws_event_type announce(struct ws_decoder *decoder, size_t first, size_t second) {
+    struct ws_limits small = {.max_message = 1000};
+    unsigned char frames[16] = {0x42, 0xfe, (unsigned char)(first >> 8), (unsigned char)first};
+    struct ws_event event;
+    size_t left = 8;
+    char *blocks = calloc(1, first), *data = (char *)frames;
+    ws_decoder_init(decoder);
+    ws_decoder_allow_deflate(decoder, 15, true);
+    assert_int_equal(ws_decoder_next(decoder, &small, &data, &left, &event), WS_NEED_MORE);
+    for (size_t i = 0; i < first; i += 2)
+        blocks[i] = 3; /* and 0: the last block, with nothing in it */
+    data = blocks;
+    left = first;
+    assert_int_equal(ws_decoder_next(decoder, &small, &data, &left, &event), WS_NEED_MORE);
+    free(blocks);
+    unsigned char next[16] = {0x80, 0xfe, (unsigned char)(second >> 8), (unsigned char)second};
+    data = (char *)next;
+    left = 8;
+    enum ws_event_type type = ws_decoder_next(decoder, &small, &data, &left, &event);
+    if (type == WS_ERROR)
+        assert_int_equal(event.code, WS_CODE_TOO_BIG);
+    ws_decoder_done(decoder);
+    return type;
+}
+
+/* It is over as soon as it announces more than can be of use. */
+static void a_message_without_end_is_too_big(void **state) {
+    (void)state;
+    struct ws_decoder decoder;
+    assert_int_equal(announce(&decoder, 2000, 65536 + 1000 - 2000), WS_NEED_MORE);
+    assert_int_equal(announce(&decoder, 2000, 65536 + 1000 - 2000 + 1), WS_ERROR);
+}
+
 /* BFINAL in the first message: its way needs memory as well. */
 static bool reads_with_failure(size_t failing) {
     static const char input[] = "\x41\x84\0\0\0\0\xf3\x48\xcd\xc9\x80\x84\0\0\0\0\xc9\x07\0\0"
@@ -331,6 +389,8 @@ int main(void) {
         cmocka_unit_test(empty_messages),
         cmocka_unit_test(one_compressor_for_all),
         WATCHED(a_bomb_costs_the_limit),
+        WATCHED(last_blocks_cost_no_memory),
+        cmocka_unit_test(a_message_without_end_is_too_big),
         WATCHED(failed_allocations_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,7 @@
 
 #include "codec_memory.h"
 
-#define WINDOW_MAX 32768u
-#define PIECE_MAX  (1u << 30) /* zlib counts in 32 bits */
+#define PIECE_MAX (1u << 30) /* zlib counts in 32 bits */
 
 /* data_type of z_stream after inflate(), see zlib.h. */
 #define AT_BLOCK_END 128
@@ -68,20 +67,6 @@ void deflate_inflater_reset(struct deflate_inflater *inflater) {
     inflateReset(&inflater->stream);
 }
 
-/* RFC 7692 section 7.2.3.4: a block may be marked as the last, and others follow all the same.
- * The window goes on with them. */
-static int go_on_behind_last_block(z_stream *stream) {
-    unsigned char *window = codec_memory_resize(NULL, WINDOW_MAX);
-    unsigned len = 0;
-    if (!window)
-        return DEFLATE_NO_MEMORY;
-    inflateGetDictionary(stream, window, &len);
-    inflateReset(stream);
-    int result = len > 0 ? inflateSetDictionary(stream, window, len) : Z_OK;
-    codec_memory_free(window);
-    return result == Z_OK ? 0 : DEFLATE_NO_MEMORY;
-}
-
 static unsigned piece_of(size_t len) {
     return len < PIECE_MAX ? (unsigned)len : PIECE_MAX;
 }
@@ -96,8 +81,10 @@ static int inflate_some(z_stream *stream, const char **in, size_t *in_len) {
     if (used > 0)
         *in += used;
     *in_len -= used;
-    if (result == Z_STREAM_END && go_on_behind_last_block(stream) != 0)
-        return Z_MEM_ERROR;
+    /* RFC 7692 section 7.2.3.4: a block may be marked as the last, and others follow all the
+     * same. The window goes on with them. */
+    if (result == Z_STREAM_END)
+        inflateResetKeep(stream);
     return result;
 }
 

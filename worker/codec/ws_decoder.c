@@ -18,6 +18,11 @@
 #define ROOM_MIN  16384u  /* for ws_decoder_want() */
 #define LONG_MIN  131072u /* a second copy of that costs more than a second read */
 
+/* A few kilobytes inflate to megabytes, and those who wait for their turn wait for all of what
+ * was received at once. */
+#define COMPRESSED_READ  8192u
+#define COMPRESSED_SLACK 65536u
+
 /* A header without an extended length, of a message in one frame (section 5.2). */
 #define SHORT_HEADER 6u
 #define SHORT_TEXT   0x81u
@@ -165,9 +170,17 @@ static enum ws_event_type take_whole(struct ws_decoder *decoder, const struct ws
     return deliver_message(is_text, payload, size, out_event);
 }
 
-static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *header) {
+/* What is compressed is hardly ever longer than what it was made of. One that is could go on
+ * for ever and make nothing. */
+static bool is_endless(const struct ws_partial *partial, const struct ws_limits *limits) {
+    return partial->is_compressed && partial->announced > COMPRESSED_SLACK &&
+           partial->announced - COMPRESSED_SLACK > limits->max_message;
+}
+
+static enum ws_fault begin_frame(struct ws_decoder *decoder, const struct ws_limits *limits,
+                                 const struct ws_header *header) {
     if (!ws_partial_reserve(decoder, 0, 0))
-        return false;
+        return WS_FAULT_MEMORY;
     struct ws_partial *partial = decoder->partial;
     partial->opcode = header->opcode;
     partial->mask = header->mask;
@@ -175,7 +188,7 @@ static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *head
     if (ws_opcode_is_control(header->opcode)) {
         partial->stage = STAGE_CONTROL;
         partial->control_len = 0;
-        return true;
+        return WS_FAULT_NONE;
     }
     partial->stage = STAGE_PAYLOAD;
     partial->is_final = header->is_final;
@@ -184,7 +197,9 @@ static bool begin_frame(struct ws_decoder *decoder, const struct ws_header *head
         partial->is_text = header->opcode == WS_OP_TEXT;
         partial->is_compressed = header->is_compressed;
     }
-    return true;
+    /* No sum of two lengths wraps: each is below 2^63, and a sum that is too long ends here. */
+    partial->announced += header->len;
+    return is_endless(partial, limits) ? WS_FAULT_TOO_BIG : WS_FAULT_NONE;
 }
 
 /* Unmask the next `count` bytes of the current frame; are they all ASCII? */
@@ -315,8 +330,9 @@ static enum ws_event_type step(struct ws_decoder *decoder, const struct ws_limit
         return WS_NEED_MORE;
     if (is_whole(&header, *len))
         return take_whole(decoder, &header, data, len, out_event);
-    if (!begin_frame(decoder, &header))
-        return fail(decoder, WS_FAULT_MEMORY, out_event);
+    enum ws_fault fault = begin_frame(decoder, limits, &header);
+    if (fault)
+        return fail(decoder, fault, out_event);
     if (header.is_compressed)
         ws_partial_begin_inflating(decoder, limits, header.is_final && header.len <= *len);
     return step(decoder, limits, data, len, out_event);
@@ -371,7 +387,7 @@ size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
         return ROOM_MIN + WS_CLIENT_HEADER_MAX;
     if (!partial || partial->is_spent || partial->stage != STAGE_PAYLOAD ||
         partial->is_compressed || partial->len < ROOM_MIN || partial->left < ROOM_MIN)
-        return 0;
+        return decoder->deflate_bits ? COMPRESSED_READ : 0;
     if (partial->capacity - partial->len < ROOM_MIN &&
         !ws_partial_reserve(decoder, ROOM_MIN, partial->len + (size_t)partial->left))
         return 0;

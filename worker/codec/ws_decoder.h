@@ -67,7 +67,7 @@ enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_l
  * call ws_decoder_filled() with the number of bytes received there, and ws_decoder_next() with
  * no input. Never reaches beyond the frame's end. The room is given up by any other call.
  * 0: no room, receive what there is; or, with *out_room unchanged, how much to receive at
- * first, as a long message seems to begin. */
+ * most: the beginning of what seems to become a long message, or of what may be compressed. */
 size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room);
 void ws_decoder_filled(struct ws_decoder *decoder, size_t len);
 

@@ -16,6 +16,7 @@ struct ws_partial {
     size_t len, capacity; /* of data: the message so far */
     size_t filled;        /* bytes that the caller has received behind it */
     uint64_t left;        /* payload of the current frame that has not come */
+    uint64_t announced;   /* compressed: payload of its frames up to now, come or not */
     uint32_t mask;        /* of the current frame, turned to its next byte */
     struct utf8 utf8;
     uint8_t stage;
