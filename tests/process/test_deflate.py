@@ -1,10 +1,12 @@
 """permessage-deflate (RFC 7692) on the wire, with our own frames and with clients nobody here wrote."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import zlib
@@ -17,7 +19,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 import crew
 from web import status_of
-from ws import BINARY, CLOSE, CONTINUATION, PING, TEXT, WebSocket, frame
+from ws import BINARY, CLOSE, CONTINUATION, PING, TEXT, WebSocket, dial, frame, handshake
 
 TEXTS = ["a" * 200, "The quick brown fox. " * 50, "ß€😀" * 300, "x" * 100_000]
 
@@ -153,6 +155,83 @@ def test_bombs_do_not_hold_up_the_others(web):
     assert seen.index("2") < 30, seen
 
 
+OFFER = ["Sec-WebSocket-Extensions: permessage-deflate"]
+BOMB = frame(Deflated.pack(Deflated, bytes(1_000_000)), BINARY, rsv=4)
+GOING_AWAY = struct.pack(">H", 1001)
+
+
+@contextlib.contextmanager
+def held(instance):
+    """What is sent meanwhile is all there when the worker goes on."""
+    worker = instance.worker_pids()[0]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def test_bombs_behind_the_handshake_do_not_either(web):
+    """They are all received with it; the rest of them waits."""
+    instance = web(limits={"max_message": "1m"})
+    with Deflated(instance.port) as other, dial(instance.port) as bomber:
+        with held(instance):
+            other.send_raw(frame(b"o" * 1000) * 60)
+            bomber.sendall(handshake(headers=OFFER) + BOMB * 40)
+        instance.wait_log("web: message 1000000", count=40, timeout=60)
+    seen = re.findall(r"web: message (\d+)", instance.log())
+    first = seen.index("1000000")
+    assert "1000" in seen[first:first + 20], seen
+
+
+def test_the_end_of_the_peer_comes_behind_what_waits(web):
+    instance = web(limits={"max_message": "1m"})
+    with dial(instance.port) as bomber:
+        with held(instance):
+            bomber.sendall(handshake(headers=OFFER) + BOMB * 40)
+            bomber.shutdown(socket.SHUT_WR)
+        instance.wait_log("web: close reason=peer", timeout=60)
+    assert instance.log().split("web: close")[0].count("web: message 1000000") == 40
+
+
+def test_a_pause_before_what_waits(probe):
+    """Messages keep their order, and none is lost or doubled."""
+    texts = [b"%d" % at for at in range(40)]
+    instance = probe("websocket", websocket={"deflate": True, "deflate_min": 0})
+    sent = b"".join(frame(text) + BOMB + (frame(b"!pause 300") if at in (5, 12) else b"")
+                    for at, text in enumerate(texts))
+    with Deflated(instance.port, behind=sent) as client:
+        for at, text in enumerate(texts):
+            assert client.recv_packed()[2] == text
+            assert client.recv_packed()[2] == bytes(1_000_000)
+            if at in (5, 12):
+                assert client.recv_packed()[2] == b"paused"
+        client.send("still here")
+        assert client.recv_packed()[2] == b"still here"
+
+
+def test_a_close_before_what_waits(probe):
+    """The peer's goodbye is found behind all of it."""
+    instance = probe("websocket", websocket={"deflate": True, "deflate_min": 0})
+    with Deflated(instance.port, behind=frame(b"!close 4000 bye") + BOMB * 40 +
+                  frame(struct.pack(">H", 4000), CLOSE)) as client:
+        assert client.wait_closed().code == 4000
+        instance.wait_log(r"probe: close \d+ reason=local code=4000")
+
+
+def test_a_stop_while_something_waits(probe):
+    """What is left is still read, up to the goodbye."""
+    instance = probe("websocket", websocket={"deflate": True, "deflate_min": 0},
+                     top={"stop_timeout": "20s"})
+    with Deflated(instance.port) as other, dial(instance.port) as bomber:
+        with held(instance):
+            other.send_raw(frame(b"o" * 8180) * 4 + frame(b"!stop"))
+            bomber.sendall(handshake(headers=OFFER) + BOMB * 55 + frame(GOING_AWAY, CLOSE))
+        instance.wait_log(r"probe: close \d+ reason=reload code=1001", timeout=30)
+    with WebSocket(instance.port) as client:
+        assert client.ask("the next worker") == "the next worker"
+
+
 def test_short_messages_are_sent_as_they_are(web):
     with Deflated(web(websocket={"deflate_min": 100}).port) as client:
         client.send_packed(b"s" * 99)
@@ -208,6 +287,15 @@ def test_the_limit_is_of_the_unpacked_size(web):
         assert client.recv_packed()[2] == b"L" * 102_400
         client.send_packed(b"L" * 102_401)
         assert client.wait_closed().code == 1009
+
+
+def test_what_cannot_be_compressed_may_be_longer_than_the_limit(web):
+    """zlib with the least memory makes 4 % more of it."""
+    instance = web(limits={"max_message": "4m"})
+    with Deflated(instance.port) as client:
+        client.deflater = zlib.compressobj(6, zlib.DEFLATED, -15, 1)
+        client.send_raw(frame(client.pack(os.urandom(4 << 20), True), BINARY, rsv=4))
+        instance.wait_log(f"web: message {4 << 20}")
 
 
 def test_compressed_frames_that_nobody_agreed_on_weak_point_3(web):

@@ -57,17 +57,21 @@ def frame(data, opcode=TEXT, fin=True, mask=b"\x11\x22\x33\x44", rsv=0, length=N
     return head + mask + masked.to_bytes(len(data), "big")
 
 
+def handshake(path="/", headers=()):
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket",
+             "Connection: Upgrade", f"Sec-WebSocket-Key: {key}",
+             "Sec-WebSocket-Version: 13", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
 class WebSocket:
-    def __init__(self, where, path="/", headers=(), timeout=10, answers_pings=True):
+    def __init__(self, where, path="/", headers=(), timeout=10, answers_pings=True, behind=b""):
         self.answers_pings = answers_pings
         self.pings = []
         self.sock = dial(where, timeout)
         self.rest = b""
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket",
-                 "Connection: Upgrade", f"Sec-WebSocket-Key: {key}",
-                 "Sec-WebSocket-Version: 13", *headers]
-        self.sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.sock.sendall(handshake(path, headers) + behind)
         head = b""
         while b"\r\n\r\n" not in head:
             data = self.sock.recv(65536)

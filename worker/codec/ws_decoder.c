@@ -18,9 +18,6 @@
 #define ROOM_MIN  16384u  /* for ws_decoder_want() */
 #define LONG_MIN  131072u /* a second copy of that costs more than a second read */
 
-/* A few kilobytes inflate to megabytes, and those who wait for their turn wait for all of what
- * was received at once. */
-#define COMPRESSED_READ  8192u
 #define COMPRESSED_SLACK 65536u
 
 /* A header without an extended length, of a message in one frame (section 5.2). */
@@ -170,11 +167,13 @@ static enum ws_event_type take_whole(struct ws_decoder *decoder, const struct ws
     return deliver_message(is_text, payload, size, out_event);
 }
 
-/* What is compressed is hardly ever longer than what it was made of. One that is could go on
- * for ever and make nothing. */
+/* What is compressed is hardly ever much longer than what it was made of: an eighth with the
+ * fixed codes, which have up to nine bits for a byte. One that is could go on for ever and make
+ * nothing. */
 static bool is_endless(const struct ws_partial *partial, const struct ws_limits *limits) {
-    return partial->is_compressed && partial->announced > COMPRESSED_SLACK &&
-           partial->announced - COMPRESSED_SLACK > limits->max_message;
+    uint64_t slack = limits->max_message / 8 + COMPRESSED_SLACK;
+    return partial->is_compressed && partial->announced > slack &&
+           partial->announced - slack > limits->max_message;
 }
 
 static enum ws_fault begin_frame(struct ws_decoder *decoder, const struct ws_limits *limits,
@@ -387,7 +386,7 @@ size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
         return ROOM_MIN + WS_CLIENT_HEADER_MAX;
     if (!partial || partial->is_spent || partial->stage != STAGE_PAYLOAD ||
         partial->is_compressed || partial->len < ROOM_MIN || partial->left < ROOM_MIN)
-        return decoder->deflate_bits ? COMPRESSED_READ : 0;
+        return decoder->deflate_bits ? WS_COMPRESSED_PIECE : 0;
     if (partial->capacity - partial->len < ROOM_MIN &&
         !ws_partial_reserve(decoder, ROOM_MIN, partial->len + (size_t)partial->left))
         return 0;

@@ -15,6 +15,10 @@
 struct deflate_inflater;
 struct ws_partial;
 
+/* A few kilobytes inflate to megabytes, and those who wait for their turn wait for all of what
+ * was received at once: where it may be compressed, receive no more. */
+#define WS_COMPRESSED_PIECE 8192u
+
 struct ws_decoder {
     struct ws_partial *partial;        /* NULL: between two messages, no byte of the next */
     struct deflate_inflater *inflater; /* NULL: not needed now */
