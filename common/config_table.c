@@ -186,7 +186,9 @@ static const struct config_row service_rows[] = {
              "request. On the file system on which the app keeps files, keeping one costs no "
              "copy."},
     {"http.max_parts", "1024", .type = CONFIG_COUNT, AT_SERVICE(http.max_parts), .min = 1,
-     .max = 100000, .help = "The most fields and files of a form; more are answered 413."},
+     .max = 100000,
+     .help = "The most parts of a multipart form, more are answered 413; and the most fields "
+             "of an urlencoded one, the app gets none of more (CREW_ETOOBIG)."},
 
     {"websocket.origins", "[]", .example = "[\"https://example.com\"]", .type = CONFIG_STRINGS,
      AT_SERVICE(websocket.origins),

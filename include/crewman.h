@@ -241,12 +241,14 @@ const char *crew_request_cookie(crew_request *request, const char *name);
 /* A field of the form that is the body: application/x-www-form-urlencoded, or a field of
  * multipart/form-data that is no file. Names are what the client calls them: "a[]" and "a[b]"
  * are names like others, and crew_request_each_field() finds every one of several "a[]". NULL
- * also before the whole body is there. */
+ * also before the whole body is there, and of an urlencoded form with more than http.max_parts
+ * fields: crew_request_each_field() tells it from a form without that one. */
 const char *crew_request_form(crew_request *request, const char *name);
 
 /* Each field of the form in order, "" and 0 where it is empty; `value` has a NUL behind its
  * `len` bytes, and may have more among them. A non-zero answer of `visit` ends the walk and is
- * returned. Workerman: post(). */
+ * returned. CREW_ETOOBIG, and no call, for an urlencoded form with more than http.max_parts
+ * fields. Workerman: post(). */
 int crew_request_each_field(crew_request *request,
                             int (*visit)(const char *name, const char *value, size_t len,
                                          void *arg),

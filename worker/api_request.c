@@ -161,6 +161,15 @@ static struct form_pair *list_fields(struct crew_request *request) {
     return first;
 }
 
+/* Too many fields are found out here and not as the body comes: much that is sent with this
+ * type, curl's default, is no form, and the app takes it as bytes. */
+static void list_pairs(struct crew_request *request, struct http_slice form) {
+    if (form_exceeds(form, request->conn->worker->plan.service.http.max_parts))
+        request->form_error = CREW_ETOOBIG;
+    else
+        request->form_pairs = decode_pairs(request, form);
+}
+
 static const struct form_pair *form_of(struct crew_request *request) {
     if (!request->has_form_pairs && request->is_body_over) {
         request->has_form_pairs = true;
@@ -168,7 +177,7 @@ static const struct form_pair *form_of(struct crew_request *request) {
         if (request->upload)
             request->form_pairs = list_fields(request);
         else if (request_has_form(request, &form))
-            request->form_pairs = decode_pairs(request, form);
+            list_pairs(request, form);
     }
     return request->form_pairs;
 }
@@ -186,7 +195,7 @@ int crew_request_each_field(crew_request *request,
         if (result != 0)
             return result;
     }
-    return 0;
+    return request->form_error;
 }
 
 const char *crew_request_cookie(crew_request *request, const char *name) {

@@ -48,6 +48,7 @@ struct crew_request {
     const char *path; /* decoded; made when it is asked for */
     struct form_pair *query_pairs, *form_pairs;
     bool has_query_pairs, has_form_pairs;
+    int form_error; /* CREW_ETOOBIG when it has too many fields for pairs */
 
     struct http_body body;
     struct codec_buffer *gathered; /* a body that came in pieces */

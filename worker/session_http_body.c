@@ -5,7 +5,6 @@
 #include "session_http_body.h"
 
 #include "conn.h"
-#include "form.h"
 #include "request.h"
 #include "session_http.h"
 #include "upload.h"
@@ -57,13 +56,6 @@ static bool take_upload(struct crew_conn *conn, struct crew_request *request, co
     return false;
 }
 
-static bool has_too_many_fields(const struct crew_conn *conn,
-                                const struct crew_request *request) {
-    struct http_slice form;
-    return !request->upload && request_has_form(request, &form) &&
-           form_exceeds(form, conn->worker->plan.service.http.max_parts);
-}
-
 static void end_body(struct crew_conn *conn, struct crew_request *request) {
     struct upload_fault fault;
     request->is_body_over = true;
@@ -72,8 +64,6 @@ static void end_body(struct crew_conn *conn, struct crew_request *request) {
         session_http_refuse_for(conn, fault.status, fault.error, fault.text);
     else if (request->is_streaming_body)
         deliver_piece(conn, request, "", 0, true);
-    else if (has_too_many_fields(conn, request))
-        session_http_refuse(conn, 413, "too many form fields");
     else
         session_http_dispatch(conn, request);
 }

@@ -5,6 +5,7 @@
  */
 #include <crewman.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,9 +64,30 @@ static void reply_long(crew_conn *conn) {
     crew_reply(conn, 200, "text/plain", "", 0);
 }
 
+static int count_field(const char *name, const char *value, size_t len, void *arg) {
+    (void)name;
+    (void)value;
+    (void)len;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* "fields first body" */
+static void reply_form(crew_conn *conn, crew_request *request) {
+    int count = 0, error = crew_request_each_field(request, count_field, &count);
+    const char *first = crew_request_form(request, "a");
+    size_t len;
+    const char *body = crew_request_body(request, &len);
+    char text[200];
+    int size = snprintf(text, sizeof(text), "%d \"%s\" %.*s", error ? error : count,
+                        first ? first : "none", (int)len, body);
+    crew_reply(conn, 200, "text/plain", text, (size_t)size);
+}
+
 static void on_request(crew_conn *conn, crew_request *request) {
-    (void)request;
-    if (is_at(conn, "/big"))
+    if (is_at(conn, "/form"))
+        reply_form(conn, request);
+    else if (is_at(conn, "/big"))
         reply_big(conn);
     else if (is_at(conn, "/long"))
         reply_long(conn);
