@@ -109,6 +109,8 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
         return exit_code;
     if (worker->app->on_request && !worker->app->on_body)
         upload_check(&worker->plan.service);
+    /* READY comes before the first iteration: siblings must not think that it stands still. */
+    score_set(worker->line->tick_at, uv_hrtime() / 1000000);
     int err = acceptor_start(worker);
     if (err) {
         snprintf(out_why, size, "cannot accept: %s", crew_strerror(err));
