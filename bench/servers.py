@@ -44,13 +44,13 @@ def wait_for_port(port, process, name):
 
 
 class Floor:
-    """A bare epoll loop that answers `sizes[0]` bytes with `sizes[1]` bytes."""
+    """A bare epoll loop that answers `sizes[0]` bytes with `sizes[1]` bytes; `words` are its
+    options."""
 
-    def __init__(self, folder, core, sizes, closes=False):
+    def __init__(self, folder, core, sizes, words=()):
         self.port = free_port()
         self.process = subprocess.Popen(
-            pinned(core, [folder / "bench" / "bench-floor", self.port, *sizes,
-                          *(["--close"] if closes else [])]), stdout=subprocess.PIPE)
+            pinned(core, [folder / "bench" / "bench-floor", self.port, *sizes, *words]), stdout=subprocess.PIPE)
         if not self.process.stdout.readline():
             sys.exit("bench: the floor did not start")
         self.pids = [self.process.pid]
