@@ -42,7 +42,6 @@ void score_line_clear(struct score_line *line) {
     score_set(line->pid, 0);
     score_set(line->connections, 0);
     score_set(line->callback, SCORE_IN_NONE);
-    score_set(line->callback_since, 0);
     score_set(line->tick_at, 0);
     score_set(line->ticks, 0);
     score_set(line->accepted, 0);

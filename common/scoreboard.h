@@ -58,10 +58,9 @@ struct score_line {
     _Alignas(64) _Atomic uint32_t pid;
     _Atomic uint32_t state; /* enum scoreboard_state */
     _Atomic uint32_t connections;
-    _Atomic uint32_t callback;       /* enum score_callback */
-    _Atomic uint64_t callback_since; /* ms, CLOCK_MONOTONIC */
-    _Atomic uint64_t tick_at;        /* last loop iteration, ms, CLOCK_MONOTONIC */
-    _Atomic uint64_t ticks;          /* loop iterations */
+    _Atomic uint32_t callback; /* enum score_callback */
+    _Atomic uint64_t tick_at;  /* last loop iteration, ms, CLOCK_MONOTONIC */
+    _Atomic uint64_t ticks;    /* loop iterations */
     _Atomic uint64_t accepted, messages_in, messages_out, send_failures, reaped;
     _Atomic uint64_t bytes_in, bytes_out;
 };

@@ -21,11 +21,9 @@ static uint64_t clock_ms(void) {
 
 struct guard_entry guard_enter(struct worker *worker, enum score_callback callback) {
     struct score_line *line = worker->line;
-    struct guard_entry entry = {.since = score_get(line->callback_since),
-                                .outer = score_get(line->callback)};
+    struct guard_entry entry = {.outer = score_get(line->callback)};
     if (worker->guard.depth++ == 0)
-        entry.since = clock_ms();
-    score_set(line->callback_since, entry.since);
+        worker->guard.since = clock_ms();
     score_set(line->callback, (uint32_t)callback);
     return entry;
 }
@@ -39,17 +37,22 @@ static void log_slow(struct worker *worker, uint32_t callback, uint64_t took, ui
                 (unsigned long long)took);
 }
 
+static void note(struct worker *worker, uint32_t callback, uint64_t took, uint64_t now) {
+    if (took > worker->guard.worst_ms)
+        worker->guard.worst_ms = took;
+    if (took > GUARD_SLOW_MS)
+        log_slow(worker, callback, took, now);
+}
+
 void guard_leave(struct worker *worker, struct guard_entry entry) {
     struct score_line *line = worker->line;
     uint32_t callback = score_get(line->callback);
     score_set(line->callback, entry.outer);
     if (--worker->guard.depth > 0)
         return;
-    uint64_t now = clock_ms(), took = now - entry.since;
-    if (took > worker->guard.worst_ms)
-        worker->guard.worst_ms = took;
-    if (took > GUARD_SLOW_MS)
-        log_slow(worker, callback, took, now);
+    uint64_t now = clock_ms();
+    if (now != worker->guard.since)
+        note(worker, callback, now - worker->guard.since, now);
 }
 
 uint64_t guard_take_worst_ms(struct worker *worker) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The one place where the app's code is entered and left. Notes on the scoreboard which
- * callback runs and since when (for the watchdog, status and obituary), logs a callback that
- * blocked the loop for too long, and counts the depth, so that what must wait for the app to
- * return (on_close, freeing a connection) can.
+ * callback runs (for status and obituary), logs a callback that blocked the loop for too long,
+ * and counts the depth, so that what must wait for the app to return (on_close, freeing a
+ * connection) can.
  */
 #ifndef CREWMAN_GUARD_H
 #define CREWMAN_GUARD_H
@@ -20,6 +20,7 @@ struct worker;
 
 struct guard {
     unsigned depth;
+    uint64_t since;          /* ms, of the outermost callback */
     uint64_t slow_logged_at; /* ms */
     uint64_t worst_ms;       /* the longest since somebody last asked */
 };
@@ -30,7 +31,6 @@ struct guard {
  *     guard_leave(worker, entry);
  */
 struct guard_entry {
-    uint64_t since; /* ms, of the outer entry too */
     uint32_t outer; /* the callback that was running, SCORE_IN_NONE at depth 0 */
 };
 

@@ -53,7 +53,7 @@ static void nested_callbacks_give_way_to_the_outer(void **state) {
     assert_running(SCORE_IN_NONE, 0);
     struct guard_entry message = guard_enter(&worker, SCORE_IN_MESSAGE);
     assert_running(SCORE_IN_MESSAGE, 1);
-    uint64_t since = score_get(worker.line->callback_since);
+    uint64_t since = worker.guard.since;
     assert_in_range(since, clock_ms() - 1000, clock_ms());
     block_for(15);
     struct guard_entry full = guard_enter(&worker, SCORE_IN_BUFFER_FULL);
@@ -61,7 +61,7 @@ static void nested_callbacks_give_way_to_the_outer(void **state) {
     struct guard_entry visit = guard_enter(&worker, SCORE_IN_VISIT);
     assert_running(SCORE_IN_VISIT, 3);
     /* Stuck is stuck since the loop was left. */
-    assert_true(score_get(worker.line->callback_since) == since);
+    assert_true(worker.guard.since == since);
     guard_leave(&worker, visit);
     assert_running(SCORE_IN_BUFFER_FULL, 2);
     guard_leave(&worker, full);

@@ -364,6 +364,8 @@ static enum ws_event_type take_short(struct ws_decoder *decoder, const struct ws
 enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_limits *limits,
                                    char **data, size_t *len, struct ws_event *out_event) {
     if (!decoder->partial && !decoder->fault) {
+        if (*len == 0)
+            return WS_NEED_MORE;
         enum ws_event_type type = take_short(decoder, limits, data, len, out_event);
         if (type != WS_NEED_MORE)
             return type;

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#define BLOCK      16u
 #define LONG_BLOCK (4 * sizeof(words4))
 #define HIGH_BITS  0x8080808080808080u
 
@@ -49,7 +48,7 @@ BEST_VARIANT static uint64_t mask_long(char *data, size_t len, uint64_t word) {
     return even[0] | even[1] | even[2] | even[3];
 }
 
-static uint64_t mask_eight(char *data, uint64_t word) {
+static uint64_t mask_8(char *data, uint64_t word) {
     uint64_t eight;
     memcpy(&eight, data, 8);
     eight ^= word;
@@ -57,11 +56,48 @@ static uint64_t mask_eight(char *data, uint64_t word) {
     return eight;
 }
 
-/* The pattern repeats each four bytes, in memory's order, whatever that is. */
+static uint64_t mask_16(char *data, uint64_t word) {
+    return mask_8(data, word) | mask_8(data + 8, word);
+}
+
+static uint64_t mask_32(char *data, uint64_t word) {
+    return mask_16(data, word) | mask_16(data + 16, word);
+}
+
+static uint64_t mask_64(char *data, uint64_t word) {
+    return mask_32(data, word) | mask_32(data + 32, word);
+}
+
+/* Less than four bytes. The pattern repeats each four bytes, in memory's order, whatever that
+ * is. */
+static uint64_t mask_last(char *data, size_t len, uint64_t word) {
+    unsigned char bytes[4];
+    uint64_t seen = 0;
+    memcpy(bytes, &word, 4);
+    for (size_t i = 0; i < len; i++) {
+        data[i] = (char)((unsigned char)data[i] ^ bytes[i]);
+        seen |= (unsigned char)data[i];
+    }
+    return seen;
+}
+
+/* Less than LONG_BLOCK; each size at most once, so that short payloads meet no loop. */
 static uint64_t mask_rest(char *data, size_t len, uint64_t word) {
     uint64_t seen = 0;
+    if (len & 64) {
+        seen |= mask_64(data, word);
+        data += 64;
+    }
+    if (len & 32) {
+        seen |= mask_32(data, word);
+        data += 32;
+    }
+    if (len & 16) {
+        seen |= mask_16(data, word);
+        data += 16;
+    }
     if (len & 8) {
-        seen = mask_eight(data, word);
+        seen |= mask_8(data, word);
         data += 8;
     }
     if (len & 4) {
@@ -72,13 +108,15 @@ static uint64_t mask_rest(char *data, size_t len, uint64_t word) {
         seen |= four;
         data += 4;
     }
-    unsigned char bytes[4];
-    memcpy(bytes, &word, 4);
-    for (size_t i = 0; i < (len & 3); i++) {
-        data[i] = (char)((unsigned char)data[i] ^ bytes[i]);
-        seen |= (unsigned char)data[i];
-    }
+    if (len & 3)
+        seen |= mask_last(data, len & 3, word);
     return seen;
+}
+
+/* Apart, so that short payloads save no registers for it. */
+__attribute__((noinline)) static uint64_t mask_all(char *data, size_t len, uint64_t word) {
+    size_t whole = len - len % LONG_BLOCK;
+    return mask_long(data, whole, word) | mask_rest(data + whole, len - whole, word);
 }
 
 bool ws_mask(char *data, size_t len, uint32_t mask, size_t offset) {
@@ -89,16 +127,6 @@ bool ws_mask(char *data, size_t len, uint32_t mask, size_t offset) {
         memcpy(&mask, twice + (offset & 3), 4);
     }
     uint64_t word = (uint64_t)mask << 32 | mask;
-    uint64_t seen = 0;
-    if (len >= LONG_BLOCK) {
-        size_t whole = len - len % LONG_BLOCK;
-        seen = mask_long(data, whole, word);
-        data += whole;
-        len -= whole;
-    }
-    for (; len >= BLOCK; len -= BLOCK, data += BLOCK)
-        seen |= mask_eight(data, word) | mask_eight(data + 8, word);
-    if (len > 0)
-        seen |= mask_rest(data, len, word);
+    uint64_t seen = len < LONG_BLOCK ? mask_rest(data, len, word) : mask_all(data, len, word);
     return (seen & HIGH_BITS) == 0;
 }
