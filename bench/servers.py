@@ -140,10 +140,16 @@ def nginx_program():
 
 
 class Peer:
-    """Another WebSocket echo server: its name, its command and the port it will listen on."""
+    """Another WebSocket echo server: its name, its command, and the port it will listen on; 0 for
+    a free one at each start, which stands for {port} in the command."""
 
-    def __init__(self, name, command, port):
+    def __init__(self, name, command, port=0):
         self.name, self.command, self.port = name, command, port
+
+    def start(self, core):
+        port = self.port or free_port()
+        words = [str(word).replace("{port}", str(port)) for word in self.command]
+        return Process(core, self.name, words, port)
 
 
 def installed_peers(folder, options):
@@ -151,12 +157,10 @@ def installed_peers(folder, options):
     found = []
     lws = folder / "bench" / "bench-lws"
     if lws.exists():
-        port = free_port()
-        found.append(Peer("libwebsockets", [lws, port], port))
+        found.append(Peer("libwebsockets", [lws, "{port}"]))
     if options.npm and shutil.which("node"):
-        port = free_port()
         found.append(Peer("npm ws", ["node", HERE / "peers" / "ws.mjs", options.npm.resolve(),
-                                     port], port))
+                                     "{port}"]))
     for text in options.peer or []:
         name, _, rest = text.partition("=")
         port, _, command = rest.partition(":")

@@ -22,8 +22,9 @@ static uint64_t clock_ms(void) {
 struct guard_entry guard_enter(struct worker *worker, enum score_callback callback) {
     struct score_line *line = worker->line;
     struct guard_entry entry = {.outer = score_get(line->callback)};
-    if (worker->guard.depth++ == 0)
-        worker->guard.since = clock_ms();
+    struct guard *guard = &worker->guard;
+    if (guard->depth++ == 0 && (!guard->is_row || guard->since == 0))
+        guard->since = clock_ms();
     score_set(line->callback, (uint32_t)callback);
     return entry;
 }
@@ -37,9 +38,11 @@ static void log_slow(struct worker *worker, uint32_t callback, uint64_t took, ui
                 (unsigned long long)took);
 }
 
-static void note(struct worker *worker, uint32_t callback, uint64_t took, uint64_t now) {
-    if (took > worker->guard.worst_ms)
-        worker->guard.worst_ms = took;
+static void look_at_clock(struct worker *worker, uint32_t callback) {
+    struct guard *guard = &worker->guard;
+    uint64_t now = clock_ms(), took = now - guard->since;
+    if (took > guard->worst_ms)
+        guard->worst_ms = took;
     if (took > GUARD_SLOW_MS)
         log_slow(worker, callback, took, now);
 }
@@ -50,9 +53,25 @@ void guard_leave(struct worker *worker, struct guard_entry entry) {
     score_set(line->callback, entry.outer);
     if (--worker->guard.depth > 0)
         return;
-    uint64_t now = clock_ms();
-    if (now != worker->guard.since)
-        note(worker, callback, now - worker->guard.since, now);
+    if (worker->guard.is_row)
+        worker->guard.last = callback;
+    else
+        look_at_clock(worker, callback);
+}
+
+bool guard_begin_row(struct worker *worker) {
+    struct guard *guard = &worker->guard;
+    if (guard->depth > 0 || guard->is_row)
+        return false;
+    guard->is_row = true;
+    guard->since = 0;
+    return true;
+}
+
+void guard_end_row(struct worker *worker) {
+    worker->guard.is_row = false;
+    if (worker->guard.since != 0)
+        look_at_clock(worker, worker->guard.last);
 }
 
 uint64_t guard_take_worst_ms(struct worker *worker) {

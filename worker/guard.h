@@ -20,7 +20,9 @@ struct worker;
 
 struct guard {
     unsigned depth;
-    uint64_t since;          /* ms, of the outermost callback */
+    bool is_row;
+    uint32_t last;           /* the callback that the row has left */
+    uint64_t since;          /* ms, of the outermost callback, or of the first of its row */
     uint64_t slow_logged_at; /* ms */
     uint64_t worst_ms;       /* the longest since somebody last asked */
 };
@@ -36,6 +38,12 @@ struct guard_entry {
 
 struct guard_entry guard_enter(struct worker *worker, enum score_callback callback);
 void guard_leave(struct worker *worker, struct guard_entry entry);
+
+/* Around callbacks with next to nothing between them, those of the messages of one read: the
+ * clock is looked at twice for the row and not for each. Only where begin answered true
+ * (neither in a callback nor in another row) is it to be ended. */
+bool guard_begin_row(struct worker *worker);
+void guard_end_row(struct worker *worker);
 
 /* How long the app's code has held the loop up at the longest, since the last call of this. */
 uint64_t guard_take_worst_ms(struct worker *worker);

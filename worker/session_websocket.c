@@ -140,9 +140,17 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
                                    (size_t)conn->worker->plan.service.limits.max_message,
                                .shared_inflater = conn->worker->ws.inflater};
     struct ws_event event;
+    struct worker *worker = conn->worker;
+    bool is_row = false;
     while (wants_frames(conn) && ws_decoder_next(&conn->protocol.ws.decoder, &limits, data, len,
-                                                 &event) != WS_NEED_MORE)
+                                                 &event) != WS_NEED_MORE) {
+        /* To inflate takes its time, which is not the app's. */
+        if (!is_row && *len > 0 && !conn->protocol.ws.deflate)
+            is_row = guard_begin_row(worker);
         receive_event(conn, &event);
+    }
+    if (is_row)
+        guard_end_row(worker);
 }
 
 static size_t want(struct crew_conn *conn, char **out_room) {

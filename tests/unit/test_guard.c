@@ -97,6 +97,28 @@ static void slow_callbacks_are_logged_not_too_often(void **state) {
     close(ends[1]);
 }
 
+static void a_row_is_looked_at_as_a_whole(void **state) {
+    (void)state;
+    assert_true(guard_begin_row(&worker));
+    assert_false(guard_begin_row(&worker));
+    run_for(SCORE_IN_MESSAGE, 40);
+    struct guard_entry entry = guard_enter(&worker, SCORE_IN_MESSAGE);
+    assert_false(guard_begin_row(&worker));
+    guard_leave(&worker, entry);
+    run_for(SCORE_IN_MESSAGE, 40);
+    assert_true(guard_take_worst_ms(&worker) == 0);
+    guard_end_row(&worker);
+    assert_in_range(guard_take_worst_ms(&worker), 70, 10000);
+    assert_true(guard_begin_row(&worker));
+    guard_end_row(&worker);
+    assert_true(guard_take_worst_ms(&worker) == 0);
+    run_for(SCORE_IN_MESSAGE, 15);
+    assert_in_range(guard_take_worst_ms(&worker), 5, 10000);
+    entry = guard_enter(&worker, SCORE_IN_MESSAGE);
+    assert_false(guard_begin_row(&worker));
+    guard_leave(&worker, entry);
+}
+
 static void the_worst_is_kept_until_asked_for(void **state) {
     (void)state;
     run_for(SCORE_IN_OPEN, 60);
@@ -109,6 +131,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nested_callbacks_give_way_to_the_outer, set_up),
         cmocka_unit_test_setup(slow_callbacks_are_logged_not_too_often, set_up),
+        cmocka_unit_test_setup(a_row_is_looked_at_as_a_whole, set_up),
         cmocka_unit_test_setup(the_worst_is_kept_until_asked_for, set_up),
     };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
