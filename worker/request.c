@@ -93,6 +93,11 @@ int request_keep(struct crew_request *request) {
     return 0;
 }
 
+bool request_is_kept(const struct crew_request *request) {
+    bool has_body = request->body_len == 0 || request->gathered || request->is_body_kept;
+    return request->kept && has_body;
+}
+
 bool request_has_form(const struct crew_request *request, struct http_slice *out_form) {
     const struct http_field *type = http_head_find(&request->head, "content-type");
     static const char wanted[] = "application/x-www-form-urlencoded";

@@ -40,11 +40,11 @@ void session_http_shared_done(struct http_shared *shared) {
     shared->spare = NULL;
 }
 
-/* Once the connection is closing, a head that was not copied lies in memory of others. */
+/* Once the connection is closing, what was not copied lies in memory of others. */
 struct crew_request *session_http_request(const struct crew_conn *conn) {
     struct crew_request *request = is_http(conn) ? conn->protocol.http.request : NULL;
     bool is_there =
-        request && request->is_parsed && (conn->state <= CONN_OPEN || request->kept);
+        request && request->is_parsed && (conn->state <= CONN_OPEN || request_is_kept(request));
     return is_there ? request : NULL;
 }
 
@@ -172,8 +172,11 @@ static void drop_upload(struct crew_conn *conn) {
 
 void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
     struct crew_request *request = conn->protocol.http.request;
-    if (request)
+    if (request) {
         request->closes_after = true; /* and so says an answer that the app gives in on_error */
+        if (request->is_parsed && !request->is_handshake)
+            begin_plain(conn);
+    }
     conn_report(conn, error, text);
     if (conn->state > CONN_OPEN)
         return;

@@ -4,6 +4,7 @@ An Instance has its own folder with config, run_dir and log. Its processes carry
 environment: by that they are found again, and only those are ever killed.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -261,3 +262,14 @@ class Instance:
             faults.append(self.log()[-8000:])
         shutil.rmtree(self.folder, ignore_errors=True)
         return faults
+
+
+@contextlib.contextmanager
+def held(instance):
+    """What is sent meanwhile is all there when the worker goes on."""
+    worker = instance.worker_pids()[0]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)

@@ -1,7 +1,6 @@
 """permessage-deflate (RFC 7692) on the wire, with our own frames and with clients nobody here wrote."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -160,22 +159,11 @@ BOMB = frame(Deflated.pack(Deflated, bytes(1_000_000)), BINARY, rsv=4)
 GOING_AWAY = struct.pack(">H", 1001)
 
 
-@contextlib.contextmanager
-def held(instance):
-    """What is sent meanwhile is all there when the worker goes on."""
-    worker = instance.worker_pids()[0]
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(worker, signal.SIGCONT)
-
-
 def test_bombs_behind_the_handshake_do_not_either(web):
     """They are all received with it; the rest of them waits."""
     instance = web(limits={"max_message": "1m"})
     with Deflated(instance.port) as other, dial(instance.port) as bomber:
-        with held(instance):
+        with crew.held(instance):
             other.send_raw(frame(b"o" * 1000) * 60)
             bomber.sendall(handshake(headers=OFFER) + BOMB * 40)
         instance.wait_log("web: message 1000000", count=40, timeout=60)
@@ -187,7 +175,7 @@ def test_bombs_behind_the_handshake_do_not_either(web):
 def test_the_end_of_the_peer_comes_behind_what_waits(web):
     instance = web(limits={"max_message": "1m"})
     with dial(instance.port) as bomber:
-        with held(instance):
+        with crew.held(instance):
             bomber.sendall(handshake(headers=OFFER) + BOMB * 40)
             bomber.shutdown(socket.SHUT_WR)
         instance.wait_log("web: close reason=peer", timeout=60)
@@ -224,7 +212,7 @@ def test_a_stop_while_something_waits(probe):
     instance = probe("websocket", websocket={"deflate": True, "deflate_min": 0},
                      top={"stop_timeout": "20s"})
     with Deflated(instance.port) as other, dial(instance.port) as bomber:
-        with held(instance):
+        with crew.held(instance):
             other.send_raw(frame(b"o" * 8180) * 4 + frame(b"!stop"))
             bomber.sendall(handshake(headers=OFFER) + BOMB * 55 + frame(GOING_AWAY, CLOSE))
         instance.wait_log(r"probe: close \d+ reason=reload code=1001", timeout=30)

@@ -88,6 +88,13 @@ def test_a_waiting_body_is_kept_once(probe):
         assert client.answer().status == 200
 
 
+def test_a_body_behind_an_answer_that_is_taken_slowly_has_its_time_too(awkward):
+    with reader_with_little_room(awkward(app="awkward_body").port) as client:
+        client.sendall(b"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        while client.recv(1 << 20):  # to the end, or the client's own deadline
+            pass
+
+
 def test_too_many_fields_of_a_form(awkward):
     """They are no fields, but still a body: curl calls whatever it sends a form."""
     instance = awkward(http={"max_parts": 3})
@@ -145,7 +152,28 @@ def test_the_request_in_on_close(awkward, target, rest, seen):
     instance.wait_log(f"in on_close: .* {seen}$")
 
 
+def test_the_body_in_on_close_is_nobody_elses(awkward):
+    """The head was kept as it waited for the body; the body, which came at once, was not."""
+    instance = awkward()
+    with Client(instance.port) as client, Client(instance.port) as other:
+        client.send("POST /drop HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n")
+        other.get("/")
+        crew.wait_for(lambda: instance.connections()[0]["bytes_in"] > 40, 10, "the head")
+        with crew.held(instance):
+            client.send("A" * 20)
+            other.send("GET /what-the-other-sends HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert other.answer().status == 200
+    instance.wait_log("in on_close: local no request$")
+
+
 # -- pauses and other trouble before there is a WebSocket
+
+
+def test_an_answer_in_on_error_comes_behind_no_frame(awkward):
+    """What on_connect sent was for a WebSocket, which this connection does not become."""
+    instance = awkward("websocket", env={"AWKWARD_GREETING": "1"})
+    answer = ask(instance.port, "GET / HTTP/1.1\r\nHost: x\r\nExpect: other\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 422 "), answer
 
 
 def test_a_pause_in_on_handshake_is_not_held_against_the_client(awkward):

@@ -4,12 +4,14 @@
  * on_close, in the middle of a body, before a handshake. The path names what it does.
  */
 #include <crewman.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BIG     9000000u
+#define MUCH    12000000u
 #define REST_MS 2500u
 
 #ifdef AWKWARD_ON_BODY
@@ -81,7 +83,18 @@ static void reply_form(crew_conn *conn, crew_request *request) {
     char text[200];
     int size = snprintf(text, sizeof(text), "%d \"%s\" %.*s", error ? error : count,
                         first ? first : "none", (int)len, body);
-    crew_reply(conn, 200, "text/plain", text, (size_t)size);
+    bool is_cut = size >= (int)sizeof(text);
+    crew_reply(conn, 200, "text/plain", text, is_cut ? sizeof(text) - 1 : (size_t)size);
+}
+
+/* More than is read behind, before the body has come. */
+static void begin_stream(crew_conn *conn) {
+    char *data = calloc(1, MUCH);
+    if (!data)
+        abort();
+    crew_reply_begin(conn, 200, "text/plain");
+    crew_reply_write(conn, data, MUCH);
+    free(data);
 }
 
 static void on_request(crew_conn *conn, crew_request *request) {
@@ -95,6 +108,8 @@ static void on_request(crew_conn *conn, crew_request *request) {
         crew_conn_close(conn);
     else if (is_at(conn, "/late"))
         later(conn, answer_late);
+    else if (is_at(conn, "/stream"))
+        begin_stream(conn);
     else if (!HAS_ON_BODY)
         crew_reply(conn, 200, "text/plain", "ok", 2);
 }
@@ -112,11 +127,18 @@ static void on_body(crew_conn *conn, crew_request *request, const char *data, si
         later(conn, resume);
     } else if (is_last && is_at(conn, "/slow")) {
         later(conn, answer_late);
+    } else if (is_last && is_at(conn, "/stream")) {
+        crew_reply_end(conn);
     } else if (is_last) {
         crew_reply(conn, 200, "text/plain", "taken", 5);
     }
 }
 #endif
+
+static void on_connect(crew_conn *conn) {
+    if (getenv("AWKWARD_GREETING"))
+        crew_conn_send(conn, "greeting", 8);
+}
 
 static int on_handshake(crew_conn *conn, crew_request *request) {
     (void)request;
@@ -143,7 +165,10 @@ static void on_error(crew_conn *conn, int error, const char *text) {
 static void on_close(crew_conn *conn, int reason) {
     crew_request *request = crew_conn_request(conn);
     const char *secret = request ? crew_request_header(request, "x-secret") : NULL;
-    crew_log(CREW_LOG_NOTICE, "in on_close: %s %s", crew_close_reason_name(reason),
+    size_t len = 0;
+    const char *body = request ? crew_request_body(request, &len) : NULL;
+    crew_log(CREW_LOG_NOTICE, "in on_close: %s %.*s%s", crew_close_reason_name(reason),
+             (int)(len < 100 ? len : 100), body ? body : "",
              request ? secret ? secret : "no header" : "no request");
 }
 
@@ -153,6 +178,7 @@ CREW_APP({
 #ifdef AWKWARD_ON_BODY
     .on_body = on_body,
 #endif
+    .on_connect = on_connect,
     .on_handshake = on_handshake,
     .on_message = on_message,
     .on_buffer_full = on_buffer_full,
