@@ -142,7 +142,8 @@ int crew_conn_close_with(crew_conn *conn, int code, const char *reason);
 void crew_conn_destroy(crew_conn *conn);
 
 /* Stop and go on reading. While paused no on_message is called and the kernel's window pushes
- * back on the peer; the heartbeat does not count silence that a pause caused.
+ * back on the peer; the heartbeat does not count silence that a pause caused,
+ * and no deadline runs but that of what is queued: who pauses must see to the end of it.
  * Workerman: pauseRecv(), resumeRecv(). */
 void crew_conn_pause(crew_conn *conn);
 void crew_conn_resume(crew_conn *conn);

@@ -78,7 +78,7 @@ void conn_finish(struct crew_conn *conn, int reason) {
         return;
     conn->state = CONN_CLOSING;
     conn->reason = (uint8_t)reason;
-    if (conn->stash && conn->worker->conns.feeding != conn)
+    if (conn->stash && !conn->holds_back && conn->worker->conns.feeding != conn)
         conn_discard_stash(conn);
     liveness_suspend(&conn->liveness);
     if (conn->out.bytes > 0)
@@ -257,7 +257,9 @@ void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_
 }
 
 void conn_take_up(struct crew_conn *conn) {
-    if ((conn->stash || conn->session->keeps_rest) && conn_is_reading(conn))
+    bool has_rest = conn->stash || conn->session->keeps_rest;
+    bool may_hold_goodbye = conn->stash && conn->holds_back && conn->state == CONN_CLOSING;
+    if ((has_rest && conn_is_reading(conn)) || may_hold_goodbye)
         conn_receive(conn, NULL, 0);
     step_close(conn);
 }

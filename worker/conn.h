@@ -66,6 +66,7 @@ struct crew_conn {
     uint8_t polled;      /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
+    bool holds_back : 1;      /* the session goes on with the stash in a later turn */
     bool is_due : 1;          /* on the list of conns_settle() */
     bool is_admitted : 1;     /* counted among the connections of its address */
     bool is_announced : 1;    /* on_connect was called */

@@ -80,8 +80,10 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
         return;
     }
     keep(conn, data, len);
-    /* What waits for an answer may not grow without bound: the rest stays in the kernel. */
-    conn->is_backlogged = conn->stash && conn->stash->len > stash_limit(conn);
+    /* What waits may not grow without bound: the rest stays in the kernel, and with it the
+     * peer's end, which comes behind what is held back. */
+    conn->is_backlogged =
+        conn->stash && (conn->holds_back || conn->stash->len > stash_limit(conn));
     if (conn->state <= CONN_OPEN)
         conn_update_poll(conn);
 }

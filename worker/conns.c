@@ -15,9 +15,28 @@
 #define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
 #define CODE_RESTART    1012 /* IANA WebSocket close code registry: service restart */
 
+/* Something waits for the next turn: so the loop does not wait in between. */
+static void on_idle(uv_idle_t *handle) {
+    (void)handle;
+}
+
+/* Only behind conns_settle(), which takes what is due now. */
+static void turn_over(struct conns *conns) {
+    if (!conns->later.first && !conns->is_hurried)
+        return;
+    conns->due = conns->later;
+    conns->later = (struct due){0};
+    conns->is_hurried = conns->due.first != NULL;
+    if (conns->is_hurried)
+        uv_idle_start(&conns->idle, on_idle);
+    else
+        uv_idle_stop(&conns->idle);
+}
+
 static void on_prepare(uv_prepare_t *handle) {
     struct worker *worker = handle->data;
     conns_settle(worker);
+    turn_over(&worker->conns);
     score_set(worker->line->tick_at, uv_now(&worker->loop));
     score_set(worker->line->ticks, score_get(worker->line->ticks) + 1);
 }
@@ -39,6 +58,8 @@ int conns_init(struct worker *worker) {
     conns->settle.data = conns->spread.data = worker;
     uv_prepare_start(&conns->settle, on_prepare);
     uv_unref((uv_handle_t *)&conns->settle);
+    uv_idle_init(&worker->loop, &conns->idle);
+    uv_unref((uv_handle_t *)&conns->idle);
     return 0;
 }
 
@@ -49,8 +70,11 @@ void conns_done(struct worker *worker) {
         list_entry(node, struct crew_conn, in_all)->is_announced = false;
     conns_destroy_all(worker, CREW_CLOSE_SHUTDOWN);
     conns_settle(worker);
+    turn_over(conns);
+    conns_settle(worker);
     poller_close(&conns->poller);
     uv_close((uv_handle_t *)&conns->settle, NULL);
+    uv_close((uv_handle_t *)&conns->idle, NULL);
     uv_close((uv_handle_t *)&conns->spread, NULL);
     idmap_done(&conns->ids);
     free(conns->read_buffer);
@@ -74,26 +98,33 @@ void conns_forget(struct crew_conn *conn) {
     list_remove(&conn->in_all);
 }
 
-void conns_due(struct crew_conn *conn) {
-    struct conns *conns = &conn->worker->conns;
+static void append(struct due *due, struct crew_conn *conn) {
     if (conn->is_due)
         return;
     conn->is_due = true;
     conn->next_due = NULL;
-    if (conns->due_last)
-        conns->due_last->next_due = conn;
+    if (due->last)
+        due->last->next_due = conn;
     else
-        conns->due_first = conn;
-    conns->due_last = conn;
+        due->first = conn;
+    due->last = conn;
+}
+
+void conns_due(struct crew_conn *conn) {
+    append(&conn->worker->conns.due, conn);
+}
+
+void conns_later(struct crew_conn *conn) {
+    append(&conn->worker->conns.later, conn);
 }
 
 void conns_settle(struct worker *worker) {
-    struct conns *conns = &worker->conns;
-    while (conns->due_first) {
-        struct crew_conn *conn = conns->due_first;
-        conns->due_first = conn->next_due;
-        if (!conns->due_first)
-            conns->due_last = NULL;
+    struct due *due = &worker->conns.due;
+    while (due->first) {
+        struct crew_conn *conn = due->first;
+        due->first = conn->next_due;
+        if (!due->first)
+            due->last = NULL;
         conn->is_due = false;
         if (conn->state == CONN_ENDED)
             conn_bury(conn);

@@ -6,6 +6,7 @@
 #ifndef CREWMAN_CONNS_H
 #define CREWMAN_CONNS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -29,6 +30,11 @@ struct conns_totals {
     uint64_t protocol_errors, limit_errors, timeouts;
 };
 
+/* A queue of connections. */
+struct due {
+    struct crew_conn *first, *last;
+};
+
 struct conns {
     struct idmap ids;
     struct poller poller;
@@ -42,9 +48,11 @@ struct conns {
     const size_t *unread;      /* how much it has before it still */
     char *cork_buffer;
     size_t cork_len;
-    struct crew_conn *due_first, *due_last; /* see conns_settle() */
-    uv_prepare_t settle;                    /* runs it before the loop waits */
-    uv_timer_t spread;                      /* closes them bit by bit */
+    struct due due, later; /* see conns_settle() */
+    uv_prepare_t settle;   /* runs it before the loop waits */
+    uv_idle_t idle;        /* runs while the loop must not wait: is_hurried */
+    bool is_hurried;
+    uv_timer_t spread; /* closes them bit by bit */
     int spread_reason;
     size_t spread_batch;
 };
@@ -61,6 +69,10 @@ void conns_forget(struct crew_conn *conn);
 /* Something about this connection has to wait until the app's code has returned: see to it at
  * the next turn of the loop, with conns_settle(). Harmless twice. */
 void conns_due(struct crew_conn *conn);
+
+/* There is more to do of what it has received, but others come first: see to it when they had
+ * their turn of the loop. Harmless twice, and beside conns_due(). */
+void conns_later(struct crew_conn *conn);
 
 /* Bury what has ended, go on with what was resumed, end what has said its last. Never called
  * from inside a callback. */

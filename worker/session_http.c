@@ -295,14 +295,6 @@ static bool may_go_on(const struct crew_conn *conn) {
            conn->out.bytes <= limits_of(conn)->max_send_buffer / 2;
 }
 
-/* Behind a handshake there may be what is compressed. */
-static size_t want(struct crew_conn *conn, char **out_room) {
-    const struct worker *worker = conn->worker;
-    (void)out_room;
-    bool may_follow = worker->plan.service.websocket.deflate && worker->app->on_message;
-    return may_follow && !conn->protocol.http.request ? WS_COMPRESSED_PIECE : 0;
-}
-
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
     while (may_go_on(conn)) {
         struct crew_request *request = conn->protocol.http.request;
@@ -385,7 +377,6 @@ const struct session session_http = {
     .start = start,
     .done = done,
     .receive = receive,
-    .want = want,
     .send = send_answer,
     .goodbye = goodbye,
     .lingers = lingers,

@@ -135,12 +135,23 @@ static bool wants_frames(const struct crew_conn *conn) {
            (conn->state == CONN_CLOSING && !conn->has_goodbye && !conn->is_garbled);
 }
 
+/* What inflates to a thousand times its size is taken in small pieces, however much of it is
+ * there; answers how much is held back. */
+static size_t hold_back(const struct crew_conn *conn, size_t *len) {
+    if (!conn->protocol.ws.deflate || *len <= WS_COMPRESSED_PIECE || conn->state != CONN_OPEN)
+        return 0;
+    size_t held = *len - WS_COMPRESSED_PIECE;
+    *len = WS_COMPRESSED_PIECE;
+    return held;
+}
+
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
     struct ws_limits limits = {.max_message =
                                    (size_t)conn->worker->plan.service.limits.max_message,
                                .shared_inflater = conn->worker->ws.inflater};
     struct ws_event event;
     struct worker *worker = conn->worker;
+    size_t held = hold_back(conn, len);
     bool is_row = false;
     while (wants_frames(conn) && ws_decoder_next(&conn->protocol.ws.decoder, &limits, data, len,
                                                  &event) != WS_NEED_MORE) {
@@ -148,9 +159,17 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         if (!is_row && *len > 0 && !conn->protocol.ws.deflate)
             is_row = guard_begin_row(worker);
         receive_event(conn, &event);
+        if (conn->state != CONN_OPEN) { /* nothing waits any more: up to the goodbye */
+            *len += held;
+            held = 0;
+        }
     }
     if (is_row)
         guard_end_row(worker);
+    *len += held;
+    conn->holds_back = held > 0;
+    if (held > 0)
+        conns_later(conn);
 }
 
 static size_t want(struct crew_conn *conn, char **out_room) {

@@ -159,14 +159,28 @@ BOMB = frame(Deflated.pack(Deflated, bytes(1_000_000)), BINARY, rsv=4)
 GOING_AWAY = struct.pack(">H", 1001)
 
 
-def test_bombs_behind_the_handshake_do_not_either(web):
+PROXY = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+
+
+@pytest.mark.parametrize("options, before, head", [
+    ({}, b"", b""), ({}, b"G", b""), ({}, b"", b"Cookie: " + b"c" * 8400 + b"\r\n"),
+    ({"proxy_protocol": True}, b"", b""),
+], ids=["one piece", "a head in two pieces", "a long head", "behind a PROXY line"])
+def test_bombs_behind_the_handshake_do_not_either(web, options, before, head):
     """They are all received with it; the rest of them waits."""
-    instance = web(limits={"max_message": "1m"})
-    with Deflated(instance.port) as other, dial(instance.port) as bomber:
+    instance = web(limits={"max_message": "1m"}, **options)
+    line = PROXY if options else b""
+    request = handshake(headers=OFFER).replace(b"\r\n\r\n", b"\r\n" + head + b"\r\n")
+    with dial(instance.port) as other, dial(instance.port) as bomber:
+        other.sendall(line + handshake(headers=OFFER))
+        instance.wait_log("web: open")
+        if before:
+            bomber.sendall(before)
+            crew.wait_for(lambda: instance.connections()[1]["bytes_in"] == 1, 10, "its first byte")
         with crew.held(instance):
-            other.send_raw(frame(b"o" * 1000) * 60)
-            bomber.sendall(handshake(headers=OFFER) + BOMB * 40)
-        instance.wait_log("web: message 1000000", count=40, timeout=60)
+            other.sendall(frame(b"o" * 1000) * 60)
+            bomber.sendall(line + request[len(before):] + BOMB * 100)
+        instance.wait_log("web: message 1000000", count=100, timeout=60)
     seen = re.findall(r"web: message (\d+)", instance.log())
     first = seen.index("1000000")
     assert "1000" in seen[first:first + 20], seen

@@ -90,7 +90,7 @@ static void handle_one(void (*callback)(crew_conn *conn, const crew_msg *msg)) {
         uv_run(&worker.loop, UV_RUN_ONCE);
     close(client);
     assert_true(worker.udp.is_running);
-    assert_false(worker.conns.due_first);
+    assert_false(worker.conns.due.first);
     udp_stop(&worker);
     conns_done(&worker);
     udp_done(&worker);
