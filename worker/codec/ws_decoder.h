@@ -16,7 +16,7 @@ struct deflate_inflater;
 struct ws_partial;
 
 /* A few kilobytes inflate to megabytes, and those who wait for their turn wait for all of what
- * was received at once: where it may be compressed, receive no more. */
+ * was taken at once: where it may be compressed, receive and take no more. */
 #define WS_COMPRESSED_PIECE 8192u
 
 struct ws_decoder {
