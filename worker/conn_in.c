@@ -130,7 +130,7 @@ static size_t receive_into(struct crew_conn *conn, char *room, size_t size) {
 }
 
 static size_t want(struct crew_conn *conn, char **room) {
-    bool may_want = conn->session->want && !conn->stash && conn->state <= CONN_OPEN;
+    bool may_want = conn->session->want && !conn->stash && conn->state == CONN_OPEN;
     return may_want ? conn->session->want(conn, room) : 0;
 }
 

@@ -21,21 +21,22 @@ static struct message messages[MESSAGES_MAX];
 static int count, next;
 static z_stream deflater, inflater;
 
-static uLong compress_into(z_stream *stream, char *in, uLong len, char *out, uLong room) {
+static void point(z_stream *stream, char *in, uLong len, char *out, uLong room) {
     stream->next_in = (Bytef *)in;
     stream->avail_in = (uInt)len;
     stream->next_out = (Bytef *)out;
     stream->avail_out = (uInt)room;
+}
+
+static uLong compress_into(z_stream *stream, char *in, uLong len, char *out, uLong room) {
+    point(stream, in, len, out, room);
     deflate(stream, Z_SYNC_FLUSH);
     deflateReset(stream);
     return room - stream->avail_out;
 }
 
 static void expand(z_stream *stream, char *in, uLong len, char *out, uLong room) {
-    stream->next_in = (Bytef *)in;
-    stream->avail_in = (uInt)len;
-    stream->next_out = (Bytef *)out;
-    stream->avail_out = (uInt)room;
+    point(stream, in, len, out, room);
     inflate(stream, Z_SYNC_FLUSH);
     inflateReset(stream);
 }
