@@ -10,17 +10,20 @@ import time
 import pytest
 
 import crew
+from far_host import FarHost
 from ws import PING, PONG, WebSocket, dial
 
 FAST = {"ping_interval": "1s", "idle_timeout": "3s"}
 IDLE_TIMEOUT = 3
 
-# A client process: says that it is open, answers pings for ever, prints how it ended.
+# A client process: says that it is open, or fails in time; answers pings for ever; prints how it
+# ended.
 CLIENT = """
 import sys
 sys.path.insert(0, {folder!r})
 from ws import WebSocket
-client = WebSocket({where!r}, timeout=None)
+client = WebSocket({where!r})
+client.sock.settimeout(None)
 print("open", flush=True)
 print("closed", client.wait_closed().code, flush=True)
 """
@@ -62,37 +65,24 @@ def test_a_stopped_client_is_closed_and_one_that_answers_pings_stays(probe, clie
     crew.wait_for(lambda: instance.worker()["reaped"] == 1, 5, "the counter")
 
 
+@pytest.fixture
+def far_host():
+    host = FarHost()
+    yield host
+    host.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
-def test_a_client_behind_a_dead_network_is_closed(probe, client_process):
+def test_a_client_behind_a_dead_network_is_closed(probe, far_host, client_process):
     """No FIN, no RST, no acknowledgement: its packets are simply lost."""
-    name = f"crewt{os.getpid()}"
-    here, there = f"10.213.{os.getpid() % 250}.1", f"10.213.{os.getpid() % 250}.2"
-    link = f"crv{os.getpid() % 100000}"
-
-    def ip(*args):
-        subprocess.run(["ip", *args], check=True, capture_output=True)
-
-    try:
-        ip("netns", "add", name)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
-    try:
-        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
-        ip("addr", "add", f"{here}/30", "dev", link)
-        ip("link", "set", link, "up")
-        ip("-n", name, "addr", "add", f"{there}/30", "dev", "eth0")
-        ip("-n", name, "link", "set", "eth0", "up")
-        port = crew.free_port()
-        instance = probe(listen=f"websocket://0.0.0.0:{port}", heartbeat=FAST)
-        client_process((here, port), ["ip", "netns", "exec", name])
-        assert instance.connections()[0]["peer"].startswith(there)
-        ip("-n", name, "link", "set", "eth0", "down")
-        cut = time.monotonic()
-        instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + 2)
-        assert time.monotonic() - cut < IDLE_TIMEOUT + 2 * crew.PATIENCE
-    finally:
-        subprocess.run(["ip", "link", "del", link], capture_output=True)
-        subprocess.run(["ip", "netns", "del", name], capture_output=True)
+    port = crew.free_port()
+    instance = probe(listen=f"websocket://0.0.0.0:{port}", heartbeat=FAST)
+    client_process((far_host.near, port), far_host.command())
+    assert instance.connections()[0]["peer"].startswith(far_host.address)
+    far_host.set_wire("down")
+    cut = time.monotonic()
+    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + 2)
+    assert time.monotonic() - cut < IDLE_TIMEOUT + 2 * crew.PATIENCE
 
 
 def test_a_client_that_reads_pings_and_does_not_answer(probe):
