@@ -298,6 +298,13 @@ void child_kill(struct child *child, const char *why) {
     uv_process_kill(&child->process, SIGKILL);
 }
 
+void child_dismiss(struct child *child) {
+    child->role = CHILD_DRAINING;
+    child->is_expected = true;
+    child->is_dismissed = true;
+    uv_process_kill(&child->process, SIGKILL);
+}
+
 void child_drain(struct child *child, const char *reason, bool is_graceful, uint64_t timeout_ms,
                  uint64_t spread_ms) {
     uint64_t until = now_ms(child) + timeout_ms + KILL_MARGIN_MS;

@@ -46,9 +46,10 @@ struct child {
     char *refusal; /* the reason of its "failed" message */
     int refusal_exit;
     bool is_ready, is_drained, is_expected; /* its end: asked for */
-    bool is_aborted;                        /* the watchdog sent SIGABRT */
-    const char *killed_for;                 /* why we killed it, for the obituary; static */
-    int handles;                            /* to be closed before it is freed */
+    bool is_dismissed;
+    bool is_aborted;        /* the watchdog sent SIGABRT */
+    const char *killed_for; /* why we killed it, for the obituary; static */
+    int handles;            /* to be closed before it is freed */
 };
 
 /* Start a worker of `config` in that slot. NULL with a line for people. `listener` -1 or a
@@ -64,6 +65,9 @@ void child_sweep(const char *run_dir);
  * with less time shortens it. */
 void child_drain(struct child *child, const char *reason, bool is_graceful, uint64_t timeout_ms,
                  uint64_t spread_ms);
+
+/* It is not wanted any more and has served nobody yet: end it at once, which is no fault. */
+void child_dismiss(struct child *child);
 
 /* End it at once. `why` is static text for the obituary. */
 void child_kill(struct child *child, const char *why);

@@ -38,9 +38,7 @@ static void kill_coming(struct place *place) {
     place->coming = NULL;
     if (!child)
         return;
-    child->role = CHILD_DRAINING;
-    child->is_expected = true;
-    child_kill(child, "it is not wanted any more");
+    child_dismiss(child);
 }
 
 /* One that is not ready yet has no connections to be polite to. */
@@ -160,6 +158,8 @@ static void log_obituary(const struct child *child, const char *end) {
 }
 
 static bool has_ended_well(const struct child *child, int status, int signal) {
+    if (child->is_dismissed && signal == SIGKILL)
+        return !child->killed_for;
     return status == 0 && !signal &&
            (child->is_drained || (child->is_expected && !child->killed_for));
 }
