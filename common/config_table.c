@@ -52,7 +52,9 @@ static const struct config_row instance_rows[] = {
      .help =
          "How long a stop lets workers close their connections politely before it kills them."},
     {"drain_timeout", "\"30s\"", .type = CONFIG_DURATION, AT(drain_timeout_ms), .max = 7 * DAY,
-     .help = "How long a graceful stop or reload waits for connections to end by themselves."},
+     .help =
+         "How long a graceful stop or reload, or a worker whose master was killed, waits for "
+         "connections to end by themselves."},
     {"reload_spread", "\"3s\"", .type = CONFIG_DURATION, AT(reload_spread_ms),
      .max = 10 * MINUTE,
      .help = "A reload closes the connections of an old worker evenly over this time, so that "

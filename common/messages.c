@@ -49,6 +49,8 @@ static const struct message_field plan[] = {TEXT("service"),
                                             TEXT("user"),
                                             TEXT("group"),
                                             TEXT("log_level"),
+                                            COUNT("drain_timeout_ms"),
+                                            COUNT("spread_ms"),
                                             END};
 static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "master.h"
 #include "memory.h"
+#include "reload.h"
 #include "service.h"
 #include "sockets.h"
 #include "supervisor.h"
@@ -23,8 +24,8 @@
 #define START_DEADLINE_MS 60000u
 #define KILL_MARGIN_MS    2000u
 #define ABORT_GRACE_MS    5000u
-#define ORPHAN_MS         40000u /* a worker without a master takes 30 s to drain */
-#define BUSY_MS           3000u  /* a beat a second, and 2 s late */
+#define ORPHAN_MARGIN_MS  10000u
+#define BUSY_MS           3000u /* a beat a second, and 2 s late */
 #define WORKER_LISTENER   6
 
 static struct master *master_of(const struct child *child) {
@@ -141,7 +142,7 @@ static void on_end(void *owner, const char *reason) {
     if (!reason && child->role == CHILD_DRAINING)
         return;
     if (!reason) {
-        uv_timer_start(&child->timer, on_too_late, ORPHAN_MS, 0);
+        uv_timer_start(&child->timer, on_too_late, child->orphan_ms + ORPHAN_MARGIN_MS, 0);
         return;
     }
     log_error("%s/%u: pid %d: control pipe: %s", child->service->name, child->slot,
@@ -155,17 +156,22 @@ static void on_not_ready(uv_timer_t *timer) {
     child_kill(timer->data, "it was not ready in time");
 }
 
-static json_t *plan_for(const struct child *child, const struct config_service *config,
+static json_t *plan_for(struct child *child, const struct config_service *service,
                         bool has_listener) {
     const struct master *master = master_of(child);
-    return json_pack("{s:s, s:O, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:i, s:b, s:s, s:s, s:s}",
-                     "service", child->service->name, "config", config->effective, "app",
-                     config->app, "slot", (int)child->slot, "generation",
+    const struct config *config = reload_config_of(master, child->generation);
+    child->orphan_ms = config->drain_timeout_ms + config->reload_spread_ms;
+    return json_pack("{s:s, s:O, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:i, s:b, s:s, s:s, s:s, "
+                     "s:I, s:I}",
+                     "service", child->service->name, "config", service->effective, "app",
+                     service->app, "slot", (int)child->slot, "generation",
                      (int)child->generation, "process", (json_int_t)child->number, "line",
                      (json_int_t)child->line, "listener", has_listener ? WORKER_LISTENER : -1,
                      "scoreboard", 4, "admin", 5, "stdout_is_log", master->is_daemon ? 1 : 0,
-                     "user", master->config->user, "group", master->config->group, "log_level",
-                     log_level_name((enum crew_log_level)master->config->log_level));
+                     "user", config->user, "group", config->group, "log_level",
+                     log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
+                     (json_int_t)config->drain_timeout_ms, "spread_ms",
+                     (json_int_t)config->reload_spread_ms);
 }
 
 /* What a worker is born with, beside the log; -1: none. */

@@ -41,6 +41,7 @@ struct child {
     uv_timer_t timer; /* to be ready by; then: to be gone by */
     char admin_path[108];
     uint64_t started_ms, beat_ms, drain_ms;
+    uint64_t orphan_ms; /* so long it may drain when it believes that we are gone */
     struct beat beat;
     double rate;   /* messages in a second, between the last two beats */
     char *refusal; /* the reason of its "failed" message */

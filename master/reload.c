@@ -29,6 +29,11 @@ struct reload {
     bool is_graceful, is_over;
 };
 
+const struct config *reload_config_of(const struct master *master, unsigned generation) {
+    bool is_next = generation > master->generation && master->reload && master->reload->config;
+    return is_next ? master->reload->config : master->config;
+}
+
 bool reload_is_graceful(const struct master *master) {
     return master->reload && master->reload->is_graceful;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+struct config;
 struct master;
 struct place;
 struct admin_client;
@@ -20,6 +21,10 @@ void reload_start(struct master *master, bool is_graceful, struct admin_client *
 
 /* Once a second: begin the one that a signal asked for while another ran. */
 void reload_follow_up(struct master *master);
+
+/* The configuration of that generation of workers: the one in force, or the one that a reload
+ * tries. */
+const struct config *reload_config_of(const struct master *master, unsigned generation);
 
 bool reload_is_graceful(const struct master *master);
 

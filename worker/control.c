@@ -15,8 +15,6 @@
 
 #define BEAT_MS          1000u
 #define PLAN_DEADLINE_MS 10000u
-#define ORPHAN_DRAIN_MS  30000u
-#define ORPHAN_SPREAD_MS 3000u
 
 static void tell(struct worker *worker, enum message_id id, json_t *body) {
     struct control *control = &worker->control;
@@ -209,7 +207,8 @@ static void on_end(void *owner, const char *reason) {
     control->channel = NULL;
     control->is_orphan = true;
     log_warning("the master is gone%s%s: draining", reason ? ": " : "", reason ? reason : "");
-    lifecycle_drain(worker, CREW_CLOSE_SHUTDOWN, true, ORPHAN_DRAIN_MS, ORPHAN_SPREAD_MS);
+    lifecycle_drain(worker, CREW_CLOSE_SHUTDOWN, true, worker->plan.drain_timeout_ms,
+                    worker->plan.spread_ms);
 }
 
 static const struct channel_events events = {on_message, on_end};

@@ -91,6 +91,8 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
     plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
     int level = log_level_parse(text(body, "log_level"));
     plan.log_level = level < 0 ? CREW_LOG_NOTICE : level;
+    plan.drain_timeout_ms = (uint64_t)number(body, "drain_timeout_ms");
+    plan.spread_ms = (uint64_t)number(body, "spread_ms");
     *out_plan = plan;
     return 0;
 }

@@ -22,6 +22,7 @@ struct plan {
     int scoreboard_fd, admin_fd;
     bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
     int log_level;
+    uint64_t drain_timeout_ms, spread_ms; /* for when the master is gone */
     char user[64], group[64];
     char app[4096]; /* path of its shared object */
 };

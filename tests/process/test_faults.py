@@ -207,6 +207,15 @@ def test_workers_outlive_a_killed_master_only_to_drain(probe):
     crew.wait_for(lambda: not instance.processes(), 15, "the orphans' end")
 
 
+def test_orphans_drain_no_longer_than_drain_timeout(probe):
+    instance = probe(top={"drain_timeout": "1s"})
+    with WebSocket(instance.port) as client:
+        client.ask("hello")
+        os.kill(instance.master_pid(), signal.SIGKILL)
+        assert client.wait_closed().code == 1001
+    crew.wait_for(lambda: not instance.processes(), 15, "the orphan's end")
+
+
 FAKE_WORKER = """#!/usr/bin/python3 -B
 import os, socket, struct, sys, time
 if "--describe" in sys.argv:

@@ -29,6 +29,18 @@ def test_reload_brings_new_code_and_a_new_generation(probe):
         assert client.ask("!who").endswith(" 2 2")
 
 
+def test_reload_brings_a_new_log_level_to_every_worker(probe):
+    instance = probe(top={"log": {"level": "notice"}})
+    with WebSocket(instance.port) as client:
+        client.ask("hello")
+    instance.config["log"] = {"level": "info"}
+    instance.write_config(instance.config)
+    instance.reload()
+    assert "probe: connect" not in instance.log()
+    with WebSocket(instance.port):
+        instance.wait_log("probe: connect")
+
+
 def test_the_same_path_with_new_code(probe):
     instance = probe(is_started=False)
     mine = instance.folder / "mine.so"

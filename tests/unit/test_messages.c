@@ -25,7 +25,8 @@ static const char *const bodies[MSG_COUNT] = {
     [MSG_DRAINED] = "{'closed': 3}",
     [MSG_PLAN] = "{'service': 'a', 'config': {}, 'app': '/a.so', 'slot': 0, 'generation': 1,"
                  " 'process': 7, 'line': 0, 'listener': -1, 'scoreboard': 4, 'admin': 5,"
-                 " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice'}",
+                 " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice',"
+                 " 'drain_timeout_ms': 30000, 'spread_ms': 0}",
     [MSG_DRAIN] = "{'reason': 'reload', 'graceful': true, 'timeout_ms': 1000, 'spread_ms': 0}",
     [MSG_STOP] = "{'timeout_ms': 0}",
     [MSG_REOPEN_LOGS] = "{}",

@@ -17,12 +17,14 @@
 #include "plan.h"
 
 static json_t *good_body(void) {
-    json_t *body = json_pack(
-        "{s:s, s:{s:s, s:{s:s}}, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:s}",
-        "service", "chat", "config", "listen", "text://127.0.0.1:23", "heartbeat",
-        "idle_timeout", "70s", "app", "/srv/chat.so", "slot", 3, "generation", 2, "process", 77,
-        "line", 6, "listener", 6, "scoreboard", 4, "admin", 5, "stdout_is_log", 1, "user",
-        "www-data", "group", "adm", "log_level", "debug");
+    json_t *body =
+        json_pack("{s:s, s:{s:s, s:{s:s}}, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, "
+                  "s:s, s:s, s:i, s:i}",
+                  "service", "chat", "config", "listen", "text://127.0.0.1:23", "heartbeat",
+                  "idle_timeout", "70s", "app", "/srv/chat.so", "slot", 3, "generation", 2,
+                  "process", 77, "line", 6, "listener", 6, "scoreboard", 4, "admin", 5,
+                  "stdout_is_log", 1, "user", "www-data", "group", "adm", "log_level", "debug",
+                  "drain_timeout_ms", 5000, "spread_ms", 300);
     assert_non_null(body);
     return body;
 }
@@ -47,6 +49,8 @@ static void everything_arrives(void **state) {
     assert_int_equal(plan.admin_fd, 5);
     assert_true(plan.stdout_is_log);
     assert_int_equal(plan.log_level, CREW_LOG_DEBUG);
+    assert_true(plan.drain_timeout_ms == 5000);
+    assert_true(plan.spread_ms == 300);
     assert_string_equal(plan.user, "www-data");
     assert_string_equal(plan.group, "adm");
     assert_string_equal(plan.app, "/srv/chat.so");
