@@ -1,6 +1,7 @@
 """Fixtures of the process tests: instances of the real programs, always cleaned up and checked."""
 
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -9,6 +10,8 @@ import crew
 
 
 def pytest_configure(config):
+    # A shell gives its background jobs an ignored SIGINT, which all that they start inherits.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "alone: measures or fills the machine; run one at a time")
 
 

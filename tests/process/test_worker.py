@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pwd
+import re
 import select
 import shutil
 import signal
@@ -114,6 +115,7 @@ class Worker:
             "service": "probe", "app": crew.app("probe"), "slot": 2, "generation": 3,
             "process": 77, "line": 5, "listener": 6, "scoreboard": 4, "admin": 5,
             "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
+            "drain_timeout_ms": 30000, "spread_ms": 0,
             "config": {"listen": f"text://127.0.0.1:{self.port}"}, **changes})
 
     def start(self, **changes):
@@ -207,7 +209,8 @@ def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
     with worker.connect() as client:
         assert client.ask("!block 700") == "blocked"
     assert max(worker.pipe.expect("beat")["lag_us"] for _ in range(2)) > 500_000
-    assert "on_message blocked the loop for 7" in worker.log()
+    told = re.search(r"on_message blocked the loop for (\d+) ms", worker.log())
+    assert int(told[1]) >= 650  # the clock that is asked here is a coarse one
 
 
 def test_programs_of_the_app_inherit_nothing(workers):
