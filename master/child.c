@@ -196,7 +196,11 @@ static int spawn(struct child *child, const struct birth *birth) {
         stdio[i].flags = fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
         stdio[i].data.fd = fds[i];
     }
-    char *arguments[] = {master->worker_path, NULL};
+    /* What ps shows of it. */
+    char title[128];
+    snprintf(title, sizeof(title), "crewman: worker %s/%u generation %u", child->service->name,
+             child->slot, child->generation);
+    char *arguments[] = {title, NULL};
     uv_process_options_t options = {.exit_cb = on_ended,
                                     .file = master->worker_path,
                                     .args = arguments,

@@ -47,10 +47,19 @@ void reload_forget_client(struct master *master, const struct admin_client *clie
         master->reload->client = NULL;
 }
 
+/* A line of the log each: there is no other place to see them when a signal asked. */
+static void log_refusal(const char *why) {
+    for (const char *line = why; *line;) {
+        size_t len = strcspn(line, "\n");
+        log_error("reload: %.*s", (int)len, line);
+        line += len + (line[len] != '\0');
+    }
+}
+
 static void finish(struct reload *reload, const char *why) {
     struct master *master = reload->master;
     if (why)
-        log_error("reload: %s", why);
+        log_refusal(why);
     else
         log_notice("reload: done, generation %u", master->generation);
     if (reload->client)

@@ -26,13 +26,6 @@ static int fail(char *why, size_t size, int exit_code, const char *text) {
     return exit_code;
 }
 
-static void set_title(const struct plan *plan) {
-    char title[128];
-    snprintf(title, sizeof(title), "crewman: worker %s/%u generation %u", plan->service.name,
-             plan->slot, plan->generation);
-    (void)uv_set_process_title(title);
-}
-
 static void set_up_log(const struct plan *plan) {
     char who[64];
     snprintf(who, sizeof(who), "%s/%u", plan->service.name, plan->slot);
@@ -89,7 +82,6 @@ static int call_worker_start(struct worker *worker, char *why, size_t size) {
 }
 
 int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
-    set_title(&worker->plan);
     set_up_log(&worker->plan);
     int exit_code = take_line(worker, out_why, size);
     if (!exit_code)

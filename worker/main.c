@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -152,6 +153,7 @@ static void tear_down(struct worker *worker) {
 static int serve(void) {
     static struct worker worker;
     self = &worker;
+    (void)prctl(PR_SET_NAME, "crewman: worker"); /* for top and the kernel; 15 bytes at most */
     ignore_signals();
     log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");
     if (set_up(&worker) != 0) {

@@ -24,6 +24,9 @@ def test_reload_brings_new_code_and_a_new_generation(probe):
     rows = instance.workers()
     assert [(row["slot"], row["generation"]) for row in rows if row["state"] == "ready"] == \
         [(0, 2), (1, 2)]
+    for row in rows:
+        title = open(f"/proc/{row['pid']}/cmdline").read()
+        assert title == f"crewman: worker probe/{row['slot']} generation {row['generation']}\0"
     assert not old & {row["pid"] for row in rows if row["state"] == "ready"}
     with WebSocket(instance.port) as client:
         assert client.ask("!who").endswith(" 2 2")
@@ -144,6 +147,17 @@ def test_reload_with_a_bad_config_changes_nothing(probe):
         assert client.ask("!pid") == pid
     instance.expect_errors("")
     instance.write_config(instance.config)
+
+
+def test_a_signal_finds_each_error_of_the_config_in_the_log(probe):
+    instance = probe()
+    good = dict(instance.config)
+    instance.write_config('{"watchdog": "soon",\n "services": {"probe": {"workers": "many"}}}')
+    instance.expect_errors("")
+    os.kill(instance.master_pid(), signal.SIGHUP)
+    instance.wait_log(rf"error .* reload: {instance.config_path}:1:14: watchdog: .*\n"
+                      rf".* error .* reload: {instance.config_path}:2:36: services.probe.workers: .*$")
+    instance.write_config(good)
 
 
 def test_an_app_that_hangs_at_start_does_not_hang_the_reload_of_others(probe):
