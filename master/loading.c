@@ -110,7 +110,10 @@ static void gather_apps(struct loading *loading, const struct options *options) 
     for (size_t i = 0; i < loading->config->app_count; i++)
         loading->apps[loading->count++] = memory_copy_text(loading->config->apps[i]);
     if (loading->count == 0)
-        add_error(loading, "no app: name one on the command line, or \"app\" in a config file");
+        add_error(
+            loading,
+            "no app: name one on the command line, or as \"app\" at the top level of a config "
+            "file");
 }
 
 struct loading *loading_start(uv_loop_t *loop, const struct options *options,

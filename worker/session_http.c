@@ -234,7 +234,9 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
         return;
     int status = http_target_parse(&request->head, &request->target);
     if (status < 0) {
-        session_http_refuse(conn, -status, "the request target is malformed");
+        session_http_refuse(conn, -status,
+                            status == -501 ? "this is no proxy: CONNECT is not implemented"
+                                           : "the request target is malformed");
         return;
     }
     request->is_parsed = true;
