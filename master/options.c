@@ -164,9 +164,16 @@ static bool takes_apps(enum verb verb) {
     return verb == VERB_START || verb == VERB_RESTART || verb == VERB_CHECK;
 }
 
+static bool is_config(const char *word) {
+    size_t len = strlen(word);
+    return len > 5 && strcmp(word + len - 5, ".json") == 0;
+}
+
 static int read_app(struct options *options, const char *word) {
     if (!takes_apps(options->verb))
         return complain("unexpected word", word, NULL);
+    if (is_config(word))
+        return complain("a config file comes behind -c, and not as an app:", word, NULL);
     options->apps = memory_resize(options->apps, options->app_count + 1, sizeof(char *));
     options->apps[options->app_count++] = absolute(word);
     return 0;

@@ -158,6 +158,7 @@ static void misplaced_words_are_told(void **state) {
     assert_refused("crewman stop now", "unexpected word \"now\"");
     assert_refused("crewman stop -c", "-c needs a FILE");
     assert_refused("crewman stop --run-dir", "--run-dir needs a DIR");
+    assert_refused("crewman start chat.json", "a config file comes behind -c");
     assert_refused("crewman start", "start: no app; name one, or a config file with -c");
     assert_refused("crewman check", "check: no app");
     assert_refused("crewman restart --run-dir /x", "restart: no app");
