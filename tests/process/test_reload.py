@@ -259,7 +259,8 @@ def test_100_reloads_under_load_refuse_nobody_and_leak_nothing(probe):
     assert set(load.closes) <= {1012}
     crew.wait_for(lambda: len(instance.processes()) == 3, 15, "the old workers' end")
     assert [row["generation"] for row in instance.workers()] == [102, 102]
-    crew.wait_for(lambda: crew.fd_count(master) == descriptors, 10,
+    # The count before may have had the client of the last status in it.
+    crew.wait_for(lambda: crew.fd_count(master) <= descriptors, 10,
                   f"{descriptors} descriptors, not {crew.fd_count(master)}")
     crew.wait_for(lambda: len(list(instance.run_dir.iterdir())) == sockets, 5, "the same files")
     assert instance.master_pid() == master
