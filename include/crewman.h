@@ -289,8 +289,9 @@ long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_dat
  */
 int crew_file_save(const struct crew_file *file, const char *path);
 
-/* The whole body, "" without one; not of a service with on_body, which gets it in pieces, nor
- * of multipart/form-data, which is taken apart as it comes. Workerman: rawBody(). */
+/* The whole body, `*out_len` bytes with no NUL behind them; "" without one, and in on_error
+ * when it did not come whole; not of a service with on_body, which gets it in pieces, nor of
+ * multipart/form-data, which is taken apart as it comes. Workerman: rawBody(). */
 const char *crew_request_body(const crew_request *request, size_t *out_len);
 
 /* Answers. Each request gets one; until it is complete the next request of the connection
@@ -415,8 +416,8 @@ struct crew_protocol {
 
     /* The message of one whole package. *message is the package itself, as CREW_MSG_BINARY, and
      * may be changed: to a part of it, or to memory of the app's that stays until on_message
-     * has returned. 0: deliver it; positive: drop it; negative: the peer broke the protocol.
-     * NULL: deliver the package. */
+     * has returned. A pause in here begins behind this message. 0: deliver it; positive: drop
+     * it; negative: the peer broke the protocol. NULL: deliver the package. */
     int (*decode)(crew_conn *conn, char *package, size_t len, crew_msg *message);
 
     /* The bytes that a message is sent as. 0, or a negative error that the send answers;

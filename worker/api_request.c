@@ -211,6 +211,7 @@ const char *crew_request_cookie(crew_request *request, const char *name) {
 }
 
 const char *crew_request_body(const crew_request *request, size_t *out_len) {
-    *out_len = request->body_len;
-    return request->body_len > 0 ? request->body_data : "";
+    bool is_there = request->is_body_over && request->body_len > 0;
+    *out_len = is_there ? request->body_len : 0;
+    return is_there ? request->body_data : "";
 }

@@ -146,6 +146,7 @@ static void say_farewell(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
     if (conn->error)
         conn_report(conn, conn->error, crew_strerror(conn->error));
+    worker->conns.count--;
     if (worker->app->on_close) {
         struct guard_entry entry = guard_enter(worker, SCORE_IN_CLOSE);
         worker->app->on_close(conn, conn->reason);
@@ -167,10 +168,8 @@ static void release(struct crew_conn *conn) {
 
 void conn_bury(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
-    if (conn->is_announced) {
-        worker->conns.count--;
+    if (conn->is_announced)
         say_farewell(conn);
-    }
     crew_conn_set_data(conn, NULL, NULL);
     if (conn->session->done)
         conn->session->done(conn);

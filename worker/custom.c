@@ -59,6 +59,11 @@ static const struct crew_protocol *protocol_of(const struct crew_conn *conn) {
     return conn->worker->app->protocol;
 }
 
+/* The peer of a lone datagram is never closed. */
+static bool is_over(const struct crew_conn *conn) {
+    return conn->id != 0 && conn->state > CONN_OPEN;
+}
+
 ptrdiff_t custom_input(struct crew_conn *conn, const char *data, size_t len) {
     struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
     ptrdiff_t answer = protocol_of(conn)->input(conn, data, len);
@@ -77,6 +82,8 @@ int custom_deliver(struct crew_conn *conn, char *package, size_t len) {
     }
     if (answer < 0)
         return CREW_EPROTO;
+    if (is_over(conn)) /* the app closed it just now */
+        return 0;
     /* on_message promises data that is not NULL. */
     if (!message.data)
         message = (crew_msg){.data = package, .type = message.type};
@@ -125,7 +132,7 @@ int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_
     const struct crew_protocol *protocol = protocol_of(conn);
     if (!conn->protocol.custom)
         return CREW_ENOMEM;
-    if (!protocol->encode) {
+    if (!protocol->encode || is_over(conn)) { /* for conn_write() to refuse */
         struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
         return conn_write(conn, &part, 1);
     }

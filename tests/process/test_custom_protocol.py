@@ -129,6 +129,26 @@ def test_what_breaks_the_protocol_ends_the_connection(parcel, data, reason, erro
     instance.wait_log(f"parcel: close {reason}")
 
 
+def test_a_close_inside_of_decode_is_the_last_word(parcel):
+    instance = parcel()
+    with dial(instance.port) as sock:
+        sock.sendall(b"K." + net("more"))
+        assert is_closed(sock)
+    instance.wait_log("parcel: close local -5001")
+    assert "message behind a close" not in instance.log()
+
+
+def test_a_broken_connection_counts_until_on_close(parcel):
+    instance = parcel()
+    with dial(instance.port) as sock, dial(instance.port) as bystander:
+        assert ask(bystander, "!count") == "2"
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()  # which sends a reset
+        instance.wait_log("parcel: error -104 .*; 2 connections")
+        instance.wait_log("parcel: close io")
+        assert ask(bystander, "!count") == "1"
+
+
 def test_a_package_of_exactly_the_limit(parcel):
     instance = parcel(limits={"max_message": "1k"})
     with dial(instance.port) as sock:

@@ -126,6 +126,14 @@ def test_an_answer_in_on_error_is_the_only_one(awkward):
     instance.wait_log("in on_error: not possible at this moment")
 
 
+def test_a_body_that_breaks_off_is_no_body(awkward):
+    instance = awkward()
+    answers = ask(instance.port, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "5\r\nhello\r\nfive\r\n")
+    assert answers.startswith(b"HTTP/1.1 422 ")
+    instance.wait_log("in on_error: .*, body of 0$")
+
+
 def test_an_answer_in_on_buffer_full_finds_the_request_answered(awkward):
     instance = awkward()
     with reader_with_little_room(instance.port) as client:

@@ -157,9 +157,13 @@ static void on_buffer_full(crew_conn *conn) {
 }
 
 static void on_error(crew_conn *conn, int error, const char *text) {
+    crew_request *request = crew_conn_request(conn);
+    size_t len = 0;
     (void)error;
+    if (request)
+        crew_request_body(request, &len);
     int result = crew_reply(conn, 422, "text/plain", text, strlen(text));
-    crew_log(CREW_LOG_NOTICE, "in on_error: %s", crew_strerror(result));
+    crew_log(CREW_LOG_NOTICE, "in on_error: %s, body of %zu", crew_strerror(result), len);
 }
 
 static void on_close(crew_conn *conn, int reason) {

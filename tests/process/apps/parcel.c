@@ -37,6 +37,7 @@ static ptrdiff_t input(crew_conn *conn, const char *data, size_t len) {
         return PTRDIFF_MAX;
     case 'D': /* dropped by decode */
     case 'E': /* refused by decode */
+    case 'K': /* closed by decode */
         return 2;
     case 'C':
         crew_conn_close(conn);
@@ -53,7 +54,8 @@ static ptrdiff_t input(crew_conn *conn, const char *data, size_t len) {
 
 static int decode(crew_conn *conn, char *package, size_t len, crew_msg *message) {
     char *body = memchr(package, ':', len);
-    (void)conn;
+    if (package[0] == 'K')
+        crew_conn_close(conn);
     if (package[0] == 'D' || package[0] == 'E')
         return package[0] == 'D' ? 1 : -1;
     if (!body)
@@ -210,6 +212,8 @@ static void run(crew_conn *conn, const char *word) {
 
 static void on_message(crew_conn *conn, const crew_msg *msg) {
     char word[64];
+    if (msg->data[0] == 'K')
+        note(conn, "message behind a close");
     if (msg->len == 0 || msg->len >= sizeof(word) || msg->data[0] != '!') {
         crew_conn_send(conn, msg->data, msg->len);
         return;
@@ -229,12 +233,13 @@ static void on_open(crew_conn *conn) {
 
 static void on_close(crew_conn *conn, int reason) {
     crew_log(CREW_LOG_NOTICE, "parcel: close %s %d", crew_close_reason_name(reason),
-             crew_conn_send(conn, "x", 1));
+             crew_conn_send(conn, "\2", 1));
 }
 
 static void on_error(crew_conn *conn, int error, const char *text) {
     (void)conn;
-    crew_log(CREW_LOG_NOTICE, "parcel: error %d %s", error, text);
+    crew_log(CREW_LOG_NOTICE, "parcel: error %d %s; %zu connections", error, text,
+             crew_conn_count());
 }
 
 CREW_APP(
