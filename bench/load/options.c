@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel looks for a free port in steps of two through some 28,000: with half of them in use
- * each connect() takes as long as hundreds. */
+/* The kernel looks for a free port in steps of two through some 28,000: with half of them in
+ * use each connect() takes as long as hundreds. */
 #define SOURCE_MAX 5000u
 
 static const char usage[] =
