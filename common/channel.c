@@ -189,6 +189,19 @@ static void end(struct channel *channel, const char *reason) {
     channel->events->on_end(channel->owner, reason);
 }
 
+/* One read may bring messages that came before the one that it belongs to. */
+static int take_descriptor(struct channel *channel) {
+    int fd = channel->received_fd;
+    channel->received_fd = -1;
+    return fd;
+}
+
+static void drop_descriptor(struct channel *channel) {
+    int fd = take_descriptor(channel);
+    if (fd >= 0)
+        close(fd);
+}
+
 /* Answers false when the channel has ended meanwhile. */
 static bool deliver(struct channel *channel, const char *data, size_t len) {
     char why[256];
@@ -204,8 +217,7 @@ static bool deliver(struct channel *channel, const char *data, size_t len) {
         end(channel, why);
         return false;
     }
-    int fd = channel->received_fd;
-    channel->received_fd = -1;
+    int fd = message_has_descriptor(type) ? take_descriptor(channel) : -1;
     channel->events->on_message(channel->owner, type, body, fd);
     json_decref(body);
     return !channel->is_closed && !channel->is_ended;
@@ -229,6 +241,8 @@ static void deliver_all(struct channel *channel) {
     }
     memmove(channel->in, channel->in + at, channel->in_len - at);
     channel->in_len -= at;
+    if (channel->in_len == 0)
+        drop_descriptor(channel); /* of a message that has none */
 }
 
 static bool make_room(struct channel *channel) {
@@ -252,12 +266,12 @@ static void keep_descriptor(struct channel *channel, struct msghdr *message) {
     for (size_t i = 0; i < count; i++) {
         int fd;
         memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-        if (i == 0 && channel->received_fd >= 0)
-            close(channel->received_fd);
-        if (i == 0)
-            channel->received_fd = fd;
-        else
+        if (i > 0) {
             close(fd);
+            continue;
+        }
+        drop_descriptor(channel);
+        channel->received_fd = fd;
     }
 }
 
@@ -316,8 +330,7 @@ void channel_close(struct channel *channel) {
     channel->is_closed = true;
     while (!list_is_empty(&channel->out))
         frame_free(channel, list_entry(channel->out.next, struct frame_out, in_queue));
-    if (channel->received_fd >= 0)
-        close(channel->received_fd);
+    drop_descriptor(channel);
     uv_close((uv_handle_t *)&channel->poll, on_closed);
     close(channel->fd);
 }

@@ -20,8 +20,8 @@
 struct channel;
 
 struct channel_events {
-    /* One checked message. `body` is borrowed. `fd` is -1 or a descriptor that the callee now
-     * owns. May call channel_close(). */
+    /* One checked message. `body` is borrowed. `fd` is -1, or for a message that has one a
+     * descriptor that the callee now owns. May call channel_close(). */
     void (*on_message)(void *owner, const struct message *type, json_t *body, int fd);
     /* Once, when the other end is gone (`reason` NULL) or broke the rules (`reason` says how).
      * Not called after channel_close(). The callee calls channel_close(). */

@@ -84,6 +84,10 @@ const struct message *message_get(enum message_id id) {
     return &rows[id];
 }
 
+bool message_has_descriptor(const struct message *message) {
+    return message->id == MSG_REOPEN_LOGS;
+}
+
 const struct message *message_find(enum message_direction direction, const char *name) {
     for (size_t i = 0; i < MSG_COUNT; i++)
         if (rows[i].direction == direction && strcmp(rows[i].name, name) == 0)

@@ -69,6 +69,9 @@ const struct message *message_get(enum message_id id);
 /* The row for that direction and name, or NULL. */
 const struct message *message_find(enum message_direction direction, const char *name);
 
+/* Does a descriptor travel beside it? */
+bool message_has_descriptor(const struct message *message);
+
 /* Check an object against its row: version, type, required fields, types, ranges; unknown
  * fields are allowed. On failure writes a line for people to `out_why` and answers -EPROTO. */
 int message_check(const struct message *message, const json_t *body, char *out_why,

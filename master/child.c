@@ -115,8 +115,7 @@ static void receive_ready(struct child *child) {
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct child *child = owner;
-    if (fd >= 0)
-        close(fd);
+    (void)fd;
     if (type->id == MSG_BEAT)
         receive_beat(child, body);
     else if (type->id == MSG_READY)

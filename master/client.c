@@ -75,8 +75,7 @@ static void leave(struct question *question, int exit_code) {
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct question *question = owner;
-    if (fd >= 0)
-        close(fd);
+    (void)fd;
     if (type->id == MSG_REFUSED) {
         fprintf(stderr, "crewman: %s\n", json_string_value(json_object_get(body, "reason")));
         leave(question, EXIT_FAILED);

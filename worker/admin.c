@@ -111,8 +111,7 @@ static void on_page_time(uv_timer_t *timer) {
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct admin_client *client = owner;
     (void)body;
-    if (fd >= 0)
-        close(fd);
+    (void)fd;
     if (type->id != MSG_ASK_CONNECTIONS || client->is_listing) {
         drop(client);
         return;

@@ -186,13 +186,9 @@ static void receive_log(struct worker *worker, int fd) {
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct worker *worker = owner;
-    if (type->id == MSG_REOPEN_LOGS) {
+    if (type->id == MSG_REOPEN_LOGS)
         receive_log(worker, fd);
-        return;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (type->id == MSG_PLAN)
+    else if (type->id == MSG_PLAN)
         receive_plan(worker, body);
     else if (type->id == MSG_DRAIN)
         receive_drain(worker, body);
