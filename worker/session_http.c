@@ -365,9 +365,8 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else if (deadline == DEADLINE_BODY)
         session_http_refuse(conn, 408, "the body did not come within body_timeout");
-    else if (conn->bytes_in == 0 && conn->state == CONN_OPEN)
-        conn_finish(conn,
-                    CREW_CLOSE_TIMEOUT); /* it never said a word: browsers open such spares */
+    else if (conn->bytes_in == 0 && conn->state == CONN_OPEN) /* a spare that browsers open */
+        conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else
         session_http_refuse(conn, 408, "no request within handshake_timeout");
 }

@@ -131,9 +131,9 @@ void session_http_body_begin(struct crew_conn *conn, struct crew_request *reques
     if (request->is_streaming_body) {
         session_http_dispatch(conn, request);
         session_http_keep(conn, request);
+        /* Now, and not only once the answer leaves room to read on. */
         if (session_http_is_current(conn, request))
-            conn_await(conn,
-                       DEADLINE_BODY); /* not only once the answer leaves room to read on */
+            conn_await(conn, DEADLINE_BODY);
     }
     if (session_http_is_current(conn, request) && request->head.expects_continue &&
         request->reply == REPLY_NONE)
