@@ -168,7 +168,7 @@ static const struct config_row service_rows[] = {
     {"trusted_proxies", "[]", .example = "[\"127.0.0.1\", \"10.0.0.0/8\"]",
      .type = CONFIG_STRINGS, AT_SERVICE(trusted_proxies),
      .count_offset = offsetof(struct config_service, trusted_proxy_count), .computed = "nobody",
-     .help = "Addresses and networks of proxies whose Forwarded, X-Forwarded-For or X-Real-IP "
+     .help = "Addresses and networks of proxies whose X-Forwarded-For, Forwarded or X-Real-IP "
              "tells "
              "who the client is."},
     {"proxy_protocol", "false", .type = CONFIG_BOOL, AT_SERVICE(proxy_protocol),

@@ -223,13 +223,23 @@ int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int cou
     return note_message(conn, write_parts(conn, parts, count, total_of(parts, count)));
 }
 
+/* A peer that makes us answer and does not read would grow the queue: while it takes what was
+ * there at first, so much may come behind that, and no more. What the app has queued is not the
+ * peer's doing. */
+static bool is_flooded(struct crew_conn *conn, size_t len) {
+    if (conn->out.bytes == 0 || conn->bytes_out >= conn->control_until) {
+        conn->control_queued = 0;
+        conn->control_until = conn->bytes_out + conn->out.bytes;
+    }
+    conn->control_queued += (uint32_t)len;
+    return conn->control_queued > CONNS_CORK_SIZE;
+}
+
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {
     struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     if (conn->state == CONN_ENDED)
         return CREW_ECLOSED;
-    /* A peer that makes us answer and never reads would grow the queue: it has had its chance.
-     */
-    if (held_bytes(conn) > send_limit(conn) + CONNS_CORK_SIZE) {
+    if (is_flooded(conn, len)) {
         conn_end(conn, CREW_CLOSE_LIMIT, CREW_EFULL);
         return CREW_ECLOSED;
     }

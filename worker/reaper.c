@@ -34,9 +34,9 @@ static void on_probe(void *owner, struct liveness_node *node) {
     struct crew_conn *conn = conn_of(node);
     const char *ping_data = worker->plan.service.heartbeat.ping_data;
     uint32_t now = (uint32_t)uv_now(&worker->loop);
-    /* Behind a queue that does not move a probe would only wait. */
-    if (conn->state != CONN_OPEN || conn->out.bytes > 0)
+    if (conn->state != CONN_OPEN)
         return;
+    /* Behind a queue as well: who takes a stream that never ends is asked all the same. */
     if (ping_data[0] != '\0')
         (void)conn->session->send(conn, ping_data, strlen(ping_data), CREW_MSG_TEXT);
     else if (conn->session->probe)

@@ -196,9 +196,12 @@ static bool wants_websocket(const struct crew_conn *conn, const struct crew_requ
     const struct worker *worker = conn->worker;
     /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
     bool wants_upgrade = request->head.wants_upgrade && request->head.minor_version >= 1;
-    if (worker->plan.service.listen.protocol == LISTEN_WEBSOCKET)
-        return wants_upgrade || (!worker->app->on_request && !worker->files.is_on);
-    return worker->app->on_message && wants_upgrade &&
+    bool has_pages = worker->app->on_request || worker->files.is_on;
+    if (worker->plan.service.listen.protocol == LISTEN_WEBSOCKET && !has_pages)
+        return true;
+    bool has_sockets =
+        worker->app->on_message || worker->plan.service.listen.protocol == LISTEN_WEBSOCKET;
+    return has_sockets && wants_upgrade &&
            http_head_list_has(&request->head, "upgrade", "websocket");
 }
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -94,6 +95,22 @@ def test_a_client_that_reads_pings_and_does_not_answer(probe):
         assert len(client.pings) >= 1
         assert end.code in (None, 1001, 1008, 1011)
     instance.wait_log("reason=heartbeat")
+
+
+def test_who_reads_a_stream_that_never_ends_is_asked_too(probe):
+    """There is always something queued; the ping comes behind it, and is answered."""
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "6s"},
+                     limits={"max_send_buffer": "256k"})
+    with WebSocket(instance.port) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        client.send("!stream")
+        started = time.monotonic()
+        while time.monotonic() - started < 9:
+            for _ in range(20):
+                client.recv()
+            time.sleep(0.01)
+        assert len(client.pings) >= 2
+    assert "reason=heartbeat" not in instance.log()
 
 
 def test_sending_to_a_silent_client_proves_nothing(probe):

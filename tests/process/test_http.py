@@ -561,8 +561,9 @@ def test_a_plain_request_on_a_websocket_service_without_pages(probe):
         assert "upgrade" in answer["connection"].lower()
 
 
-def test_an_upgrade_to_something_else_is_ignored(web):
-    with Client(web().port) as client:
+@pytest.mark.parametrize("protocol", ["http", "websocket"])
+def test_an_upgrade_to_something_else_is_ignored(web, protocol):
+    with Client(web(protocol).port) as client:
         assert client.get("/hello", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
                           "HTTP2-Settings: AAMAAABkAAQAAP__").body == b"hello"
 

@@ -33,6 +33,7 @@ def handshake(port, extra):
 @pytest.mark.parametrize("field, expected", [
     (b"X-Forwarded-For: 203.0.113.7\r\n", "203.0.113.7:0"),
     (b"X-Forwarded-For: 198.51.100.1, 203.0.113.7, 127.0.0.1\r\n", "203.0.113.7:0"),
+    (b"Forwarded: for=198.51.100.1\r\nX-Forwarded-For: 203.0.113.7\r\n", "203.0.113.7:0"),
     (b"Forwarded: for=\"[2001:db8::7]:4711\"\r\n", "[2001:db8::7]:4711"),
     (b"X-Real-IP: 203.0.113.9\r\n", "203.0.113.9:0"),
 ])

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import crew
-from ws import BINARY, CLOSE, CONTINUATION, PING, TEXT, Refused, WebSocket, frame
+from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Refused, WebSocket, frame
 
 
 @pytest.fixture
@@ -51,6 +51,35 @@ def test_any_close_frame_ends_what_the_server_began(server, answer):
         client.send(answer, CLOSE)
         assert is_over(client)
         assert time.monotonic() - started < 0.9 * crew.PATIENCE, "it waited for close_timeout"
+
+
+@pytest.mark.parametrize("behind, end", [
+    (b"", None), (frame(b"meanwhile", PING), None), (frame(b"!close 3000"), 3000),
+    (close_frame(1000), 1000),
+], ids=["nothing", "ping", "close", "close of the peer"])
+def test_what_was_sent_goes_out_first(server, behind, end):
+    """Also a message that is longer than max_send_buffer, which an empty queue takes."""
+    size = 20_000_000
+    with WebSocket(server.port) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.send_raw(frame(f"!flood 1 {size}".encode()) + behind)
+        server.wait_log("flood sent=0 queued=1")
+        opcode, data = client.recv_frame()
+        assert (opcode, len(data)) == (BINARY, size)
+        if end:
+            assert recv_close(client)[0] == end
+        elif behind:
+            assert client.recv_frame() == (PONG, b"meanwhile")
+
+
+def test_pings_of_a_client_that_does_not_read_are_bounded(server):
+    with WebSocket(server.port) as client:
+        client.send("!flood 1 20000000")
+        server.wait_log("flood sent=0 queued=1")
+        with pytest.raises(ConnectionError):
+            for _ in range(5000):
+                client.send_raw(frame(b"p" * 125, PING) * 100)
+    server.wait_log("reason=limit")
 
 
 def test_what_comes_before_the_answer_is_not_served(server):

@@ -124,9 +124,9 @@ static void visit_lists(struct walk *walk, const struct http_head *head, const c
 bool forwarded_find_client(const struct http_head *head, forwarded_is_trusted is_trusted,
                            void *context, struct forwarded_client *out_client) {
     struct walk walk = {.is_trusted = is_trusted, .context = context};
-    visit_lists(&walk, head, "forwarded", true);
+    visit_lists(&walk, head, "x-forwarded-for", false);
     if (!walk.has_any)
-        visit_lists(&walk, head, "x-forwarded-for", false);
+        visit_lists(&walk, head, "forwarded", true);
     if (!walk.has_any)
         visit_lists(&walk, head, "x-real-ip", false);
     if (!walk.has_any || !walk.is_valid)

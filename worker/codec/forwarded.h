@@ -28,7 +28,8 @@ struct forwarded_client {
 };
 
 /* Walk the addresses from the last to the first, over those that are trusted, to the first that
- * is not; if all are, the first of all. Forwarded is looked at before X-Forwarded-For, that
+ * is not; if all are, the first of all. X-Forwarded-For, which nearly every proxy writes, is
+ * looked at before Forwarded, which those proxies pass on as the client wrote it, and that
  * before X-Real-IP. The caller has seen that the peer itself is trusted. False: no field, or
  * the one that would count is no address. */
 bool forwarded_find_client(const struct http_head *head, forwarded_is_trusted is_trusted,

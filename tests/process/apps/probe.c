@@ -189,6 +189,33 @@ static void run_flood(crew_conn *conn, const char *arg) {
              queued, full, other);
 }
 
+static void fill(crew_conn *conn) {
+    static const char data[4096];
+
+    while (crew_conn_send_binary(conn, data, sizeof(data)) >= 0)
+        continue;
+}
+
+static void fill_again(crew_timer timer, void *arg) {
+    crew_conn *conn = crew_conn_find((crew_id)(uintptr_t)arg);
+    struct crew_conn_stats stats = {0};
+
+    if (conn == NULL) {
+        crew_timer_del(timer);
+        return;
+    }
+    crew_conn_stats(conn, &stats);
+    if (stats.queued < 100000)
+        fill(conn);
+}
+
+/* From now on there is always something queued. */
+static void run_stream(crew_conn *conn, const char *arg) {
+    (void)arg;
+    fill(conn);
+    crew_timer_add(10, fill_again, (void *)(uintptr_t)crew_conn_id(conn));
+}
+
 static void resume_later(crew_timer timer, void *arg) {
     crew_id *id = arg;
     crew_conn *conn = crew_conn_find(*id);
@@ -320,6 +347,7 @@ static const struct command commands[] = {
     {"addr", run_addr},
     {"stats", run_stats},
     {"flood", run_flood},
+    {"stream", run_stream},
     {"pause", run_pause},
     {"count", run_count},
     {"all", run_all},
