@@ -167,6 +167,9 @@ void conn_discard_stash(struct crew_conn *conn);
 
 /* conn_out.c: the way out. */
 
+/* Would conn_write() take so much, or answer CREW_EFULL? An empty queue takes anything. */
+bool conn_fits(const struct crew_conn *conn, size_t len);
+
 /* Send or queue `parts` as one piece. CREW_SENT, CREW_QUEUED, CREW_EFULL (nothing sent),
  * CREW_ECLOSED, CREW_ENOMEM. */
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count);

@@ -189,14 +189,17 @@ static int note_message(struct crew_conn *conn, int result) {
     return result;
 }
 
+bool conn_fits(const struct crew_conn *conn, size_t len) {
+    return conn->out.bytes == 0 || held_bytes(conn) + len <= send_limit(conn);
+}
+
 int conn_write(struct crew_conn *conn, const struct iovec *parts, int count) {
     size_t total = total_of(parts, count);
     int result = CREW_ECLOSED;
     if (conn->session->is_datagram)
         return udp_write(conn, parts, count);
     if (conn->state <= CONN_OPEN) {
-        bool fits = conn->out.bytes == 0 || held_bytes(conn) + total <= send_limit(conn);
-        result = fits ? write_parts(conn, parts, count, total) : CREW_EFULL;
+        result = conn_fits(conn, total) ? write_parts(conn, parts, count, total) : CREW_EFULL;
     }
     if (result < 0)
         conns_of(conn)->totals.send_failures++;

@@ -16,6 +16,7 @@
 #define FIRST_PONG   0x8au
 #define RSV1         0x40u /* compressed, RFC 7692 section 6 */
 #define CONTROL_MAX  125u
+#define DEFLATE_MORE 64u /* our header, and what compressing may add to a short message */
 
 static int send_plain(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
     char *room = len > 0 ? conn_gather(conn, WS_HEADER_MAX + len) : NULL;
@@ -31,10 +32,15 @@ static int send_plain(struct crew_conn *conn, unsigned first, const void *data, 
 }
 
 /* Compressed with the context of what was sent before, a message that is then refused would
- * leave the peer behind: such a connection is over. */
+ * leave the peer behind: so it is refused before, by the most that it can come to
+ * (deflateBound() of zlib), and if there is no memory for it the connection is over. */
 static int send_deflated(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
     const struct config_websocket *config = &conn->worker->plan.service.websocket;
     struct codec_buffer *small = NULL;
+    if (config->deflate_context && !conn_fits(conn, len + len / 8 + len / 64 + DEFLATE_MORE)) {
+        conn->worker->conns.totals.send_failures++;
+        return CREW_EFULL;
+    }
     int result = ws_deflate_message(conn->protocol.ws.deflate, &conn->worker->ws,
                                     (int)config->deflate_level, data, len, &small);
     if (result == 0)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -128,6 +129,23 @@ def test_context_takeover_or_not(web, context):
             assert was_packed and data == noise
             sizes.append(size)
         assert (sizes[1] < 100) == context and (sizes[2] < 100) == context
+
+
+def test_a_full_queue_refuses_a_message_and_keeps_the_context(web):
+    instance = web(context=True, limits={"max_send_buffer": "256k"})
+    lot = random.Random(1)
+    sent = [lot.randbytes(20_000) for _ in range(600)]  # more than the kernel takes
+    with Deflated(instance.port) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        for data in sent:
+            client.send(data, BINARY)
+        crew.wait_for(lambda: instance.worker()["messages_in"] == len(sent), 20, "the last message")
+        refused = instance.worker()["send_failures"]
+        assert 0 < refused < len(sent)
+        back = [client.recv_packed(keeps=True)[2] for _ in range(len(sent) - refused)]
+        assert back == [data for data in sent if data in set(back)]
+        client.send("hello " * 50)
+        assert client.recv_packed(keeps=True)[2] == b"hello " * 50
 
 
 def test_a_client_may_refuse_the_context(web):
