@@ -73,12 +73,17 @@ static void step_close(struct crew_conn *conn) {
     }
 }
 
+/* The peer's close frame may be in what was held back, by the session or by a pause. */
+static bool may_hold_goodbye(const struct crew_conn *conn) {
+    return conn->stash && (conn->holds_back || conn->session->awaits_goodbye);
+}
+
 void conn_finish(struct crew_conn *conn, int reason) {
     if (conn->state >= CONN_CLOSING)
         return;
     conn->state = CONN_CLOSING;
     conn->reason = (uint8_t)reason;
-    if (conn->stash && !conn->holds_back && conn->worker->conns.feeding != conn)
+    if (conn->stash && !may_hold_goodbye(conn) && conn->worker->conns.feeding != conn)
         conn_discard_stash(conn);
     liveness_suspend(&conn->liveness);
     if (conn->out.bytes > 0)
@@ -257,8 +262,8 @@ void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_
 
 void conn_take_up(struct crew_conn *conn) {
     bool has_rest = conn->stash || conn->session->keeps_rest;
-    bool may_hold_goodbye = conn->stash && conn->holds_back && conn->state == CONN_CLOSING;
-    if ((has_rest && conn_is_reading(conn)) || may_hold_goodbye)
+    bool has_goodbye = conn->state == CONN_CLOSING && may_hold_goodbye(conn);
+    if ((has_rest && conn_is_reading(conn)) || has_goodbye)
         conn_receive(conn, NULL, 0);
     step_close(conn);
 }

@@ -118,7 +118,7 @@ def far_dial(monkeypatch):
     monkeypatch.setattr("ws.dial", lambda where, timeout=10: from_client(where))
 
 
-@pytest.mark.parametrize("field", ["X-Forwarded-For: 203.0.113.66", "X-Real-IP: 203.0.113.66",
+@pytest.mark.parametrize("field", ["X-Forwarded-For: 203.0.113.66", 'X-Forwarded-For: "', "X-Real-IP: 203.0.113.66",
                                    "Forwarded: for=203.0.113.66"])
 def test_what_a_client_says_of_itself_is_not_believed(site, field):
     with FarClient(site().front) as client:

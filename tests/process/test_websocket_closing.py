@@ -72,6 +72,16 @@ def test_what_was_sent_goes_out_first(server, behind, end):
             assert client.recv_frame() == (PONG, b"meanwhile")
 
 
+def test_a_close_frame_behind_a_pause_is_found(server):
+    with WebSocket(server.port) as client:
+        client.send_raw(frame(b"!pause 60000") + close_frame(4000))
+        assert client.recv_frame() == (TEXT, b"paused")
+        server.reload()
+        assert recv_close(client) == (1012, b"")
+        assert is_over(client)
+    server.wait_log("reason=reload code=4000")
+
+
 def test_pings_of_a_client_that_does_not_read_are_bounded(server):
     with WebSocket(server.port) as client:
         client.send("!flood 1 20000000")

@@ -83,6 +83,8 @@ static void clients(void **state) {
         {"X-Forwarded-For: unknown, 192.0.2.1\r\n", "192.0.2.1 0"},
         {"X-Forwarded-For: 2001:db8::7\r\n", "2001:db8::7 0"},
         {"X-Forwarded-For: ,\r\n", NULL},
+        {"X-Forwarded-For: \", 192.0.2.1\r\n", "192.0.2.1 0"},
+        {"X-Forwarded-For: \"\\, 192.0.2.1, 10.0.0.3\r\n", "192.0.2.1 0"},
         {"X-Real-IP: 192.0.2.5\r\n", "192.0.2.5 0"},
         {"X-Real-IP: 192.0.2.5\r\nX-Forwarded-For: 192.0.2.1\r\n", "192.0.2.1 0"},
         {"Forwarded: for=192.0.2.1\r\n", "192.0.2.1 0"},

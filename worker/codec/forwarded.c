@@ -106,13 +106,28 @@ static void visit_element(struct walk *walk, struct http_slice element) {
     visit(walk, more < 0 ? (struct http_slice){"", 0} : node, &said);
 }
 
+/* X-Forwarded-For knows no quotes: one that a client opens must not swallow what its proxy adds
+ * behind it. */
+static bool next_address(struct http_slice *rest, struct http_slice *out_element) {
+    while (rest->len > 0) {
+        const char *comma = memchr(rest->data, ',', rest->len);
+        uint32_t len = comma ? (uint32_t)(comma - rest->data) : rest->len;
+        *out_element = http_slice_trim((struct http_slice){rest->data, len});
+        rest->data += comma ? len + 1 : len;
+        rest->len -= comma ? len + 1 : len;
+        if (out_element->len > 0)
+            return true;
+    }
+    return false;
+}
+
 static void visit_lists(struct walk *walk, const struct http_head *head, const char *name,
                         bool has_pairs) {
     size_t from = 0;
     const struct http_field *field;
     while ((field = http_head_next(head, name, &from)) != NULL) {
         struct http_slice rest = field->value, element;
-        while (http_list_next(&rest, &element)) {
+        while (has_pairs ? http_list_next(&rest, &element) : next_address(&rest, &element)) {
             if (has_pairs)
                 visit_element(walk, element);
             else
