@@ -212,8 +212,9 @@ static const struct config_row service_rows[] = {
     {"static.root", "\"\"", .example = "\"/srv\"", .type = CONFIG_PATH, AT_SERVICE(files.root),
      .computed = "none are served",
      .help = "The folder whose files answer GET and HEAD requests of an http or websocket "
-             "service, before on_request is asked. A symbolic link that leads out of it, and a "
-             "name with a leading dot other than .well-known, is as if it were not there."},
+             "service, before on_request is asked. A symbolic link that is absolute or leads "
+             "out of it, and a name with a leading dot other than .well-known, is as if it "
+             "were not there."},
     {"static.index", "\"index.html\"", .type = CONFIG_STRING, AT_SERVICE(files.index),
      .max = 255, .computed = "none",
      .help = "The file that answers for its folder, when the path ends with a slash."},
@@ -223,7 +224,7 @@ static const struct config_row service_rows[] = {
     {"static.gzip", "true", .type = CONFIG_BOOL, AT_SERVICE(files.gzip),
      .help =
          "Send NAME.gz in place of NAME to clients that accept gzip, if it is there and not "
-         "older than NAME."},
+         "older (by whole seconds) than NAME."},
     {"static.types", "[]", .example = "[\"gmi=text/gemini\"]", .type = CONFIG_STRINGS,
      AT_SERVICE(files.types), .count_offset = offsetof(struct config_service, files.type_count),
      .computed = "the common ones",

@@ -277,7 +277,9 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
         http_head_parse(*data, *len, &conn->protocol.http.scanned, &http, &request->head);
     if (head_len == 0) {
         give_back(conn);
-        if (conn->awaits != DEADLINE_HANDSHAKE)
+        /* An empty line behind a request begins no other (RFC 9112 section 2.2). */
+        bool has_begun = *len > 2 || **data != '\r';
+        if (has_begun && conn->awaits != DEADLINE_HANDSHAKE)
             conn_await(conn, DEADLINE_HANDSHAKE);
         return false;
     }

@@ -380,6 +380,24 @@ def test_a_slow_body_is_answered_408(web):
     instance.wait_log("web: close reason=timeout")
 
 
+def test_an_empty_line_behind_a_request_begins_no_other(web):
+    """RFC 9112 section 2.2."""
+    instance = web(limits={"handshake_timeout": "1s", "keep_alive": "3s"})
+    with Client(instance.port) as client:
+        client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n\r\n")
+        assert client.answer().body == b"hello"
+        assert client.to_end() == b""
+    instance.wait_log("web: close reason=timeout")
+
+
+def test_a_head_that_is_too_long_is_refused_without_a_body(web):
+    """RFC 9110 section 9.3.2."""
+    with Client(web().port) as client:
+        client.send("HEAD /" + "a" * 5000)
+        answer = client.to_end()
+    assert answer.startswith(b"HTTP/1.1 414 ") and answer.endswith(b"\r\n\r\n")
+
+
 def test_a_quiet_connection_ends_after_keep_alive(web):
     instance = web()
     with Client(instance.port) as client:

@@ -29,6 +29,8 @@ static size_t measure_lead(const char *data, size_t len) {
 
 static int refuse_size(struct http_head *head, const char *data, size_t size) {
     size_t lead = measure_lead(data, size);
+    if (size - lead > 4 && memcmp(data + lead, "HEAD ", 5) == 0)
+        head->method_id = HTTP_HEAD; /* this refusal has no body either */
     if (!memchr(data + lead, '\n', size - lead))
         return refuse(head, URI_TOO_LONG, "request line too long");
     return refuse(head, FIELDS_TOO_MANY, "header too large");
