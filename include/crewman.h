@@ -290,9 +290,10 @@ long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_dat
 int crew_file_save(const struct crew_file *file, const char *path);
 
 /* The whole body, `*out_len` bytes with no NUL behind them; "" without one, and in on_error
- * when it did not come whole; not of a service with on_body, which gets it in pieces, nor of
- * multipart/form-data, which is taken apart as it comes. Workerman: rawBody(). */
-const char *crew_request_body(const crew_request *request, size_t *out_len);
+ * when it did not come whole; it stays as long as the request; not of a service with on_body,
+ * which gets it in pieces, nor of multipart/form-data, which is taken apart as it comes.
+ * Workerman: rawBody(). */
+const char *crew_request_body(crew_request *request, size_t *out_len);
 
 /* Answers. Each request gets one; until it is complete the next request of the connection
  * waits. A function fails with CREW_ESTATE when no request waits for what it does, CREW_ECLOSED

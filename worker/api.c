@@ -16,7 +16,7 @@ const char *crew_strerror(int error) {
         CREW_ERRORS(CREW_ERROR_CASE)
 #undef CREW_ERROR_CASE
     default:
-        return error < 0 ? strerror(-error) : "no error";
+        return error < 0 ? strerror((int)(0u - (unsigned)error)) : "no error";
     }
 }
 

@@ -16,16 +16,22 @@ static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
     return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
 }
 
+static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
+    if (len > PTRDIFF_MAX) /* a negative number that became a length */
+        return CREW_ETOOBIG;
+    return conn->session->send(conn, data ? data : "", len, type);
+}
+
 int crew_conn_send(crew_conn *conn, const void *data, size_t len) {
-    return conn->session->send(conn, data, len, kind_in_use(conn));
+    return send_as(conn, data, len, kind_in_use(conn));
 }
 
 int crew_conn_send_text(crew_conn *conn, const void *data, size_t len) {
-    return conn->session->send(conn, data, len, CREW_MSG_TEXT);
+    return send_as(conn, data, len, CREW_MSG_TEXT);
 }
 
 int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len) {
-    return conn->session->send(conn, data, len, CREW_MSG_BINARY);
+    return send_as(conn, data, len, CREW_MSG_BINARY);
 }
 
 void crew_conn_close(crew_conn *conn) {

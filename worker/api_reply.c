@@ -102,6 +102,8 @@ int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
     struct crew_request *request = api_reply_waiting(conn, REPLY_NONE, &error);
     if (!request)
         return error;
+    if ((unsigned)cookie->same_site > CREW_SAME_SITE_NONE)
+        return CREW_EINVAL;
     struct cookie encoded = {.name = slice_of(cookie->name),
                              .value = slice_of(cookie->value),
                              .path = slice_of(cookie->path),
@@ -226,8 +228,17 @@ int crew_reply_redirect(crew_conn *conn, int status, const char *location) {
         status = STATUS_REDIRECT;
     if (status < 301 || status > 308)
         return CREW_EINVAL;
-    int error = crew_reply_header(conn, "Location", location);
-    return error ? error : crew_reply(conn, status, NULL, "", 0);
+    int error;
+    struct crew_request *request = api_reply_answerable(conn, &error);
+    if (!request)
+        return error;
+    size_t before = request->reply_fields ? request->reply_fields->len : 0;
+    error = crew_reply_header(conn, "Location", location);
+    if (!error)
+        error = crew_reply(conn, status, NULL, "", 0);
+    if (error < 0 && session_http_request(conn) == request && request->reply_fields)
+        request->reply_fields->len = before; /* another answer goes elsewhere */
+    return error;
 }
 
 int crew_reply_begin(crew_conn *conn, int status, const char *type) {

@@ -93,10 +93,12 @@ const char *crew_request_header(crew_request *request, const char *name) {
 int crew_request_each_header(crew_request *request,
                              int (*visit)(const char *name, const char *value, void *arg),
                              void *arg) {
-    for (size_t i = 0; i < request->head.count; i++) {
+    crew_conn *conn = request->conn;
+    size_t count = request->head.count;
+    for (size_t i = 0; i < count; i++) {
         const struct http_field *field = &request->fields[i];
         int result = visit(text_of(request, field->name), text_of(request, field->value), arg);
-        if (result != 0)
+        if (result != 0 || session_http_request(conn) != request) /* answered by the visitor */
             return result;
     }
     return 0;
@@ -190,12 +192,15 @@ int crew_request_each_field(crew_request *request,
                             int (*visit)(const char *name, const char *value, size_t len,
                                          void *arg),
                             void *arg) {
-    for (const struct form_pair *pair = form_of(request); pair; pair = pair->next) {
+    crew_conn *conn = request->conn;
+    const struct form_pair *pair = form_of(request);
+    int error = request->form_error;
+    for (; pair; pair = pair->next) {
         int result = visit(pair->name, pair->value, pair->value_len, arg);
-        if (result != 0)
+        if (result != 0 || session_http_request(conn) != request) /* answered by the visitor */
             return result;
     }
-    return request->form_error;
+    return error;
 }
 
 const char *crew_request_cookie(crew_request *request, const char *name) {
@@ -210,8 +215,11 @@ const char *crew_request_cookie(crew_request *request, const char *name) {
     return NULL;
 }
 
-const char *crew_request_body(const crew_request *request, size_t *out_len) {
+const char *crew_request_body(crew_request *request, size_t *out_len) {
     bool is_there = request->is_body_over && request->body_len > 0;
+    /* The app may hold on to it until the answer is complete. */
+    if (is_there)
+        (void)request_keep_body(request);
     *out_len = is_there ? request->body_len : 0;
     return is_there ? request->body_data : "";
 }

@@ -72,6 +72,17 @@ static void rebase_all(struct crew_request *request, const char *to) {
     }
 }
 
+int request_keep_body(struct crew_request *request) {
+    if (request->body_len > 0 && !request->gathered && !request->is_body_kept) {
+        const char *copy = arena_copy(&request->arena, request->body_data, request->body_len);
+        if (!copy)
+            return CREW_ENOMEM;
+        request->body_data = copy;
+        request->is_body_kept = true;
+    }
+    return 0;
+}
+
 int request_keep(struct crew_request *request) {
     if (!request->kept) {
         char *copy = malloc(request->head_len + 1);
@@ -83,14 +94,7 @@ int request_keep(struct crew_request *request) {
         request->kept = copy;
         request->head_data = copy;
     }
-    if (request->body_len > 0 && !request->gathered && !request->is_body_kept) {
-        const char *copy = arena_copy(&request->arena, request->body_data, request->body_len);
-        if (!copy)
-            return CREW_ENOMEM;
-        request->body_data = copy;
-        request->is_body_kept = true;
-    }
-    return 0;
+    return request_keep_body(request);
 }
 
 bool request_is_kept(const struct crew_request *request) {

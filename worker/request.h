@@ -75,6 +75,9 @@ void request_reset(struct crew_request *request);
 /* Copy what still lies in a buffer of others. CREW_ENOMEM: the request must be given up. */
 int request_keep(struct crew_request *request);
 
+/* The same of its body alone; CREW_ENOMEM: it stays where it is. */
+int request_keep_body(struct crew_request *request);
+
 /* Does all of it lie in memory of its own? */
 bool request_is_kept(const struct crew_request *request);
 

@@ -16,7 +16,7 @@
 /* The body of a request as JSON; NULL when it is none, with the place in *out_error (may be
  * NULL). Any value is taken, an object or list or not; a name twice in an object is refused.
  * Workerman: post() of an application/json request. */
-static inline json_t *crew_request_json(const crew_request *request, json_error_t *out_error) {
+static inline json_t *crew_request_json(crew_request *request, json_error_t *out_error) {
     size_t len;
     const char *body = crew_request_body(request, &len);
     return json_loadb(body, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, out_error);

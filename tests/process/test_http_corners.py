@@ -126,6 +126,35 @@ def test_an_answer_in_on_error_is_the_only_one(awkward):
     instance.wait_log("in on_error: not possible at this moment")
 
 
+def test_a_body_stays_until_its_answer(awkward):
+    """What was read into the same buffer meanwhile is nobody else's."""
+    instance = awkward()
+    with Client(instance.port) as first, Client(instance.port) as second:
+        first.send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\n\r\nthe first words")
+        second.send("POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\n\r\nTHE OTHER WORDS")
+        assert first.answer().body == b"the first words"
+
+
+@pytest.mark.parametrize("path, answer", [("/fields", b"a"), ("/headers", b"Host"), ("/cookie", b"no")])
+def test_answers_inside_of_a_walk(awkward, path, answer):
+    body = "a=1&b=2&c=3"
+    with Client(awkward().port) as client:
+        for _ in range(2):
+            client.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/"
+                        f"x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+            assert client.answer().body == answer
+
+
+def test_what_fails_leaves_nothing_behind(awkward):
+    instance = awkward("websocket")
+    with WebSocket(instance.port) as client:
+        assert b"location" not in client.head.lower()
+        client.send("huge")
+        assert client.recv()[1] == b""  # that of no length at all is one
+        assert client.recv()[1] == b"huge"
+    instance.wait_log("huge: larger than the limit allows")
+
+
 def test_a_body_that_breaks_off_is_no_body(awkward):
     instance = awkward()
     answers = ask(instance.port, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

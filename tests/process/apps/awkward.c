@@ -97,8 +97,45 @@ static void begin_stream(crew_conn *conn) {
     free(data);
 }
 
+static const char *held;
+static size_t held_len;
+
+/* With what was asked for in the callback. */
+static void answer_held(crew_timer timer, void *arg) {
+    (void)timer;
+    crew_conn *conn = of(arg);
+    if (conn)
+        crew_reply(conn, 200, "text/plain", held, held_len);
+}
+
+static int answer_field(const char *name, const char *value, size_t len, void *arg) {
+    (void)value;
+    (void)len;
+    crew_reply(arg, 200, "text/plain", name, strlen(name));
+    return 0;
+}
+
+static int answer_header(const char *name, const char *value, void *arg) {
+    return answer_field(name, value, 0, arg);
+}
+
+static void reply_cookie(crew_conn *conn) {
+    struct crew_cookie cookie = {.name = "a", .value = "b", .same_site = 9};
+    int error = crew_reply_cookie(conn, &cookie);
+    crew_reply(conn, 200, "text/plain", "no", error == CREW_EINVAL ? 2 : 0);
+}
+
 static void on_request(crew_conn *conn, crew_request *request) {
-    if (is_at(conn, "/form"))
+    if (is_at(conn, "/hold")) {
+        held = crew_request_body(request, &held_len);
+        later(conn, answer_held);
+    } else if (is_at(conn, "/fields")) {
+        crew_request_each_field(request, answer_field, conn);
+    } else if (is_at(conn, "/headers")) {
+        crew_request_each_header(request, answer_header, conn);
+    } else if (is_at(conn, "/cookie")) {
+        reply_cookie(conn);
+    } else if (is_at(conn, "/form"))
         reply_form(conn, request);
     else if (is_at(conn, "/big"))
         reply_big(conn);
@@ -142,12 +179,18 @@ static void on_connect(crew_conn *conn) {
 
 static int on_handshake(crew_conn *conn, crew_request *request) {
     (void)request;
+    crew_reply_redirect(conn, 302, "/elsewhere"); /* which is not possible here */
     crew_conn_pause(conn);
     later(conn, resume);
     return 0;
 }
 
 static void on_message(crew_conn *conn, const crew_msg *msg) {
+    if (msg->len == 4 && memcmp(msg->data, "huge", 4) == 0) {
+        int error = crew_conn_send(conn, msg->data, (size_t)-1);
+        crew_conn_send(conn, NULL, 0);
+        crew_log(CREW_LOG_NOTICE, "huge: %s", crew_strerror(error));
+    }
     crew_conn_send(conn, msg->data, msg->len);
 }
 
