@@ -296,10 +296,12 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     return true;
 }
 
-/* Answers that the peer does not take hold up its further requests; so do open files. */
+/* Answers that the peer does not take hold up its further requests; so do open files. What
+ * waits for a handshake does not: it goes out behind that. */
 static bool may_go_on(const struct crew_conn *conn) {
-    return is_http(conn) && conn_is_reading(conn) && conn->out.file_bytes == 0 &&
-           conn->out.bytes <= limits_of(conn)->max_send_buffer / 2;
+    bool has_room =
+        conn->state == CONN_OPENING || conn->out.bytes <= limits_of(conn)->max_send_buffer / 2;
+    return is_http(conn) && conn_is_reading(conn) && conn->out.file_bytes == 0 && has_room;
 }
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {

@@ -9,7 +9,7 @@ import pytest
 
 import crew
 from web import Client, ask, status_of
-from ws import WebSocket, dial
+from ws import BINARY, WebSocket, dial
 
 TIMES = {"handshake_timeout": "1s", "body_timeout": "1s", "keep_alive": "1s",
          "send_timeout": "1s", "close_timeout": "1s"}
@@ -143,6 +143,13 @@ def test_answers_inside_of_a_walk(awkward, path, answer):
             client.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/"
                         f"x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}")
             assert client.answer().body == answer
+
+
+def test_much_that_waits_for_a_handshake_does_not_hold_it_up(awkward):
+    instance = awkward("websocket", env={"AWKWARD_GREETING": "long"})
+    with WebSocket(instance.port) as client:
+        opcode, data = client.recv()
+        assert (opcode, len(data)) == (BINARY, 600_000)
 
 
 def test_what_fails_leaves_nothing_behind(awkward):

@@ -173,7 +173,11 @@ static void on_body(crew_conn *conn, crew_request *request, const char *data, si
 #endif
 
 static void on_connect(crew_conn *conn) {
-    if (getenv("AWKWARD_GREETING"))
+    static const char long_greeting[600000];
+    const char *greeting = getenv("AWKWARD_GREETING");
+    if (greeting && strcmp(greeting, "long") == 0)
+        crew_conn_send_binary(conn, long_greeting, sizeof(long_greeting));
+    else if (greeting)
         crew_conn_send(conn, "greeting", 8);
 }
 
