@@ -193,6 +193,8 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
         return error;
     if (!is_status(status))
         return CREW_EINVAL;
+    if (len > PTRDIFF_MAX) /* a negative number that became a length */
+        return CREW_ETOOBIG;
     error = cookie_session_commit(request);
     if (error)
         return error;
@@ -270,6 +272,8 @@ int crew_reply_write(crew_conn *conn, const void *data, size_t len) {
     struct crew_request *request = api_reply_waiting(conn, REPLY_STREAMING, &error);
     if (!request)
         return error;
+    if (len > PTRDIFF_MAX)
+        return CREW_ETOOBIG;
     if (len == 0 || request->is_head_only) /* an empty chunk would be the end */
         return CREW_SENT;
     if (!request->is_chunked) {

@@ -217,24 +217,18 @@ static void run_stream(crew_conn *conn, const char *arg) {
 }
 
 static void resume_later(crew_timer timer, void *arg) {
-    crew_id *id = arg;
-    crew_conn *conn = crew_conn_find(*id);
+    crew_conn *conn = crew_conn_find((crew_id)(uintptr_t)arg);
 
     (void)timer;
     if (conn != NULL)
         crew_conn_resume(conn);
-    free(id);
 }
 
 static void run_pause(crew_conn *conn, const char *arg) {
-    crew_id *id = malloc(sizeof(*id));
-
-    if (id == NULL)
-        return;
-    *id = crew_conn_id(conn);
     reply(conn, "paused");
     crew_conn_pause(conn);
-    crew_timer_add_once(strtoul(arg, NULL, 10), resume_later, id);
+    crew_timer_add_once(strtoul(arg, NULL, 10), resume_later,
+                        (void *)(uintptr_t)crew_conn_id(conn));
 }
 
 static void run_count(crew_conn *conn, const char *arg) {
