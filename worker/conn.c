@@ -188,21 +188,29 @@ void conn_bury(struct crew_conn *conn) {
     lifecycle_conn_ended(worker);
 }
 
+/* What the app has sent already goes behind the response; on_buffer_drain not before on_open. */
+static void send_held(struct crew_conn *conn, const char *response, size_t len) {
+    if (response && sendq_prepend(&conn->out, response, len) != 0)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+    else
+        conn_flush(conn);
+}
+
 void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
     bool has_held = conn->state == CONN_OPENING && conn->out.bytes > 0;
+    if (has_held)
+        send_held(conn, response, len);
+    if (conn->state == CONN_ENDED)
+        return;
     conn->state = CONN_OPEN;
     conn_await(conn, DEADLINE_NONE);
-    if (has_held) {
-        if (response && sendq_prepend(&conn->out, response, len) != 0) {
-            conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
-            return;
-        }
-        conn_flush(conn);
-    } else if (response) {
+    if (has_held)
+        conn_update_poll(conn);
+    else if (response)
         conn_write_control(conn, response, len);
-    }
     if (conn->state == CONN_OPEN)
         call(conn, SCORE_IN_OPEN, conn->worker->app->on_open);
+    conn_tell_drained(conn);
 }
 
 /* A fixed window of a second: bounded, two words a connection. */

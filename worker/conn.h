@@ -3,11 +3,11 @@
  * One connection: its socket, its place in the lists, what it has yet to send, its session.
  * States only go forward:
  *
- *   OPENING  the protocol's handshake runs
- *   OPEN     messages flow
- *   CLOSING  something said goodbye; what is queued goes out, the peer's end is awaited,
- * bounded by close_timeout ENDED    nothing is read or written any more; on_close is due at the
- * next turn of the loop
+ *   OPENING: the protocol's handshake runs.
+ *   OPEN: messages flow.
+ *   CLOSING: something said goodbye; what is queued goes out, the peer's end is awaited, bounded
+ *   by close_timeout.
+ *   ENDED: nothing is read or written any more; on_close is due at the next turn of the loop.
  *
  * on_close, and all that frees, happens in conns_settle(), never inside a callback of the app:
  * so a crew_conn pointer stays valid until the callback that destroyed it has returned. An idle
@@ -205,6 +205,9 @@ void conn_uncork(struct crew_conn *conn);
 
 /* The socket takes more: send what is queued. */
 void conn_flush(struct crew_conn *conn);
+
+/* on_buffer_drain, if it is due: conn_flush() does so itself, but not before on_open. */
+void conn_tell_drained(struct crew_conn *conn);
 
 /* Has the peer taken some of what the kernel holds for it, since this was last asked? The
  * socket itself counts as writable again only when a third of a buffer of megabytes is free,

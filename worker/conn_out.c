@@ -80,7 +80,7 @@ static int check_high_water(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
     if (held_bytes(conn) <= send_limit(conn) / 2)
         return CREW_SENT;
-    if (!conn->is_over && conn->state == CONN_OPEN) {
+    if (!conn->is_over && conn->state <= CONN_OPEN) {
         conn->is_over = true;
         if (worker->app->on_buffer_full) {
             struct guard_entry entry = guard_enter(worker, SCORE_IN_BUFFER_FULL);
@@ -263,9 +263,9 @@ void conn_uncork(struct crew_conn *conn) {
         (void)write_now(conn, &part, 1);
 }
 
-static void drained(struct crew_conn *conn) {
+void conn_tell_drained(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
-    if (!conn->is_over)
+    if (!conn->is_over || conn->out.bytes > 0 || conn->state == CONN_OPENING)
         return;
     conn->is_over = false;
     if (worker->app->on_buffer_drain && conn->state == CONN_OPEN) {
@@ -352,7 +352,7 @@ void conn_flush(struct crew_conn *conn) {
     if (has_sent)
         note_progress(conn);
     if (conn->out.bytes == 0) {
-        drained(conn);
+        conn_tell_drained(conn);
         if (conn->session->drained && conn->state == CONN_OPEN && conn->out.bytes == 0)
             conn->session->drained(conn);
     }

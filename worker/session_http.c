@@ -259,6 +259,7 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
         session_http_body_begin(conn, request);
     else
         session_http_dispatch(conn, request);
+    conn_tell_drained(conn); /* of what waited for the handshake that is none */
 }
 
 /* Answers whether the loop may go on. */

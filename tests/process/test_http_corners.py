@@ -2,6 +2,7 @@
 stand still half way, and what they may cost."""
 
 import os
+import re
 import socket
 import time
 
@@ -150,6 +151,19 @@ def test_much_that_waits_for_a_handshake_does_not_hold_it_up(awkward):
     with WebSocket(instance.port) as client:
         opcode, data = client.recv()
         assert (opcode, len(data)) == (BINARY, 600_000)
+    instance.wait_log("drained")
+    assert re.findall("in on_buffer_full|greeted: 1|open$|drained", instance.log(), re.M) == [
+        "in on_buffer_full", "greeted: 1", "open", "drained"]
+
+
+def test_what_waits_for_a_handshake_that_never_comes_is_drained(awkward):
+    """It becomes a connection of plain HTTP, and what was for a WebSocket is dropped."""
+    instance = awkward("websocket", env={"AWKWARD_GREETING": "long"})
+    with Client(instance.port) as client:
+        assert client.get("/").status == 200
+        instance.wait_log("drained")
+    assert re.findall("in on_buffer_full|open$|drained", instance.log(), re.M) == [
+        "in on_buffer_full", "drained"]
 
 
 def test_what_fails_leaves_nothing_behind(awkward):

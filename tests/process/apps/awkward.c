@@ -176,7 +176,8 @@ static void on_connect(crew_conn *conn) {
     static const char long_greeting[600000];
     const char *greeting = getenv("AWKWARD_GREETING");
     if (greeting && strcmp(greeting, "long") == 0)
-        crew_conn_send_binary(conn, long_greeting, sizeof(long_greeting));
+        crew_log(CREW_LOG_NOTICE, "greeted: %d",
+                 crew_conn_send_binary(conn, long_greeting, sizeof(long_greeting)));
     else if (greeting)
         crew_conn_send(conn, "greeting", 8);
 }
@@ -201,6 +202,16 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 static void on_buffer_full(crew_conn *conn) {
     int result = crew_reply(conn, 503, "text/plain", "slow", 4);
     crew_log(CREW_LOG_NOTICE, "in on_buffer_full: %s", crew_strerror(result));
+}
+
+static void on_buffer_drain(crew_conn *conn) {
+    (void)conn;
+    crew_log(CREW_LOG_NOTICE, "drained");
+}
+
+static void on_open(crew_conn *conn) {
+    (void)conn;
+    crew_log(CREW_LOG_NOTICE, "open");
 }
 
 static void on_error(crew_conn *conn, int error, const char *text) {
@@ -230,9 +241,11 @@ CREW_APP({
     .on_body = on_body,
 #endif
     .on_connect = on_connect,
+    .on_open = on_open,
     .on_handshake = on_handshake,
     .on_message = on_message,
     .on_buffer_full = on_buffer_full,
+    .on_buffer_drain = on_buffer_drain,
     .on_error = on_error,
     .on_close = on_close,
 })

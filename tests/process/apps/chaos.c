@@ -186,13 +186,12 @@ static void end(crew_conn *conn, unsigned how) {
 }
 
 static void send_some(crew_conn *conn, size_t len) {
-    unsigned how = draw(3);
-    if (how == 0)
-        crew_conn_send(conn, text, len);
-    else if (how == 1)
-        crew_conn_send_text(conn, text, len);
-    else
-        crew_conn_send_binary(conn, text, len);
+    static int (*const ways[])(crew_conn *, const void *,
+                               size_t) = {crew_conn_send, crew_conn_send_text,
+                                          crew_conn_send_binary};
+    int result = ways[draw(3)](conn, text, len);
+    /* Unless on_buffer_full has ended it. */
+    CHECK(result != CREW_QUEUED || get(conn)->is_full || get(conn)->is_closing);
 }
 
 static void answer(crew_conn *conn, size_t len) {
