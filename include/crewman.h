@@ -532,7 +532,7 @@ struct crew_service {
      * Worker. */
     void (*on_request)(crew_conn *conn, crew_request *request);
     /* The body in pieces as they come, after on_request; the last call has is_last and may have
-     * len 0. */
+     * len 0. A request without a body, that on_request has not answered, gets that one call. */
     void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len,
                     int is_last);
     /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599

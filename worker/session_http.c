@@ -250,6 +250,7 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
     request->is_head_only = request->head.method_id == HTTP_HEAD;
     bool has_body = request->head.is_chunked || request->head.content_length > 0;
     request->is_body_over = !has_body;
+    request->owes_last_piece = !has_body && conn->worker->app->on_body;
     if (wants_websocket(conn, request)) {
         handshake_answer(conn, request);
         return;
@@ -311,6 +312,8 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         if (request && request->has_body && !request->is_body_over) {
             if (!session_http_body_receive(conn, request, data, len))
                 break;
+        } else if (request && request->owes_last_piece) {
+            session_http_body_none(conn, request);
         } else if (request) {
             break; /* its answer comes first */
         } else if (*len == 0 || !receive_head(conn, data, len)) {
@@ -326,7 +329,8 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
 /* What came meanwhile: requests behind the one that is answered, or the rest of a body that was
  * held up by what was queued. */
 static void drained(struct crew_conn *conn) {
-    if (conn->stash && conn->worker->conns.feeding != conn)
+    bool has_rest = conn->stash || conn->protocol.http.request;
+    if (has_rest && conn->worker->conns.feeding != conn)
         conns_due(conn);
 }
 

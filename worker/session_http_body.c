@@ -68,6 +68,11 @@ static void end_body(struct crew_conn *conn, struct crew_request *request) {
         session_http_dispatch(conn, request);
 }
 
+void session_http_body_none(struct crew_conn *conn, struct crew_request *request) {
+    request->owes_last_piece = false;
+    deliver_piece(conn, request, "", 0, true);
+}
+
 static uint64_t body_bound(const struct crew_conn *conn, const struct crew_request *request) {
     return request->upload ? upload_bound(&conn->worker->plan.service)
                            : limits_of(conn)->max_body;

@@ -20,4 +20,7 @@ void session_http_body_begin(struct crew_conn *conn, struct crew_request *reques
 bool session_http_body_receive(struct crew_conn *conn, struct crew_request *request,
                                char **data, size_t *len);
 
+/* A request without a body that is not answered yet: on_body is called for its end. */
+void session_http_body_none(struct crew_conn *conn, struct crew_request *request);
+
 #endif

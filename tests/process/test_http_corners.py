@@ -75,6 +75,24 @@ def test_a_pause_in_a_body_is_not_held_against_the_client(awkward):
         assert client.answer().body == b"taken"
 
 
+@pytest.mark.parametrize("path", ["/", "/rest"])
+def test_a_request_without_a_body_has_its_end_too(awkward, path):
+    """on_body is told so once, behind a pause in on_request too; and the connection goes on."""
+    with Client(awkward(app="awkward_body").port) as client:
+        client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+                    f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+                    f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.answer().body == b"taken"
+        assert client.answer().body == b"taken"
+        assert client.answer(is_head=True)["content-length"] == "5"
+
+
+def test_the_end_of_a_body_waits_for_room(awkward):
+    with Client(awkward(app="awkward_body").port) as client:
+        for _ in range(2):  # the end of the body ends the answer, with more to write than has room
+            assert len(client.get("/stream").body) == 12_000_000
+
+
 def test_a_waiting_body_is_kept_once(probe):
     """Whatever comes behind its request: that waits for the answer, and is no new body."""
     instance = probe("http", app="web")

@@ -143,7 +143,10 @@ static void on_request(crew_conn *conn, crew_request *request) {
         reply_long(conn);
     else if (is_at(conn, "/drop"))
         crew_conn_close(conn);
-    else if (is_at(conn, "/late"))
+    else if (is_at(conn, "/rest")) {
+        crew_conn_pause(conn);
+        crew_timer_add_once(50, resume, (void *)(uintptr_t)crew_conn_id(conn));
+    } else if (is_at(conn, "/late"))
         later(conn, answer_late);
     else if (is_at(conn, "/stream"))
         begin_stream(conn);

@@ -367,7 +367,7 @@ static void on_body(crew_conn *conn, crew_request *request, const char *data, si
     CHECK(crew_conn_request(conn) == request && data);
     CHECK(!known->has_last_piece && !known->is_paused);
     known->has_last_piece = is_last;
-    (void)len;
+    CHECK((len > 0) == !is_last);
     act(conn, 0);
 }
 #endif
