@@ -141,8 +141,9 @@ static const struct config_row service_rows[] = {
      .min = 1, .max = GIB, .help = "The longest message that a client may send."},
     {"limits.max_send_buffer", "\"1m\"", .type = CONFIG_SIZE,
      AT_SERVICE(limits.max_send_buffer), .min = KIB, .max = GIB,
-     .help = "The most that may wait to be sent to one client; a send beyond it is refused. "
-             "The high-water mark is half of it."},
+     .help = "The most that may wait to be sent to one client; a send beyond it is refused, "
+             "unless nothing waits: then a message of any size is taken. The high-water mark "
+             "is half of it."},
     {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
      .max = 10000000, .computed = "as many as the limit of open files allows",
      .help = "The most connections of one worker."},

@@ -112,11 +112,12 @@ enum crew_send_result {
 
 /* Send one message, in the kind of the last message that this connection received (text before
  * there was one): an echo of a WebSocket binary message is binary. `text` ends the line itself,
- * `frame` adds its header, `tcp` sends the bytes as they are.
- * Copies data. Before on_open it is kept and sent right after the handshake.
- * Answers CREW_SENT or CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (on_error
- * is not called: the answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the
- * protocol cannot express the length, CREW_ENOMEM.
+ * `frame` adds its header, `tcp` sends the bytes as they are. Over plain HTTP it is the whole
+ * answer to the request that waits, as text/html; CREW_ESTATE when none does. Copies data.
+ * Before on_open it is kept and sent right after the handshake. Answers CREW_SENT or
+ * CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (while nothing is queued a
+ * message of any size is taken; on_error is not called: the answer is the report), CREW_ECLOSED
+ * after a close, CREW_ETOOBIG when the protocol cannot express the length, CREW_ENOMEM.
  * Workerman: $connection->send(). */
 int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 
@@ -199,7 +200,8 @@ const char *crew_conn_service(const crew_conn *conn);
 /* Connections of this worker for which on_connect was called and on_close was not. */
 size_t crew_conn_count(void);
 
-/* Call `visit` for each of them; a non-zero answer ends the walk and is returned. The visitor
+/* Call `visit` for each of them, but those that have ended already and wait for their on_close;
+ * a non-zero answer ends the walk and is returned. The visitor
  * may send to, close or destroy any connection, this one included; connections accepted
  * meanwhile are not visited. Workerman: $worker->connections. */
 int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
@@ -226,7 +228,8 @@ int crew_request_minor_version(
     const crew_request *request); /* 1 for HTTP/1.1, 0 for HTTP/1.0 */
 
 /* The value of a field, whatever the case of its name; several lines of it as one list (RFC
- * 9110 section 5.3). NULL without one. Workerman: header(). */
+ * 9110 section 5.3). Asked for again it is the same text. NULL without one. Workerman:
+ * header(). */
 const char *crew_request_header(crew_request *request, const char *name);
 
 /* Each field line as it came; a non-zero answer of `visit` ends the walk and is returned. */
@@ -510,8 +513,8 @@ struct crew_service {
 
     /* Accepted, before any byte. Workerman: onConnect. */
     void (*on_connect)(crew_conn *conn);
-    /* The protocol's handshake is done (at once where there is none). Workerman:
-     * onWebSocketConnected. */
+    /* The protocol's handshake is done (at once where there is none). Plain HTTP never calls
+     * it, as its connections may still become WebSockets. Workerman: onWebSocketConnected. */
     void (*on_open)(crew_conn *conn);
     void (*on_message)(crew_conn *conn, const crew_msg *msg);
     /* Exactly once for each on_connect, as its last callback. `reason` is an enum
@@ -523,7 +526,8 @@ struct crew_service {
     void (*on_error)(crew_conn *conn, int error, const char *text);
 
     /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after
-     * that; always in pairs, unless on_close comes between. */
+     * that; always in pairs, unless on_close comes between. What is sent in on_connect may call
+     * on_buffer_full before on_open; on_buffer_drain comes after it. */
     void (*on_buffer_full)(crew_conn *conn);
     void (*on_buffer_drain)(crew_conn *conn);
 

@@ -3,6 +3,7 @@
  * The crew_request_… functions of crewman.h. What is asked for is decoded then, into the
  * request's arena; what was asked for once is not decoded again.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "conn.h"
@@ -16,7 +17,7 @@
 /* The slice as text; "" without memory, which a client's own request cannot bring about alone.
  */
 static const char *text_of(struct crew_request *request, struct http_slice slice) {
-    const char *text = arena_copy(&request->arena, slice.data, slice.len);
+    const char *text = slice.len > 0 ? arena_text(&request->arena, slice.data, slice.len) : "";
     return text ? text : "";
 }
 
@@ -57,23 +58,24 @@ const char *crew_request_path(crew_request *request) {
     return path;
 }
 
-/* Several lines of one field become one list (RFC 9110 section 5.3). */
+/* Several lines of one field become one list (RFC 9110 section 5.3). NULL without memory. */
 static const char *join(struct crew_request *request, const char *name, size_t len) {
-    char *text = arena_take(&request->arena, len + 1);
+    char *joined = malloc(len);
     const struct http_field *field;
     size_t from = 0, at = 0;
     const char *gap = strcasecmp(name, "cookie") == 0 ? "; " : ", ";
-    if (!text)
+    if (!joined)
         return NULL;
     while ((field = http_head_next(&request->head, name, &from)) != NULL) {
         if (at > 0) {
-            memcpy(text + at, gap, 2);
+            memcpy(joined + at, gap, 2);
             at += 2;
         }
-        memcpy(text + at, field->value.data, field->value.len);
+        memcpy(joined + at, field->value.data, field->value.len);
         at += field->value.len;
     }
-    text[at] = '\0';
+    const char *text = arena_text(&request->arena, joined, at);
+    free(joined);
     return text;
 }
 

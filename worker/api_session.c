@@ -12,7 +12,7 @@ const char *crew_session_get(crew_request *request, const char *name) {
     int error;
     struct cookie_session *session = cookie_session_of(request, &error);
     json_t *value = session ? json_object_get(session->data, name) : NULL;
-    return value ? arena_copy(&request->arena, json_string_value(value),
+    return value ? arena_text(&request->arena, json_string_value(value),
                               json_string_length(value))
                  : NULL;
 }

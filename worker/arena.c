@@ -16,6 +16,12 @@ struct arena_block {
     _Alignas(max_align_t) char data[];
 };
 
+struct arena_text {
+    struct arena_text *next;
+    size_t len;
+    char data[];
+};
+
 static struct arena_block *add_block(struct arena *arena, size_t size) {
     struct arena_block *block = malloc(sizeof(*block) + size);
     if (!block)
@@ -46,7 +52,24 @@ char *arena_copy(struct arena *arena, const char *data, size_t len) {
     return copy;
 }
 
+const char *arena_text(struct arena *arena, const char *data, size_t len) {
+    struct arena_text *text = arena->texts;
+    while (text && (text->len != len || memcmp(text->data, data, len) != 0))
+        text = text->next;
+    if (text)
+        return text->data;
+    text = arena_take(arena, sizeof(*text) + len + 1);
+    if (!text)
+        return NULL;
+    *text = (struct arena_text){.next = arena->texts, .len = len};
+    memcpy(text->data, data, len);
+    text->data[len] = '\0';
+    arena->texts = text;
+    return text->data;
+}
+
 void arena_done(struct arena *arena) {
+    arena->texts = NULL;
     while (arena->blocks) {
         struct arena_block *next = arena->blocks->next;
         free(arena->blocks);

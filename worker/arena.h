@@ -9,9 +9,11 @@
 #include <stddef.h>
 
 struct arena_block;
+struct arena_text;
 
 struct arena {
     struct arena_block *blocks;
+    struct arena_text *texts;
 };
 
 /* NULL without memory. */
@@ -19,6 +21,9 @@ void *arena_take(struct arena *arena, size_t size);
 
 /* A copy with a NUL behind it. */
 char *arena_copy(struct arena *arena, const char *data, size_t len);
+
+/* The same for what is only read: asked for again, it is the copy that there is. */
+const char *arena_text(struct arena *arena, const char *data, size_t len);
 
 void arena_done(struct arena *arena);
 

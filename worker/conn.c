@@ -188,7 +188,8 @@ void conn_bury(struct crew_conn *conn) {
     lifecycle_conn_ended(worker);
 }
 
-/* What the app has sent already goes behind the response; on_buffer_drain not before on_open. */
+/* What the app has sent already goes behind the response; on_buffer_drain not before on_open.
+ */
 static void send_held(struct crew_conn *conn, const char *response, size_t len) {
     if (response && sendq_prepend(&conn->out, response, len) != 0)
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);

@@ -4,9 +4,12 @@
  * States only go forward:
  *
  *   OPENING: the protocol's handshake runs.
+ *
  *   OPEN: messages flow.
- *   CLOSING: something said goodbye; what is queued goes out, the peer's end is awaited, bounded
- *   by close_timeout.
+ *
+ *   CLOSING: something said goodbye; what is queued goes out, the peer's end is awaited. It
+ *   lasts close_timeout at most.
+ *
  *   ENDED: nothing is read or written any more; on_close is due at the next turn of the loop.
  *
  * on_close, and all that frees, happens in conns_settle(), never inside a callback of the app:

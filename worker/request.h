@@ -55,7 +55,7 @@ struct crew_request {
     const char *body_data;         /* the whole body, when it is there */
     size_t body_len;
     bool has_body, is_body_over, is_body_kept, is_dispatched, is_streaming_body;
-    bool owes_last_piece; /* without a body, and on_body has not been told so */
+    bool owes_last_piece;           /* without a body, and on_body has not been told so */
     struct upload *upload;          /* of a form with parts: it takes the body */
     struct cookie_session *cookies; /* NULL: not asked for yet */
     bool is_handshake;              /* answered by what on_handshake returns */

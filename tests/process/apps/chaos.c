@@ -112,7 +112,7 @@ static void look_at_request(crew_request *request) {
     size_t len = 1;
     CHECK(crew_request_method(request) && crew_request_target(request));
     CHECK(crew_request_path(request) && crew_request_query_string(request));
-    crew_request_header(request, "cookie");
+    CHECK(crew_request_header(request, "cookie") == crew_request_header(request, "cookie"));
     crew_request_query(request, "a");
     crew_request_cookie(request, "CREWSID");
     crew_request_form(request, "a");
@@ -186,9 +186,8 @@ static void end(crew_conn *conn, unsigned how) {
 }
 
 static void send_some(crew_conn *conn, size_t len) {
-    static int (*const ways[])(crew_conn *, const void *,
-                               size_t) = {crew_conn_send, crew_conn_send_text,
-                                          crew_conn_send_binary};
+    static int (*const ways[])(crew_conn *, const void *, size_t) = {
+        crew_conn_send, crew_conn_send_text, crew_conn_send_binary};
     int result = ways[draw(3)](conn, text, len);
     /* Unless on_buffer_full has ended it. */
     CHECK(result != CREW_QUEUED || get(conn)->is_full || get(conn)->is_closing);
