@@ -181,6 +181,19 @@ static long make_head(struct crew_request *request, int status, const char *type
     return head_len >= 0 ? head_len : head_len == -1 ? CREW_EINVAL : CREW_ETOOBIG;
 }
 
+/* A session is stored with an answer that can be made, and only then. Its cookie is a field of
+ * the head too. */
+static long commit_head(struct crew_request *request, int status, const char *type,
+                        enum framing framing, uint64_t len, char head[HEAD_MAX]) {
+    if (request->cookies) {
+        long head_len = make_head(request, status, type, framing, len, head);
+        int error = head_len < 0 ? (int)head_len : cookie_session_commit(request);
+        if (error)
+            return error;
+    }
+    return make_head(request, status, type, framing, len, head);
+}
+
 static bool is_status(int status) {
     return status >= 200 && status <= 599;
 }
@@ -195,13 +208,10 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
         return CREW_EINVAL;
     if (len > PTRDIFF_MAX) /* a negative number that became a length */
         return CREW_ETOOBIG;
-    error = cookie_session_commit(request);
-    if (error)
-        return error;
     if (status == STATUS_RESET)
         len = 0;
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
-    long head_len = make_head(request, status, type, framing, len, head);
+    long head_len = commit_head(request, status, type, framing, len, head);
     if (head_len < 0)
         return (int)head_len;
     bool has_body = len > 0 && framing == FRAMING_LENGTH && !request->is_head_only;
@@ -214,11 +224,8 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
 int api_reply_send_head(struct crew_conn *conn, struct crew_request *request, int status,
                         const char *type, uint64_t len) {
     char head[HEAD_MAX];
-    int error = cookie_session_commit(request);
-    if (error)
-        return error;
     enum framing framing = http_response_has_body(status) ? FRAMING_LENGTH : FRAMING_NONE;
-    long head_len = make_head(request, status, type, framing, len, head);
+    long head_len = commit_head(request, status, type, framing, len, head);
     if (head_len < 0)
         return (int)head_len;
     const struct iovec part = {head, (size_t)head_len};
@@ -251,10 +258,7 @@ int crew_reply_begin(crew_conn *conn, int status, const char *type) {
         return error;
     if (!is_status(status) || !http_response_has_body(status) || status == STATUS_RESET)
         return CREW_EINVAL;
-    error = cookie_session_commit(request);
-    if (error)
-        return error;
-    long head_len = make_head(request, status, type, FRAMING_STREAM, 0, head);
+    long head_len = commit_head(request, status, type, FRAMING_STREAM, 0, head);
     if (head_len < 0)
         return (int)head_len;
     struct iovec part = {head, (size_t)head_len};

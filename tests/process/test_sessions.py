@@ -70,6 +70,12 @@ def files(probe, tmp_path):
     return start
 
 
+def test_an_answer_that_is_refused_stores_nothing(sessions):
+    browser = Browser(sessions().port)
+    assert browser.text("/wrong?name=a&value=1") == "ok"
+    assert browser.text("/get?name=a") == "again"
+
+
 def test_the_cookie_and_what_is_behind_it_weak_point_23(sessions):
     browser = Browser(sessions().port)
     assert browser.text("/id") == "" and browser.said is None

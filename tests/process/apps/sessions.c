@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Cookie sessions by path: /get, /set, /del, /clear, /login, /id, /all, /slow (as /set,
- * answered when the file &go= is there), with ?name= and &value=; and /json, which gives a body
- * back in an object.
+ * answered when the file &go= is there), /wrong (with an answer that is refused first), with
+ * ?name= and &value=; and /json, which gives a body back in an object.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +98,11 @@ static void on_request(crew_conn *conn, crew_request *request) {
         if (crew_request_query(request, "login"))
             crew_session_regenerate(request);
         answer_later(conn, request);
+    } else if (strcmp(path, "/wrong") == 0) {
+        crew_session_set(request, name, value);
+        int result = crew_reply(conn, 200, "no\ntype", "", 0);
+        answer_result(conn,
+                      result == CREW_EINVAL ? crew_session_set(request, name, "again") : 0);
     } else if (strcmp(path, "/late") == 0) {
         crew_reply_begin(conn, 200, "text/plain");
         int result = crew_session_set(request, name, value);
