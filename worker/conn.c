@@ -175,9 +175,9 @@ void conn_bury(struct crew_conn *conn) {
     struct worker *worker = conn->worker;
     if (conn->is_announced)
         say_farewell(conn);
-    crew_conn_set_data(conn, NULL, NULL);
     if (conn->session->done)
         conn->session->done(conn);
+    crew_conn_set_data(conn, NULL, NULL); /* a framing of the app's may have used it just now */
     sendq_done(&conn->out);
     free(conn->client);
     conn_discard_stash(conn);

@@ -138,6 +138,14 @@ def test_a_close_inside_of_decode_is_the_last_word(parcel):
     assert "message behind a close" not in instance.log()
 
 
+def test_what_a_framing_keeps_with_the_connection_is_freed(parcel):
+    instance = parcel()
+    with dial(instance.port) as sock:
+        sock.sendall(net("!data") + net("!close"))
+        assert is_closed(sock)
+    instance.wait_log("parcel: destructor", count=2)
+
+
 def test_a_broken_connection_counts_until_on_close(parcel):
     instance = parcel()
     with dial(instance.port) as sock, dial(instance.port) as bystander:

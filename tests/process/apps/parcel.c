@@ -92,8 +92,16 @@ static void protocol_connect(crew_conn *conn) {
     note(conn, state->inputs == 0 && state->room[76] == 0 ? "protocol connect" : "dirty state");
 }
 
+static void free_note(void *data) {
+    crew_log(CREW_LOG_NOTICE, "parcel: destructor");
+    free(data);
+}
+
+/* What the connection holds may be asked for and replaced until the very end. */
 static void protocol_close(crew_conn *conn) {
     note(conn, crew_protocol_state(conn) ? "protocol close" : "lost state");
+    if (crew_conn_data(conn))
+        crew_conn_set_data(conn, malloc(8), free_note);
 }
 
 static const struct crew_protocol netstrings = {
@@ -168,11 +176,6 @@ static void reply_later(crew_conn *conn) {
 static void reply_inputs(crew_conn *conn) {
     const struct state *state = crew_protocol_state(conn);
     reply_number(conn, state ? (long long)state->inputs : -1);
-}
-
-static void free_note(void *data) {
-    crew_log(CREW_LOG_NOTICE, "parcel: destructor");
-    free(data);
 }
 
 static void run(crew_conn *conn, const char *word) {
