@@ -54,15 +54,19 @@ long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_dat
     return count < 0 ? -errno : (long)count;
 }
 
-/* A name beside `path` that is free; whoever looks at `path` never sees half a file. */
+/* A name beside `path` that is free; whoever looks at `path` never sees half a file. It is not
+ * made of the other one, which may be as long as a name can be. */
 static int save_beside(const struct crew_file *file, const char *path, char *beside,
                        size_t size) {
     int error = -EEXIST;
+    const char *slash = strrchr(path, '/');
+    int folder_len = slash ? (int)(slash - path) + 1 : 0;
     for (int attempt = 0; attempt < SAVE_ATTEMPTS && error == -EEXIST; attempt++) {
         uint64_t number;
         if (getrandom(&number, sizeof(number), 0) != sizeof(number))
             return -errno;
-        int len = snprintf(beside, size, "%s.%016llx", path, (unsigned long long)number);
+        int len = snprintf(beside, size, "%.*s.crewman-%016llx", folder_len, path,
+                           (unsigned long long)number);
         if (len < 0 || (size_t)len >= size)
             return -ENAMETOOLONG;
         error = file->data ? spill_save_bytes(file->data, (size_t)file->size, beside)
