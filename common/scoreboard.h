@@ -5,7 +5,8 @@
  * relaxed atomics, no locks. Whatever is read from another's line is a number that may be
  * wrong: never a pointer, an index or a length without a check. The memfd is made and sealed
  * (no shrink, no grow) by the master, so that no worker can take the memory away under the
- * others.
+ * others. A reload can bring a worker of a newer version under this master: whoever changes the
+ * layout or the meaning of a line raises MESSAGE_VERSION, and such a reload is refused.
  */
 #ifndef CREWMAN_SCOREBOARD_H
 #define CREWMAN_SCOREBOARD_H

@@ -443,9 +443,9 @@ void *crew_protocol_state(const crew_conn *conn);
 typedef int64_t crew_timer;
 
 /* Call `tick` every `ms` milliseconds (1 to 2^40) of monotonic time, the first time after `ms`.
- * The schedule does not drift: the n-th tick is due n·ms after the call; ticks that a blocked
- * loop missed are skipped, not made up for. Answers the timer, or CREW_EINVAL, CREW_ENOMEM.
- * Workerman: Timer::add() (which takes seconds). */
+ * The schedule does not drift: the n-th tick is due n·ms after the call. Of the ticks that a
+ * blocked loop missed one comes late, the others are skipped. Answers the timer, or
+ * CREW_EINVAL, CREW_ENOMEM. Workerman: Timer::add() (which takes seconds). */
 crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg);
 
 /* The same once, after `ms` milliseconds (0 to 2^40); the timer is gone when `tick` is called.
