@@ -227,9 +227,17 @@ bool sockets_fit(const struct sockets *sockets, const struct config_service *con
            sockets->is_per_slot == (config->reuse_port && !address->is_unix);
 }
 
+/* The workers have copies, which they close when they come to it: nobody shall connect to an
+ * address meanwhile that is served no more. */
+static void stop_listening(const struct sockets *sockets, int fd) {
+    if (!is_datagram(sockets))
+        (void)shutdown(fd, SHUT_RDWR);
+    close(fd);
+}
+
 void sockets_shrink(struct sockets *sockets, unsigned count) {
     while (sockets && sockets->is_per_slot && sockets->count > count)
-        close(sockets->fds[--sockets->count]);
+        stop_listening(sockets, sockets->fds[--sockets->count]);
 }
 
 void sockets_unref(struct sockets *sockets) {
@@ -237,7 +245,7 @@ void sockets_unref(struct sockets *sockets) {
     if (!sockets || --sockets->refs > 0)
         return;
     for (unsigned i = 0; i < sockets->count; i++)
-        close(sockets->fds[i]);
+        stop_listening(sockets, sockets->fds[i]);
     if (sockets->path && stat(sockets->path, &file) == 0 && file.st_dev == sockets->device &&
         file.st_ino == sockets->inode)
         unlink(sockets->path);

@@ -130,6 +130,9 @@ static bool survives(struct worker *worker, int error) {
     case ENOMEM:
         starve(worker, error);
         return false;
+    case EINVAL: /* it listens no more: the master will tell us so */
+        uv_poll_stop(&worker->acceptor.poll);
+        return false;
     default: /* the connection was gone before we took it, accept(2) lists many names for that
               */
         return true;

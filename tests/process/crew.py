@@ -47,6 +47,14 @@ def wait_for(condition, timeout=10.0, what="condition"):
         time.sleep(0.02)
 
 
+def refuses(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
 _next_port = None
 
 
