@@ -131,6 +131,7 @@ static void retire_all(struct master *master) {
     struct list *node;
     list_each (node, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
+        service_stop_listening(service);
         for (unsigned i = 0; i < service->place_count; i++)
             supervisor_tell(service->places[i], SLOT_ON_RETIRE);
     }

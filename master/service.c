@@ -56,10 +56,14 @@ void service_adopt(struct service *service, const struct config_service *config)
     service->config = config;
 }
 
-void service_release(struct service *service) {
+void service_stop_listening(struct service *service) {
     sockets_unref(service->sockets);
     sockets_unref(service->next_sockets);
     service->sockets = service->next_sockets = NULL;
+}
+
+void service_release(struct service *service) {
+    service_stop_listening(service);
     service->config = service->next = NULL;
 }
 

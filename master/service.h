@@ -63,7 +63,10 @@ void service_grow(struct service *service, unsigned count);
 /* `config` is in force from now on. */
 void service_adopt(struct service *service, const struct config_service *config);
 
-/* No configuration, no socket any more; what drains keeps its own copies. */
+/* Who connects from now on is refused, and does not wait for a worker that never comes. */
+void service_stop_listening(struct service *service);
+
+/* That, and no configuration any more; what drains keeps its own copies. */
 void service_release(struct service *service);
 
 struct service *service_find(struct master *master, const char *name);

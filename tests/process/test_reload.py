@@ -11,7 +11,7 @@ import pytest
 
 import crew
 from load import Load
-from ws import WebSocket, dial
+from ws import WebSocket
 
 
 def test_reload_brings_new_code_and_a_new_generation(probe):
