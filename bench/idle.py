@@ -2,7 +2,6 @@
 """Idle WebSockets, up to a million, held over as many workers and load processes as the limit on
 descriptors asks for: what each costs, whether all are pinged, and whether the dead are reaped."""
 
-import json
 import os
 import signal
 import subprocess

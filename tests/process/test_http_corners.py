@@ -9,7 +9,7 @@ import time
 import pytest
 
 import crew
-from web import Client, ask, status_of
+from web import Client, ask
 from ws import BINARY, WebSocket, dial
 
 TIMES = {"handshake_timeout": "1s", "body_timeout": "1s", "keep_alive": "1s",
