@@ -202,11 +202,11 @@ def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
     worker.start()
     worker.pipe.expect("beat")
     before = time.monotonic()
-    assert worker.pipe.expect("beat")["lag_us"] < 1_000_000
-    assert 0.5 < time.monotonic() - before < 3 * crew.PATIENCE
+    assert min(worker.pipe.expect("beat")["lag_us"] for _ in range(3)) < 1_000_000
+    assert 1.2 < time.monotonic() - before < 9 * crew.PATIENCE
     with worker.connect() as client:
         assert client.ask("!block 700") == "blocked"
-    assert max(worker.pipe.expect("beat")["lag_us"] for _ in range(2)) > 500_000
+    crew.wait_for(lambda: worker.pipe.expect("beat")["lag_us"] > 500_000, 10, "the lag")
     told = re.search(r"on_message blocked the loop for (\d+) ms", worker.log())
     assert int(told[1]) >= 650  # the clock that is asked here is a coarse one
 
