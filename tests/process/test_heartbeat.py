@@ -16,6 +16,7 @@ from ws import PING, PONG, WebSocket, dial
 
 FAST = {"ping_interval": "1s", "idle_timeout": "3s"}
 IDLE_TIMEOUT = 3
+SLACK = 4  # seconds that a machine may stand still
 
 # A client process: says that it is open, or fails in time; answers pings for ever; prints how it
 # ended.
@@ -54,9 +55,9 @@ def test_a_stopped_client_is_closed_and_one_that_answers_pings_stays(probe, clie
     silent, living = client_process(instance.port), client_process(instance.port)
     silent.send_signal(signal.SIGSTOP)
     stopped = time.monotonic()
-    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + 2)
+    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + SLACK)
     # It last spoke up to one ping interval before it was stopped.
-    assert IDLE_TIMEOUT - 1.2 < time.monotonic() - stopped < IDLE_TIMEOUT + 2 * crew.PATIENCE
+    assert IDLE_TIMEOUT - 1.2 < time.monotonic() - stopped < IDLE_TIMEOUT + SLACK * crew.PATIENCE
     time.sleep(2 * IDLE_TIMEOUT)  # the time in which a living client must not be closed
     assert living.poll() is None
     assert instance.log().count("reason=heartbeat") == 1
@@ -82,8 +83,8 @@ def test_a_client_behind_a_dead_network_is_closed(probe, far_host, client_proces
     assert instance.connections()[0]["peer"].startswith(far_host.address)
     far_host.set_wire("down")
     cut = time.monotonic()
-    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + 2)
-    assert time.monotonic() - cut < IDLE_TIMEOUT + 2 * crew.PATIENCE
+    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + SLACK)
+    assert time.monotonic() - cut < IDLE_TIMEOUT + SLACK * crew.PATIENCE
 
 
 def test_a_client_that_reads_pings_and_does_not_answer(probe):
@@ -91,7 +92,8 @@ def test_a_client_that_reads_pings_and_does_not_answer(probe):
     with WebSocket(instance.port, answers_pings=False) as client:
         started = time.monotonic()
         end = client.wait_closed()
-        assert IDLE_TIMEOUT - 0.5 <= time.monotonic() - started < IDLE_TIMEOUT + 2 * crew.PATIENCE
+        took = time.monotonic() - started
+        assert IDLE_TIMEOUT - 0.5 <= took < IDLE_TIMEOUT + SLACK * crew.PATIENCE
         assert len(client.pings) >= 1
         assert end.code in (None, 1001, 1008, 1011)
     instance.wait_log("reason=heartbeat")
@@ -119,7 +121,7 @@ def test_sending_to_a_silent_client_proves_nothing(probe):
     with WebSocket(instance.port) as silent, WebSocket(instance.port) as busy:
         started = time.monotonic()
         seen = b""
-        while time.monotonic() - started < 2 + 2 * crew.PATIENCE:
+        while time.monotonic() - started < 2 + SLACK * crew.PATIENCE:
             busy.send("!all news")
             busy.recv()
             silent.sock.settimeout(0.2)
@@ -138,7 +140,7 @@ def test_sending_to_a_silent_client_proves_nothing(probe):
 
 
 def test_any_received_byte_is_life(probe):
-    instance = probe("text", heartbeat={"ping_interval": "0", "idle_timeout": "2s"})
+    instance = probe("text", heartbeat={"ping_interval": "0", "idle_timeout": "3s"})
     with dial(instance.port) as sock:
         for _ in range(8):
             sock.sendall(b"x")  # never a whole line
@@ -148,12 +150,12 @@ def test_any_received_byte_is_life(probe):
         time.sleep(0.1)
         started = time.monotonic()
         assert sock.recv(100) == b""
-        assert 1.5 < time.monotonic() - started < 4 * crew.PATIENCE
+        assert 1.5 < time.monotonic() - started < (IDLE_TIMEOUT + SLACK) * crew.PATIENCE
     instance.wait_log("reason=heartbeat")
 
 
 def test_an_unasked_pong_and_a_ping_are_life(probe):
-    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "2s"})
+    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "3s"})
     with WebSocket(instance.port) as client:
         for turn in range(8):
             client.send(b"", PONG if turn % 2 else PING)
@@ -162,10 +164,10 @@ def test_an_unasked_pong_and_a_ping_are_life(probe):
 
 
 def test_client_ping_is_answered_without_the_app(probe):
-    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "2s",
+    instance = probe(heartbeat={"ping_interval": "0", "idle_timeout": "3s",
                                 "client_ping": "ping", "client_pong": "pong!"})
     with WebSocket(instance.port) as client:
-        for _ in range(6):
+        for _ in range(8):
             assert client.ask("ping") == "pong!"
             time.sleep(0.5)
         assert client.ask("pingping") == "pingping"
@@ -200,7 +202,7 @@ def test_ping_data_reaches_the_scripts_of_a_websocket_client(probe):
 
 
 def test_no_pings_while_a_client_talks(probe):
-    instance = probe(heartbeat={"ping_interval": "2s", "idle_timeout": "6s"})
+    instance = probe(heartbeat={"ping_interval": "3s", "idle_timeout": "6s"})
     with WebSocket(instance.port) as client:
         for _ in range(20):
             client.ask("hello")
