@@ -101,14 +101,20 @@ static void on_deadline(uv_timer_t *timer) {
 static int talk(struct question *question, int fd, enum message_id ask, json_t *body,
                 uint64_t timeout_ms) {
     static const struct channel_events events = {on_message, on_end};
-    uv_loop_init(&question->loop);
+    int err = uv_loop_init(&question->loop);
+    if (err) {
+        complain(question, uv_strerror(err));
+        json_decref(body);
+        close(fd);
+        return EXIT_FAILED;
+    }
     uv_timer_init(&question->loop, &question->deadline);
     question->deadline.data = question;
     if (timeout_ms > 0)
         uv_timer_start(&question->deadline, on_deadline, timeout_ms, 0);
     question->exit_code = EXIT_FAILED;
     question->channel = channel_open(&question->loop, fd, MESSAGE_TO_CLI, &events, question);
-    int err = -ENOMEM;
+    err = -ENOMEM;
     if (question->channel)
         err = channel_send(question->channel, message_get(ask), body, -1);
     else

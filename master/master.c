@@ -396,7 +396,7 @@ char *master_find_worker(void) {
     return memory_format("%.*s/crewman-worker", (int)(slash - path), path);
 }
 
-static void init(struct master *master, const struct options *options, int report_fd) {
+static int init(struct master *master, const struct options *options, int report_fd) {
     *master = (struct master){.options = options,
                               .generation = 1,
                               .pid_fd = -1,
@@ -410,11 +410,17 @@ static void init(struct master *master, const struct options *options, int repor
     master->worker_path = master_find_worker();
     list_init(&master->services);
     list_init(&master->admin.clients);
-    uv_loop_init(&master->loop);
+    int err = uv_loop_init(&master->loop);
+    if (err) {
+        fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
+        free(master->worker_path);
+        return err;
+    }
     master->started_ms = uv_now(&master->loop);
     uv_timer_init(&master->loop, &master->watch);
     master->watch.data = master;
     watch_signals(master);
+    return 0;
 }
 
 int master_run(const struct options *options, int report_fd) {
@@ -425,7 +431,10 @@ int master_run(const struct options *options, int report_fd) {
     /* Whatever the shell left open must not reach the workers. */
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     (void)process_raise_nofile();
-    init(&master, options, report_fd);
+    if (init(&master, options, report_fd) != 0) {
+        report(&master, EXIT_FAILED);
+        return EXIT_FAILED;
+    }
     master.loading = loading_start(&master.loop, options, master.worker_path, &done, &master);
     uv_run(&master.loop, UV_RUN_DEFAULT);
     tear_down(&master);

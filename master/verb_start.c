@@ -54,8 +54,12 @@ static int check(const struct options *options, bool prints) {
     static const struct loading_done done = {on_checked};
     struct checking checking = {prints, EXIT_FAILED};
     uv_loop_t loop;
+    int err = uv_loop_init(&loop);
+    if (err) {
+        fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
+        return EXIT_FAILED;
+    }
     char *worker = master_find_worker();
-    uv_loop_init(&loop);
     loading_start(&loop, options, worker, &done, &checking);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);

@@ -323,6 +323,26 @@ def test_hung_clients_do_not_lock_others_out(pair):
         client.close()
 
 
+@pytest.mark.skipif(crew.IS_SANITIZED, reason="the sanitizers need descriptors of their own")
+def test_a_start_with_too_few_descriptors_says_so(instances):
+    pair = Pair(instances)
+    pair.instance.expect_errors("")
+    ends = []
+    for limit in range(7, 30):
+        done = subprocess.run(["bash", "-c", f'ulimit -n {limit}; exec "$@"', "start",
+                               crew.CREWMAN, "start", "-d", "-c", pair.instance.config_path],
+                              env=pair.instance.env, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30)
+        ends.append(done.returncode)
+        if done.returncode == 0:
+            pair.instance.stop()
+        else:
+            assert done.returncode == 1
+            assert "too many open files" in done.stderr.lower(), (limit, done.stderr)
+        assert not pair.instance.processes()
+    assert ends == sorted(ends, reverse=True) and set(ends) == {0, 1}
+
+
 def test_a_master_without_descriptors_waits_for_one(pair):
     """It neither spins nor forgets whoever knocked meanwhile."""
     master = pair.instance.master_pid()
