@@ -201,9 +201,9 @@ const char *crew_conn_service(const crew_conn *conn);
 size_t crew_conn_count(void);
 
 /* Call `visit` for each of them, but those that have ended already and wait for their on_close;
- * a non-zero answer ends the walk and is returned. The visitor
- * may send to, close or destroy any connection, this one included; connections accepted
- * meanwhile are not visited. Workerman: $worker->connections. */
+ * a non-zero answer ends the walk and is returned. The visitor may send to, close or destroy
+ * any connection, this one included; connections accepted meanwhile are not visited. Workerman:
+ * $worker->connections. */
 int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
 
 /* -------------------------------------------------------------------- HTTP */
