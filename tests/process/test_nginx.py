@@ -141,6 +141,13 @@ def test_requests_through_nginx(site):
     assert max(counts) > 15, "nginx should keep its connections to the service"
 
 
+def test_a_health_check_of_old(site):
+    """HTTP/1.0, and no Host."""
+    with socket.create_connection(("127.0.0.1", site().front), 10) as client:
+        client.sendall(b"GET /who HTTP/1.0\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_kept_connection_has_the_client_of_each_request(site):
     """nginx sends what several clients ask for over one connection to the service."""
     instance = site()
