@@ -292,12 +292,12 @@ def test_a_peer_is_a_connection(udp):
 
 
 def test_a_silent_peer_ends_and_a_talking_one_does_not(udp):
-    instance = udp(**sessions("1s"))
+    instance = udp(**sessions("3s"))
     with Peer(instance.port) as silent, Peer(instance.port) as talking:
         silent.ask("!id")
         mine = talking.ask("!id")
         ended = False
-        for _ in range(40 * crew.PATIENCE):
+        for _ in range(80 * crew.PATIENCE):
             assert talking.ask("!id") == mine
             time.sleep(0.1)
             if "parcel: close heartbeat" in instance.log():
