@@ -218,7 +218,7 @@ def test_round_trip_is_measured(probe):
         time.sleep(0.5)
         client.send(data, PONG)
         crew.wait_for(lambda: instance.connections()[0]["rtt_ms"] >= 450, 5, "the round trip")
-        assert instance.connections()[0]["rtt_ms"] < 1500 * crew.PATIENCE
+        assert instance.connections()[0]["rtt_ms"] < 5000 * crew.PATIENCE
         client.send("!stats")
         while (answer := client.recv_frame())[0] != 1:
             client.send(answer[1], PONG)
