@@ -199,6 +199,10 @@ static struct udp_conn *session_of(struct worker *worker, const struct msghdr *m
     struct address address;
     address_set(&address, message->msg_name, message->msg_namelen);
     struct udp_peer *found = udp_peers_find(&worker->udp.peers, &address);
+    if (found && of_peer(found)->conn.state > CONN_OPEN) { /* closed in this turn */
+        conns_settle(worker);
+        found = udp_peers_find(&worker->udp.peers, &address);
+    }
     *out_is_new = !found;
     return found ? of_peer(found) : begin_session(worker, &address);
 }

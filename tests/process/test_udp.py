@@ -291,6 +291,19 @@ def test_a_peer_is_a_connection(udp):
     instance.wait_log("parcel: (connect|open)", count=6)
 
 
+@pytest.mark.parametrize("end", ["!close", "!destroy"])
+def test_what_comes_right_behind_an_end_begins_anew(udp, end):
+    instance = udp(**sessions())
+    with Peer(instance.port) as peer:
+        first = peer.ask("!id")
+        with crew.held(instance):
+            for text in (end, "!id", "!id"):
+                peer.send(text)
+        second = [peer.recv(), peer.recv()]
+        assert second[0] == second[1] and second[0] not in (first.encode(), b"0")
+    assert instance.log().count("parcel: close local") == 1
+
+
 def test_a_silent_peer_ends_and_a_talking_one_does_not(udp):
     instance = udp(**sessions("3s"))
     with Peer(instance.port) as silent, Peer(instance.port) as talking:
