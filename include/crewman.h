@@ -126,6 +126,21 @@ int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 int crew_conn_send_text(crew_conn *conn, const void *data, size_t len);
 int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len);
 
+/* One message for many connections: encoded, and compressed, once for each form in which it goes
+ * out on the wire, and shared by their send buffers. Copies `data`. With one reference, which is
+ * the caller's; NULL without memory or for another `type`. */
+typedef struct crew_frame crew_frame;
+crew_frame *crew_frame_new(const void *data, size_t len, enum crew_msg_type type);
+
+/* One reference more, and one less: with the last it is freed. What is sent holds references of
+ * its own. NULL is allowed. */
+crew_frame *crew_frame_ref(crew_frame *frame);
+void crew_frame_unref(crew_frame *frame);
+
+/* Send the message of a frame. Answers as crew_conn_send(). Workerman has no equal: a broadcast
+ * is a loop over $worker->connections there. */
+int crew_conn_send_frame(crew_conn *conn, crew_frame *frame);
+
 /* Close politely: what was sent goes out first, then the protocol's own goodbye (WebSocket: a
  * close frame 1000, and the peer's answer is awaited), then the socket is closed. Bounded by
  * limits.close_timeout. No on_message follows. on_close comes later with CREW_CLOSE_LOCAL,

@@ -167,6 +167,8 @@ int sendq_prepend(struct sendq *queue, const void *data, size_t len) {
 }
 
 int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset) {
+    if (buf->len == offset)
+        return 0;
     struct sendq_piece *piece = piece_new(buf_ref(buf), offset);
     if (!piece)
         return -ENOMEM;

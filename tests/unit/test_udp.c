@@ -16,10 +16,11 @@
 
 #include <cmocka.h>
 
+#include "service.h"
 #include "worker.h"
 
 static struct worker worker;
-static char nothing[1];
+static char nothing[1], cookie[] = "sid";
 static int failures[4]; /* what the next calls of sendmsg() fail with; 0: succeeds */
 static size_t calls;
 static int result; /* of the app's send */
@@ -67,33 +68,45 @@ static int bound_socket(struct sockaddr_in *out_address) {
     return fd;
 }
 
+static void on_turned(void *owner) {
+    (void)owner;
+}
+
 /* One datagram to a worker whose app is `callback`. */
 static void handle_one(void (*callback)(crew_conn *conn, const crew_msg *msg)) {
+    static const struct service_events no_events = {0};
     struct sockaddr_in address, mine;
+    char why[256];
     memset(&worker, 0, sizeof(worker));
     calls = messages = 0;
-    worker.app = &worker.service;
-    worker.service.on_message = callback;
     worker.line = &worker.own_line;
-    worker.plan.service.listen.protocol = LISTEN_UDP;
-    worker.plan.service.limits.max_message = 1000;
-    worker.plan.service.heartbeat.client_ping = nothing;
-    worker.plan.service.heartbeat.ping_data = nothing;
-    worker.plan.listener_fd = bound_socket(&address);
+    struct config_service *config = &worker.plan.service;
+    config->listen.protocol = LISTEN_UDP;
+    config->limits.max_message = 1000;
+    config->heartbeat.client_ping = config->heartbeat.client_pong = nothing;
+    config->heartbeat.ping_data = config->files.root = config->session.dir = nothing;
+    config->session.cookie = cookie;
+    struct service service = {.worker = &worker,
+                              .events = &no_events,
+                              .config = config,
+                              .app.on_message = callback,
+                              .listener_fd = bound_socket(&address)};
     assert_int_equal(uv_loop_init(&worker.loop), 0);
-    assert_int_equal(conns_init(&worker), 0);
-    assert_int_equal(udp_start(&worker), 0);
+    assert_int_equal(conns_init(&worker.conns, &worker.loop, conn_ready), 0);
+    settle_start(&worker.settle, &worker.conns, on_turned, NULL);
+    assert_int_equal(service_start(&service, why, sizeof(why)), 0);
+    assert_int_equal(service_accept(&service), 0);
     int client = bound_socket(&mine);
     assert_int_equal(
         sendto(client, "hello", 5, 0, (struct sockaddr *)&address, sizeof(address)), 5);
     while (messages == 0)
         uv_run(&worker.loop, UV_RUN_ONCE);
     close(client);
-    assert_true(worker.udp.is_running);
+    assert_true(service.udp.is_running);
     assert_false(worker.conns.due.first);
-    udp_stop(&worker);
-    conns_done(&worker);
-    udp_done(&worker);
+    settle_stop(&worker.settle);
+    service_stop(&service);
+    conns_done(&worker.conns);
     uv_run(&worker.loop, UV_RUN_NOWAIT);
     assert_int_equal(uv_loop_close(&worker.loop), 0);
 }

@@ -5,9 +5,14 @@
  */
 #include <string.h>
 
-#include "conn.h"
+#include "app_handler.h"
+#include "conn_close.h"
+#include "conn_state.h"
+#include "service.h"
 #include "utf8.h"
+#include "wire_frame.h"
 #include "worker.h"
+#include "ws.h"
 
 #define CLOSE_REASON_MAX 123u /* RFC 6455 section 5.5.1: 125 with the code */
 #define CODE_NORMAL      1000
@@ -19,7 +24,7 @@ static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
 static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
     if (len > PTRDIFF_MAX) /* a negative number that became a length */
         return CREW_ETOOBIG;
-    return conn->session->send(conn, data ? data : "", len, type);
+    return conn->protocol->send(conn, data ? data : "", len, type);
 }
 
 int crew_conn_send(crew_conn *conn, const void *data, size_t len) {
@@ -32,6 +37,12 @@ int crew_conn_send_text(crew_conn *conn, const void *data, size_t len) {
 
 int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len) {
     return send_as(conn, data, len, CREW_MSG_BINARY);
+}
+
+int crew_conn_send_frame(crew_conn *conn, crew_frame *frame) {
+    if (conn->protocol->send_frame)
+        return conn->protocol->send_frame(conn, frame);
+    return send_as(conn, frame->plain->data, frame->plain->len, frame->type);
 }
 
 void crew_conn_close(crew_conn *conn) {
@@ -64,11 +75,11 @@ void crew_conn_resume(crew_conn *conn) {
     if (conn->state >= CONN_CLOSING || !conn->is_paused)
         return;
     conn->is_paused = false;
-    if (conn->session->has_heartbeat)
-        liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+    if (conn->protocol->has_heartbeat)
+        liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
     conn_check_deadline(conn);
     conn_update_poll(conn);
-    if (conn->stash || conn->session->keeps_rest)
+    if (conn->stash || conn->protocol->keeps_rest)
         conns_due(conn);
 }
 
@@ -88,9 +99,7 @@ void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *da
     conn->data_destructor = destructor;
     if (!old || !old_destructor || old == data)
         return;
-    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_DESTRUCTOR);
-    old_destructor(old);
-    guard_leave(conn->worker, entry);
+    app_handler_destroy(conn, old_destructor, old);
 }
 
 void *crew_conn_data(const crew_conn *conn) {
@@ -102,20 +111,12 @@ void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {
 }
 
 void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr) {
-    struct sockaddr_storage storage = {0};
-    socklen_t len = sizeof(storage);
-    if (conn->session->is_datagram) {
-        udp_local(conn, out_addr);
-        return;
-    }
-    *out_addr = (struct crew_addr){0};
-    if (getsockname(conn->fd, (struct sockaddr *)&storage, &len) == 0)
-        address_show_sockaddr((struct sockaddr *)&storage, len, out_addr);
+    conn->endpoint->transport->local(conn, out_addr);
 }
 
 void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats) {
-    const struct reaper *reaper = &conn->worker->reaper;
-    uint64_t now_s = uv_now(&conn->worker->loop) / 1000;
+    const struct reaper *reaper = &conn->endpoint->reaper;
+    uint64_t now_s = conns_now(conns_of(conn)) / 1000;
     *out_stats = (struct crew_conn_stats){
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
@@ -129,13 +130,13 @@ void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats) {
 }
 
 int crew_conn_close_code(const crew_conn *conn) {
-    if (conn->session != &session_websocket)
+    if (conn->protocol != &protocol_websocket)
         return 0;
     return conn->close_code ? conn->close_code : WS_CODE_ABNORMAL;
 }
 
 const char *crew_conn_service(const crew_conn *conn) {
-    return conn->worker->plan.service.name;
+    return service_of(conn)->config->name;
 }
 
 size_t crew_conn_count(void) {

@@ -7,11 +7,12 @@
 
 #include <string.h>
 
-#include "conn.h"
+#include "conn_out.h"
 #include "cookie.h"
 #include "cookie_session.h"
 #include "http_response.h"
 #include "request.h"
+#include "service.h"
 #include "session_http.h"
 #include "sse.h"
 #include "worker.h"
@@ -148,7 +149,7 @@ enum framing { FRAMING_LENGTH, FRAMING_STREAM, FRAMING_NONE };
 
 static bool ends_connection(const struct crew_request *request) {
     return request->closes_after || !request->head.keep_alive || !request->is_body_over ||
-           request->conn->worker->lifecycle.stage >= STAGE_DRAINING;
+           service_of(request->conn)->worker->lifecycle.stage >= STAGE_DRAINING;
 }
 
 static void add_connection(struct http_response *response, struct crew_request *request) {
@@ -165,7 +166,8 @@ static long make_head(struct crew_request *request, int status, const char *type
     struct http_response response;
     struct codec_buffer *fields = request->reply_fields;
     http_response_begin(&response, head, HEAD_MAX, status, NULL);
-    http_response_add_own(&response, "Date", session_http_date(request->conn->worker));
+    http_response_add_own(&response, "Date",
+                          session_http_date(service_of(request->conn)->worker));
     if (type && !request->has_type)
         http_response_add_text(&response, "Content-Type", type);
     if (framing == FRAMING_LENGTH)

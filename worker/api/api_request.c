@@ -10,9 +10,9 @@
 #include "cookie.h"
 #include "form.h"
 #include "request.h"
+#include "service.h"
 #include "session_http.h"
 #include "upload.h"
-#include "worker.h"
 
 /* The slice as text; "" without memory, which a client's own request cannot bring about alone.
  */
@@ -168,7 +168,7 @@ static struct form_pair *list_fields(struct crew_request *request) {
 /* Too many fields are found out here and not as the body comes: much that is sent with this
  * type, curl's default, is no form, and the app takes it as bytes. */
 static void list_pairs(struct crew_request *request, struct http_slice form) {
-    if (form_exceeds(form, request->conn->worker->plan.service.http.max_parts))
+    if (form_exceeds(form, service_of(request->conn)->config->http.max_parts))
         request->form_error = CREW_ETOOBIG;
     else
         request->form_pairs = decode_pairs(request, form);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "app_handler.h"
 #include "crewman.h"
 #include "worker.h"
 
@@ -25,6 +26,7 @@ struct timer {
     uint64_t due_ms, interval_ms; /* due by the clock of the loop; interval 0: once */
     void (*tick)(crew_timer timer, void *arg);
     void *arg;
+    struct service *service; /* whose callback has set it, or NULL */
 };
 
 void timers_init(struct timers *timers) {
@@ -79,15 +81,14 @@ static void on_tick(uv_timer_t *handle) {
     struct worker *worker = handle->data;
     void (*tick)(crew_timer, void *) = timer->tick;
     void *arg = timer->arg;
+    struct service *service = timer->service;
     crew_timer id = (crew_timer)timer->id;
     /* Before the call: the app may end it there, and then it is closed. */
     if (timer->interval_ms > 0)
         arm_next(timer, uv_now(&worker->loop));
     else
         end(&worker->timers, timer);
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_TIMER);
-    tick(id, arg);
-    guard_leave(worker, entry);
+    app_handler_tick(worker, service, tick, id, arg);
 }
 
 static crew_timer start(uint64_t ms, uint64_t interval, void (*tick)(crew_timer, void *),
@@ -110,6 +111,7 @@ static crew_timer start(uint64_t ms, uint64_t interval, void (*tick)(crew_timer,
     timer->due_ms = clock_ms() + ms;
     timer->tick = tick;
     timer->arg = arg;
+    timer->service = worker->running;
     arm(timer, uv_now(&worker->loop));
     return (crew_timer)timer->id;
 }

@@ -15,7 +15,7 @@
 #include "http_chars.h"
 #include "networks.h"
 #include "request.h"
-#include "worker.h"
+#include "service.h"
 
 #define COOKIE_MAX 512u
 #define ID_BYTES   (COOKIE_ID_LEN * 6 / 8)
@@ -24,7 +24,7 @@ static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static struct cookie_store *store_of(const struct crew_request *request) {
-    return &request->conn->worker->cookies;
+    return &service_of(request->conn)->cookies;
 }
 
 static int make_id(char out[COOKIE_ID_LEN + 1]) {
@@ -138,12 +138,12 @@ int cookie_session_regenerate(struct crew_request *request, struct cookie_sessio
 
 /* Over TLS, as far as we can know: by the configuration, or by a proxy that we trust. */
 static bool is_secure(const struct crew_request *request) {
-    struct worker *worker = request->conn->worker;
+    const struct service *service = service_of(request->conn);
     const struct http_field *field = http_head_find(&request->head, "x-forwarded-proto");
-    if (worker->plan.service.session.secure)
+    if (service->config->session.secure)
         return true;
     return field && http_slice_equals(field->value, "https") &&
-           networks_have(&worker->proxies, &request->conn->peer);
+           networks_have(&service->proxies, &request->conn->peer);
 }
 
 static int announce(struct crew_request *request, const char *id) {

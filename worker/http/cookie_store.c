@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "http_chars.h"
+#include "service.h"
 #include "worker.h"
 
 #define SWEEP_MS 1000u
@@ -59,9 +60,9 @@ static int open_folder(struct cookie_store *store, char *out_why, size_t size) {
     return error;
 }
 
-int cookie_store_open(struct worker *worker, char *out_why, size_t size) {
-    struct cookie_store *store = &worker->cookies;
-    const struct config_session *config = &worker->plan.service.session;
+int cookie_store_open(struct service *service, char *out_why, size_t size) {
+    struct cookie_store *store = &service->cookies;
+    const struct config_session *config = &service->config->session;
     *store = (struct cookie_store){.config = config, .dir = -1};
     if (!http_is_token(config->cookie, strlen(config->cookie))) {
         snprintf(out_why, size, "session.cookie: found \"%s\"; expected a token",
@@ -74,17 +75,17 @@ int cookie_store_open(struct worker *worker, char *out_why, size_t size) {
     store->ops = config->dir[0] ? &cookie_store_file : &cookie_store_memory;
     idmap_init(&store->sessions, 0);
     list_init(&store->by_use);
-    uv_timer_init(&worker->loop, &store->sweeper);
+    uv_timer_init(&service->worker->loop, &store->sweeper);
     store->sweeper.data = store;
     /* One worker is enough for a folder. */
-    if (!config->dir[0] || worker->plan.slot == 0)
+    if (!config->dir[0] || service->worker->plan.slot == 0)
         uv_timer_start(&store->sweeper, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&store->sweeper);
     return 0;
 }
 
-void cookie_store_close(struct worker *worker) {
-    struct cookie_store *store = &worker->cookies;
+void cookie_store_close(struct service *service) {
+    struct cookie_store *store = &service->cookies;
     if (!store->ops)
         return;
     uv_close((uv_handle_t *)&store->sweeper, NULL);

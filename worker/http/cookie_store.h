@@ -21,7 +21,7 @@
 
 #define COOKIE_ID_LEN 32u /* of [A-Za-z0-9_-]: 192 random bits */
 
-struct worker;
+struct service;
 struct config_session;
 struct cookie_store;
 
@@ -60,8 +60,8 @@ struct cookie_store {
 };
 
 /* The session services of a worker; `out_why` says why not. */
-int cookie_store_open(struct worker *worker, char *out_why, size_t size);
-void cookie_store_close(struct worker *worker);
+int cookie_store_open(struct service *service, char *out_why, size_t size);
+void cookie_store_close(struct service *service);
 
 /* Make the changes in `data`. 0, CREW_ETOOBIG or CREW_ENOMEM. */
 int cookie_store_apply(const struct cookie_store *store, const struct cookie_changes *changes,

@@ -16,14 +16,14 @@
 #include <unistd.h>
 
 #include "api_reply.h"
-#include "conn.h"
+#include "conn_out.h"
+#include "conn_state.h"
 #include "http_condition.h"
 #include "http_date.h"
 #include "http_range.h"
 #include "http_response.h"
 #include "mime.h"
 #include "session_http.h"
-#include "worker.h"
 
 /* More ranges are answered with the whole file. */
 #define RANGES_MAX    16u
@@ -240,7 +240,7 @@ static int write_answer(struct crew_conn *conn, struct crew_request *request,
 /* Head and small body leave in one packet, also outside of a read event. */
 static int write_corked(struct crew_conn *conn, struct crew_request *request,
                         const struct reply_file *file, const struct answer *answer) {
-    bool corks = conn->worker->conns.corked == NULL;
+    bool corks = conns_of(conn)->corked == NULL;
     if (corks)
         conn_cork(conn);
     int result = write_answer(conn, request, file, answer);

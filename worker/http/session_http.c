@@ -11,28 +11,33 @@
 #include <string.h>
 #include <time.h>
 
-#include "conn.h"
+#include "app_handler.h"
+#include "conn_close.h"
+#include "conn_out.h"
+#include "conn_state.h"
 #include "handshake.h"
 #include "http_date.h"
 #include "http_response.h"
 #include "proxies.h"
 #include "request.h"
+#include "service.h"
 #include "session_http_body.h"
 #include "upload.h"
 #include "worker.h"
+#include "ws.h"
 
 #define ERROR_MAX 1024u
 
 static struct http_shared *shared_of(const struct crew_conn *conn) {
-    return &conn->worker->http;
+    return &service_of(conn)->worker->http;
 }
 
 static const struct config_limits *limits_of(const struct crew_conn *conn) {
-    return &conn->worker->plan.service.limits;
+    return &service_of(conn)->config->limits;
 }
 
 static bool is_http(const struct crew_conn *conn) {
-    return conn->session == &session_http;
+    return conn->protocol == &protocol_http;
 }
 
 void session_http_shared_done(struct http_shared *shared) {
@@ -42,7 +47,7 @@ void session_http_shared_done(struct http_shared *shared) {
 
 /* Once the connection is closing, what was not copied lies in memory of others. */
 struct crew_request *session_http_request(const struct crew_conn *conn) {
-    struct crew_request *request = is_http(conn) ? conn->protocol.http.request : NULL;
+    struct crew_request *request = is_http(conn) ? conn->as.http.request : NULL;
     bool is_there =
         request && request->is_parsed && (conn->state <= CONN_OPEN || request_is_kept(request));
     return is_there ? request : NULL;
@@ -68,14 +73,14 @@ static struct crew_request *take_request(struct crew_conn *conn) {
         request = request_new(limits_of(conn)->headers);
     if (request)
         request->conn = conn;
-    conn->protocol.http.request = request;
+    conn->as.http.request = request;
     return request;
 }
 
 static void give_back(struct crew_conn *conn) {
     struct http_shared *shared = shared_of(conn);
-    struct crew_request *request = conn->protocol.http.request;
-    conn->protocol.http.request = NULL;
+    struct crew_request *request = conn->as.http.request;
+    conn->as.http.request = NULL;
     if (!request)
         return;
     request_reset(request);
@@ -86,10 +91,10 @@ static void give_back(struct crew_conn *conn) {
 }
 
 static void start(struct crew_conn *conn) {
-    conn->protocol.http.request = NULL;
-    conn->protocol.http.scanned = 0;
-    if (conn->worker->plan.service.listen.protocol == LISTEN_HTTP)
-        conn->state = CONN_OPEN;
+    conn->as.http.request = NULL;
+    conn->as.http.scanned = 0;
+    if (service_of(conn)->config->listen.protocol == LISTEN_HTTP)
+        conn_set_state(conn, CONN_OPEN);
     /* A quiet HTTP client is not a dead one: it waits, for an answer or for its user. Deadlines
      * of their own apply. */
     liveness_suspend(&conn->liveness);
@@ -105,7 +110,7 @@ static void begin_plain(struct crew_conn *conn) {
     if (conn->state != CONN_OPENING)
         return;
     sendq_done(&conn->out);
-    conn->state = CONN_OPEN;
+    conn_set_state(conn, CONN_OPEN);
 }
 
 static const char *fields_for(int status) {
@@ -119,15 +124,15 @@ static const char *fields_for(int status) {
 
 /* RFC 9110 sections 7.8, 10.2.1, 15.5.22; RFC 6455 section 4.4 for the fields. */
 static void write_error(struct crew_conn *conn, int status, const char *text) {
-    const struct crew_request *request = conn->protocol.http.request;
+    const struct crew_request *request = conn->as.http.request;
     char response[ERROR_MAX];
     bool is_head = request && request->head.method_id == HTTP_HEAD;
     int len = snprintf(response, sizeof(response),
                        "HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain\r\n"
                        "Content-Length: %zu\r\n\r\n%s%s",
-                       status, http_response_phrase(status), session_http_date(conn->worker),
-                       fields_for(status), strlen(text) + 1, is_head ? "" : text,
-                       is_head ? "" : "\n");
+                       status, http_response_phrase(status),
+                       session_http_date(service_of(conn)->worker), fields_for(status),
+                       strlen(text) + 1, is_head ? "" : text, is_head ? "" : "\n");
     begin_plain(conn);
     if (len > 0 && (size_t)len < sizeof(response))
         conn_write_control(conn, response, (size_t)len);
@@ -161,7 +166,7 @@ static int reason_of(int error) {
 
 /* What came of a form is of no more use, while the answer may take its time. */
 static void drop_upload(struct crew_conn *conn) {
-    struct crew_request *request = conn->protocol.http.request;
+    struct crew_request *request = conn->as.http.request;
     if (request && !request->is_dispatched) {
         upload_free(request->upload);
         request->upload = NULL;
@@ -171,7 +176,7 @@ static void drop_upload(struct crew_conn *conn) {
 }
 
 void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
-    struct crew_request *request = conn->protocol.http.request;
+    struct crew_request *request = conn->as.http.request;
     if (request) {
         request->closes_after = true; /* and so says an answer that the app gives in on_error */
         if (request->is_parsed && !request->is_handshake)
@@ -181,7 +186,7 @@ void session_http_refuse_for(struct crew_conn *conn, int status, int error, cons
     if (conn->state > CONN_OPEN)
         return;
     bool has_answer =
-        request && (conn->protocol.http.request != request || request->reply != REPLY_NONE);
+        request && (conn->as.http.request != request || request->reply != REPLY_NONE);
     if (!has_answer)
         write_error(conn, status, text);
     drop_upload(conn);
@@ -193,37 +198,33 @@ void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
 }
 
 static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
-    const struct worker *worker = conn->worker;
+    const struct service *service = service_of(conn);
     /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
     bool wants_upgrade = request->head.wants_upgrade && request->head.minor_version >= 1;
-    bool has_pages = worker->app->on_request || worker->files.is_on;
-    if (worker->plan.service.listen.protocol == LISTEN_WEBSOCKET && !has_pages)
+    bool has_pages = service->app.on_request || service->files.is_on;
+    if (service->config->listen.protocol == LISTEN_WEBSOCKET && !has_pages)
         return true;
     bool has_sockets =
-        worker->app->on_message || worker->plan.service.listen.protocol == LISTEN_WEBSOCKET;
+        service->app.on_message || service->config->listen.protocol == LISTEN_WEBSOCKET;
     return has_sockets && wants_upgrade &&
            http_head_list_has(&request->head, "upgrade", "websocket");
 }
 
 void session_http_dispatch(struct crew_conn *conn, struct crew_request *request) {
-    struct worker *worker = conn->worker;
     request->is_dispatched = true;
     conn_await(conn, DEADLINE_NONE);
     conn->messages_in++;
-    worker->conns.totals.messages_in++;
+    conns_of(conn)->totals.messages_in++;
     if (static_answer(conn, request))
         return;
-    if (!worker->app->on_request) {
+    if (service_of(conn)->app.on_request)
+        app_handler_request(conn, request);
+    else
         session_http_refuse(conn, 404, "nothing here");
-        return;
-    }
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_REQUEST);
-    worker->app->on_request(conn, request);
-    guard_leave(worker, entry);
 }
 
 bool session_http_is_current(const struct crew_conn *conn, const struct crew_request *request) {
-    return is_http(conn) && conn->protocol.http.request == request && conn->state <= CONN_OPEN;
+    return is_http(conn) && conn->as.http.request == request && conn->state <= CONN_OPEN;
 }
 
 void session_http_keep(struct crew_conn *conn, struct crew_request *request) {
@@ -250,7 +251,7 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
     request->is_head_only = request->head.method_id == HTTP_HEAD;
     bool has_body = request->head.is_chunked || request->head.content_length > 0;
     request->is_body_over = !has_body;
-    request->owes_last_piece = !has_body && conn->worker->app->on_body;
+    request->owes_last_piece = !has_body && service_of(conn)->app.on_body;
     if (wants_websocket(conn, request)) {
         handshake_answer(conn, request);
         return;
@@ -275,8 +276,7 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     }
     request->head.fields = request->fields;
     request->head.capacity = request->field_capacity;
-    int head_len =
-        http_head_parse(*data, *len, &conn->protocol.http.scanned, &http, &request->head);
+    int head_len = http_head_parse(*data, *len, &conn->as.http.scanned, &http, &request->head);
     if (head_len == 0) {
         give_back(conn);
         /* An empty line behind a request begins no other (RFC 9112 section 2.2). */
@@ -285,7 +285,7 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
             conn_await(conn, DEADLINE_HANDSHAKE);
         return false;
     }
-    conn->protocol.http.scanned = 0;
+    conn->as.http.scanned = 0;
     if (head_len < 0) {
         session_http_refuse(conn, -head_len, request->head.error);
         return false;
@@ -308,7 +308,7 @@ static bool may_go_on(const struct crew_conn *conn) {
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
     while (may_go_on(conn)) {
-        struct crew_request *request = conn->protocol.http.request;
+        struct crew_request *request = conn->as.http.request;
         if (request && request->has_body && !request->is_body_over) {
             if (!session_http_body_receive(conn, request, data, len))
                 break;
@@ -320,22 +320,22 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
             break;
         }
     }
-    if (is_http(conn) && conn->protocol.http.request)
-        session_http_keep(conn, conn->protocol.http.request);
+    if (is_http(conn) && conn->as.http.request)
+        session_http_keep(conn, conn->as.http.request);
     else if (!is_http(conn) && conn->state <= CONN_CLOSING && *len > 0)
-        conn->session->receive(conn, data, len); /* frames right behind the handshake */
+        conn->protocol->receive(conn, data, len); /* frames right behind the handshake */
 }
 
 /* What came meanwhile: requests behind the one that is answered, or the rest of a body that was
  * held up by what was queued. */
 static void drained(struct crew_conn *conn) {
-    bool has_rest = conn->stash || conn->protocol.http.request;
-    if (has_rest && conn->worker->conns.feeding != conn)
+    bool has_rest = conn->stash || conn->as.http.request;
+    if (has_rest && conns_of(conn)->feeding != conn)
         conns_due(conn);
 }
 
 void session_http_answered(struct crew_conn *conn) {
-    struct crew_request *request = conn->protocol.http.request;
+    struct crew_request *request = conn->as.http.request;
     bool closes = request->closes_after || !request->is_body_over;
     give_back(conn);
     if (closes) {
@@ -351,12 +351,12 @@ void session_http_answered(struct crew_conn *conn) {
 static int send_answer(struct crew_conn *conn, const void *data, size_t len,
                        enum crew_msg_type type) {
     if (conn->state == CONN_OPENING)
-        return session_websocket.send(conn, data, len, type);
+        return protocol_websocket.send(conn, data, len, type);
     return crew_reply(conn, 200, "text/html;charset=utf-8", data, len);
 }
 
 static void goodbye(struct crew_conn *conn, int code, const char *text) {
-    const struct crew_request *request = conn->protocol.http.request;
+    const struct crew_request *request = conn->as.http.request;
     bool is_refusal = conn->state == CONN_OPENING || code < 1000;
     if (is_refusal && (!request || request->reply == REPLY_NONE))
         write_error(conn, code < 1000 ? code : 503, text ? text : "going away");
@@ -366,7 +366,7 @@ static void goodbye(struct crew_conn *conn, int code, const char *text) {
  * request of a connection that is kept alive, whose answer then says that it was the last: a
  * client that just sends one is not refused. */
 static bool lingers(struct crew_conn *conn, int reason) {
-    struct crew_request *request = conn->protocol.http.request;
+    struct crew_request *request = conn->as.http.request;
     if (request)
         request->closes_after = true;
     return request != NULL || (reason == CREW_CLOSE_RELOAD && conn->state == CONN_OPEN);
@@ -383,7 +383,7 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
         session_http_refuse(conn, 408, "no request within handshake_timeout");
 }
 
-const struct session session_http = {
+const struct protocol protocol_http = {
     .name = "http",
     .has_handshake = true,
     .keeps_rest = true, /* the end of a body that was paused behind its last byte */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "crewman.h"
+#include "protocol.h"
 
 struct crew_conn;
 struct crew_request;
@@ -22,6 +23,8 @@ struct http_shared {
     char date[30];              /* the Date field's value, of this second */
     uint64_t date_s;
 };
+
+extern const struct protocol protocol_http;
 
 void session_http_shared_done(struct http_shared *shared);
 

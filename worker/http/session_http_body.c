@@ -4,26 +4,24 @@
  */
 #include "session_http_body.h"
 
-#include "conn.h"
+#include "app_handler.h"
+#include "conn_out.h"
+#include "conn_state.h"
 #include "request.h"
+#include "service.h"
 #include "session_http.h"
 #include "upload.h"
-#include "worker.h"
 
 #define STATUS_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
 static const struct config_limits *limits_of(const struct crew_conn *conn) {
-    return &conn->worker->plan.service.limits;
+    return &service_of(conn)->config->limits;
 }
 
 static void deliver_piece(struct crew_conn *conn, struct crew_request *request,
                           const char *data, size_t len, bool is_last) {
-    struct worker *worker = conn->worker;
-    if (!worker->app->on_body || request->reply == REPLY_DONE)
-        return;
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_REQUEST);
-    worker->app->on_body(conn, request, data, len, is_last);
-    guard_leave(worker, entry);
+    if (request->reply != REPLY_DONE)
+        app_handler_body(conn, request, data, len, is_last);
 }
 
 /* A body that is there in one piece stays where it lies; the pieces of others are gathered. */
@@ -74,8 +72,7 @@ void session_http_body_none(struct crew_conn *conn, struct crew_request *request
 }
 
 static uint64_t body_bound(const struct crew_conn *conn, const struct crew_request *request) {
-    return request->upload ? upload_bound(&conn->worker->plan.service)
-                           : limits_of(conn)->max_body;
+    return request->upload ? upload_bound(service_of(conn)->config) : limits_of(conn)->max_body;
 }
 
 bool session_http_body_receive(struct crew_conn *conn, struct crew_request *request,
@@ -113,10 +110,10 @@ bool session_http_body_receive(struct crew_conn *conn, struct crew_request *requ
 /* Whether the body can be taken. */
 static bool begin_upload(struct crew_conn *conn, struct crew_request *request) {
     struct upload_fault fault;
-    const struct worker *worker = conn->worker;
-    if (worker->app->on_body || !worker->app->on_request)
+    const struct service *service = service_of(conn);
+    if (service->app.on_body || !service->app.on_request)
         return true;
-    if (upload_begin(&request->head, &worker->plan.service, &request->upload, &fault) >= 0)
+    if (upload_begin(&request->head, service->config, &request->upload, &fault) >= 0)
         return true;
     session_http_refuse_for(conn, fault.status, fault.error, fault.text);
     return false;
@@ -132,7 +129,7 @@ void session_http_body_begin(struct crew_conn *conn, struct crew_request *reques
     }
     http_body_init(&request->body, &request->head);
     request->has_body = true;
-    request->is_streaming_body = conn->worker->app->on_body != NULL;
+    request->is_streaming_body = service_of(conn)->app.on_body != NULL;
     if (request->is_streaming_body) {
         session_http_dispatch(conn, request);
         session_http_keep(conn, request);

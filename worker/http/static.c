@@ -12,10 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "conn.h"
+#include "conn_state.h"
 #include "http_params.h"
 #include "mime.h"
 #include "reply_file.h"
+#include "service.h"
 #include "worker.h"
 
 #define NAME_SIZE     4096u
@@ -31,8 +32,8 @@ struct name {
     bool is_folder; /* it ended with a slash */
 };
 
-static const struct config_static *config_of(const struct worker *worker) {
-    return &worker->plan.service.files;
+static const struct config_static *config_of(const struct service *service) {
+    return &service->config->files;
 }
 
 /* A descriptor or a negative errno number. */
@@ -49,8 +50,8 @@ static int open_beneath(int root, const char *path, int flags) {
     return -errno;
 }
 
-static int open_name(const struct worker *worker, const char *text) {
-    return open_beneath(worker->files.root, text[1] != '\0' ? text + 1 : ".", OPEN_FLAGS);
+static int open_name(const struct service *service, const char *text) {
+    return open_beneath(service->files.root, text[1] != '\0' ? text + 1 : ".", OPEN_FLAGS);
 }
 
 static int check(const struct config_static *config, char *out_why, size_t size) {
@@ -72,8 +73,8 @@ static int check(const struct config_static *config, char *out_why, size_t size)
     return 0;
 }
 
-int static_open(struct worker *worker, char *out_why, size_t size) {
-    const struct config_static *config = config_of(worker);
+int static_open(struct service *service, char *out_why, size_t size) {
+    const struct config_static *config = config_of(service);
     if (config->root[0] == '\0')
         return 0;
     int error = check(config, out_why, size);
@@ -93,14 +94,14 @@ int static_open(struct worker *worker, char *out_why, size_t size) {
         return fd;
     }
     close(fd);
-    worker->files = (struct static_files){.is_on = true, .root = root};
+    service->files = (struct static_files){.is_on = true, .root = root};
     return 0;
 }
 
-void static_close(struct worker *worker) {
-    if (worker->files.is_on)
-        close(worker->files.root);
-    worker->files.is_on = false;
+void static_close(struct service *service) {
+    if (service->files.is_on)
+        close(service->files.root);
+    service->files.is_on = false;
 }
 
 static bool has_hidden(const char *text) {
@@ -147,8 +148,8 @@ static bool append(struct name *name, const char *text) {
 }
 
 /* The folder's name becomes that of its index file. False: it cannot have one. */
-static bool to_index(const struct worker *worker, struct name *name) {
-    const char *index = config_of(worker)->index;
+static bool to_index(const struct service *service, struct name *name) {
+    const char *index = config_of(service)->index;
     bool has_slash = name->text[name->len - 1] == '/';
     return index[0] != '\0' && (has_slash || append(name, "/")) && append(name, index);
 }
@@ -192,10 +193,10 @@ static bool accepts_gzip(const struct http_head *head) {
 static void use_gzip(struct crew_conn *conn, const struct crew_request *request,
                      struct name *name, struct reply_file *file) {
     struct reply_file packed;
-    file->varies = config_of(conn->worker)->gzip;
+    file->varies = config_of(service_of(conn))->gzip;
     if (!file->varies || !accepts_gzip(&request->head) || !append(name, ".gz"))
         return;
-    int fd = open_name(conn->worker, name->text);
+    int fd = open_name(service_of(conn), name->text);
     name->text[name->len -= 3] = '\0';
     if (fd < 0 || reply_file_open(fd, &packed) != 0)
         return;
@@ -218,7 +219,7 @@ static void fail(struct crew_conn *conn, int error) {
 
 static void send_it(struct crew_conn *conn, struct crew_request *request, struct name *name,
                     struct reply_file *file) {
-    const struct config_static *config = config_of(conn->worker);
+    const struct config_static *config = config_of(service_of(conn));
     use_gzip(conn, request, name, file);
     file->type = mime_type_of(name->text, config->types, config->type_count);
     file->cache_control = config->cache_control;
@@ -259,9 +260,9 @@ static bool answer_folder(struct crew_conn *conn, const struct crew_request *req
                           const struct name *name) {
     struct name index = *name;
     struct reply_file file;
-    if (!to_index(conn->worker, &index))
+    if (!to_index(service_of(conn), &index))
         return false;
-    int fd = open_name(conn->worker, index.text);
+    int fd = open_name(service_of(conn), index.text);
     if (fd < 0 || reply_file_open(fd, &file) != 0)
         return false;
     reply_file_close(&file);
@@ -278,14 +279,14 @@ static bool is_read(const struct crew_request *request) {
 }
 
 static bool answer(struct crew_conn *conn, struct crew_request *request) {
-    struct worker *worker = conn->worker;
+    struct service *service = service_of(conn);
     struct name name;
     struct reply_file file;
     if (!is_read(request) || !read_name(request, &name))
         return false;
-    if (name.is_folder && !to_index(worker, &name))
+    if (name.is_folder && !to_index(service, &name))
         return false;
-    int fd = open_name(worker, name.text);
+    int fd = open_name(service, name.text);
     if (fd < 0 && is_absent(fd))
         return false;
     int error = fd < 0 ? fd : reply_file_open(fd, &file);
@@ -312,11 +313,11 @@ static void refuse(struct crew_conn *conn, const struct crew_request *request) {
 }
 
 bool static_answer(struct crew_conn *conn, struct crew_request *request) {
-    if (!conn->worker->files.is_on)
+    if (!service_of(conn)->files.is_on)
         return false;
     if (answer(conn, request))
         return true;
-    if (conn->worker->app->on_request)
+    if (service_of(conn)->app.on_request)
         return false;
     refuse(conn, request);
     return true;

@@ -12,7 +12,7 @@
 
 struct crew_conn;
 struct crew_request;
-struct worker;
+struct service;
 
 struct static_files {
     bool is_on;
@@ -21,8 +21,8 @@ struct static_files {
 
 /* Open the folder that the plan names; without one it is off. Negative with a line for people
  * when it cannot be served from. */
-int static_open(struct worker *worker, char *out_why, size_t size);
-void static_close(struct worker *worker);
+int static_open(struct service *service, char *out_why, size_t size);
+void static_close(struct service *service);
 
 /* Answer the request if there is a file for it, or with 404 or 405 when nobody else could.
  * False: it is the app's, and nothing was sent. */

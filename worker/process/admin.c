@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "conn.h"
 #include "log.h"
+#include "service.h"
 #include "worker.h"
 
 #define PAGE_RETRY_MS 10u
@@ -35,6 +35,13 @@ static json_t *address_text(const struct crew_addr *addr) {
     return json_sprintf("%s:%u", addr->text, addr->port);
 }
 
+static const char *protocol_name(const struct crew_conn *conn) {
+    const struct crew_protocol *framing = service_of(conn)->app.protocol;
+    if (conn->layer == LAYER_PREFACE)
+        return "proxy";
+    return framing ? framing->name : conn->protocol->name;
+}
+
 static json_t *row_of(const struct crew_conn *conn) {
     struct crew_conn_stats stats;
     struct crew_addr peer, local;
@@ -45,8 +52,8 @@ static json_t *row_of(const struct crew_conn *conn) {
     return json_pack(
         "{s:o, s:s, s:i, s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
         json_sprintf("%016llx", (unsigned long long)conn->id), "service",
-        crew_conn_service(conn), "slot", (int)conn->worker->plan.slot, "protocol",
-        conn_protocol_name(conn), "peer", address_text(&peer), "local", address_text(&local),
+        crew_conn_service(conn), "slot", (int)service_of(conn)->worker->plan.slot, "protocol",
+        protocol_name(conn), "peer", address_text(&peer), "local", address_text(&local),
         "state", conn_state_name(conn), "bytes_in", (json_int_t)stats.bytes_in, "bytes_out",
         (json_int_t)stats.bytes_out, "messages_in", (json_int_t)stats.messages_in,
         "messages_out", (json_int_t)stats.messages_out, "queued", (json_int_t)stats.queued,

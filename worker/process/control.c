@@ -142,10 +142,7 @@ static void receive_plan(struct worker *worker, const json_t *body) {
         return;
     }
     worker->control.has_plan = true;
-    const struct config_service *service = &worker->plan.service;
-    if (keep_descriptors(&worker->plan, why, sizeof(why)) != 0 ||
-        networks_init(&worker->proxies, service->trusted_proxies, service->trusted_proxy_count,
-                      why, sizeof(why)) != 0) {
+    if (keep_descriptors(&worker->plan, why, sizeof(why)) != 0) {
         give_up(worker, LIFECYCLE_EXIT_NEVER, why);
         return;
     }

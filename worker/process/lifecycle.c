@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #include "admin.h"
+#include "app.h"
+#include "app_handler.h"
 #include "custom.h"
 #include "log.h"
 #include "process.h"
@@ -60,66 +62,90 @@ static int load_app(struct worker *worker, char *why, size_t size) {
     guard_leave(worker, entry);
     if (err)
         return LIFECYCLE_EXIT_NEVER;
-    if (app_service(app, worker->plan.service.name, &worker->service) != 0)
+    struct service *service = worker->services;
+    if (app_service(app, service->config->name, &service->app) != 0)
         return fail(why, size, LIFECYCLE_EXIT_NEVER, no_service);
-    if (worker->app->protocol &&
-        custom_check(worker->app->protocol, &worker->plan.service, why, size) != 0)
+    if (service->app.protocol &&
+        custom_check(service->app.protocol, service->config, why, size) != 0)
         return LIFECYCLE_EXIT_NEVER;
+    return 0;
+}
+
+static void conn_ended(struct worker *worker);
+static const struct service_events service_events = {.conn_ended = conn_ended};
+
+static int make_services(struct worker *worker, char *why, size_t size) {
+    worker->services = calloc(1, sizeof(*worker->services));
+    if (!worker->services)
+        return fail(why, size, LIFECYCLE_EXIT_AGAIN, "out of memory");
+    worker->service_count = 1;
+    worker->services[0].worker = worker;
+    worker->services[0].events = &service_events;
+    worker->services[0].config = &worker->plan.service;
+    worker->services[0].listener_fd = worker->plan.listener_fd;
     return 0;
 }
 
 static int call_worker_start(struct worker *worker, char *why, size_t size) {
-    if (!worker->app->on_worker_start)
-        return 0;
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_WORKER_START);
-    int result = worker->app->on_worker_start();
-    guard_leave(worker, entry);
-    if (result >= 0)
-        return 0;
-    worker->lifecycle.has_refused = true;
-    snprintf(why, size, "on_worker_start answered %d (%s)", result, crew_strerror(result));
-    return LIFECYCLE_EXIT_AGAIN;
+    for (size_t i = 0; i < worker->service_count; i++) {
+        int result = app_handler_worker_start(&worker->services[i]);
+        if (result >= 0)
+            continue;
+        worker->lifecycle.has_refused = true;
+        snprintf(why, size, "on_worker_start answered %d (%s)", result, crew_strerror(result));
+        return LIFECYCLE_EXIT_AGAIN;
+    }
+    return 0;
+}
+
+static int start_services(struct worker *worker, char *why, size_t size) {
+    for (size_t i = 0; i < worker->service_count; i++)
+        if (service_start(&worker->services[i], why, size) != 0)
+            return LIFECYCLE_EXIT_NEVER;
+    return 0;
+}
+
+static int accept_all(struct worker *worker, char *why, size_t size) {
+    /* READY comes before the first iteration: siblings must not think that it stands still. */
+    score_set(worker->line->tick_at, uv_hrtime() / 1000000);
+    for (size_t i = 0; i < worker->service_count; i++) {
+        struct service *service = &worker->services[i];
+        if (service->app.on_request && !service->app.on_body)
+            upload_check(service->config);
+        int err = service_accept(service);
+        if (err) {
+            snprintf(why, size, "cannot accept: %s", crew_strerror(err));
+            return LIFECYCLE_EXIT_AGAIN;
+        }
+    }
+    score_set(worker->line->state, SCORE_ACCEPTING);
+    return 0;
 }
 
 int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     set_up_log(&worker->plan);
+    worker->conns.process = worker->plan.process;
     int exit_code = take_line(worker, out_why, size);
     if (!exit_code)
         exit_code = become_user(&worker->plan, out_why, size);
     if (!exit_code)
+        exit_code = make_services(worker, out_why, size);
+    if (!exit_code)
         exit_code = load_app(worker, out_why, size);
     if (exit_code)
         return exit_code;
-    if (reaper_start(worker) != 0 || admin_start(worker) != 0)
+    if (admin_start(worker) != 0)
         return fail(out_why, size, LIFECYCLE_EXIT_AGAIN, "the event loop cannot be set up");
     worker->lifecycle.is_set_up = true;
-    if (static_open(worker, out_why, size) != 0 ||
-        cookie_store_open(worker, out_why, size) != 0)
-        return LIFECYCLE_EXIT_NEVER;
-    exit_code = call_worker_start(worker, out_why, size);
+    exit_code = start_services(worker, out_why, size);
+    if (!exit_code)
+        exit_code = call_worker_start(worker, out_why, size);
+    if (!exit_code)
+        exit_code = accept_all(worker, out_why, size);
     if (exit_code)
         return exit_code;
-    if (worker->app->on_request && !worker->app->on_body)
-        upload_check(&worker->plan.service);
-    /* READY comes before the first iteration: siblings must not think that it stands still. */
-    score_set(worker->line->tick_at, uv_hrtime() / 1000000);
-    int err = acceptor_start(worker);
-    if (err) {
-        snprintf(out_why, size, "cannot accept: %s", crew_strerror(err));
-        return LIFECYCLE_EXIT_AGAIN;
-    }
-    score_set(worker->line->state, SCORE_ACCEPTING);
     worker->lifecycle.stage = STAGE_SERVING;
     return 0;
-}
-
-static void call_back(struct worker *worker, enum score_callback which,
-                      void (*callback)(void)) {
-    if (!callback)
-        return;
-    struct guard_entry entry = guard_enter(worker, which);
-    callback();
-    guard_leave(worker, entry);
 }
 
 void lifecycle_end(struct worker *worker, int exit_code) {
@@ -146,7 +172,8 @@ static uint64_t time_left(const struct worker *worker) {
 static void begin_closing(struct worker *worker) {
     struct lifecycle *lifecycle = &worker->lifecycle;
     lifecycle->stage = STAGE_CLOSING;
-    call_back(worker, SCORE_IN_WORKER_STOP, worker->app->on_worker_stop);
+    for (size_t i = 0; i < worker->service_count; i++)
+        app_handler_worker_stop(&worker->services[i]);
     lifecycle->closed += worker->conns.count;
     if (list_is_empty(&worker->conns.all)) {
         finish(worker);
@@ -157,7 +184,7 @@ static void begin_closing(struct worker *worker) {
         left = CLOSING_MIN_MS;
     /* The last client must be told early enough to answer before the time is over. */
     uint64_t spread = lifecycle->spread_ms < left / 2 ? lifecycle->spread_ms : left / 2;
-    conns_close_all(worker, lifecycle->reason, spread);
+    settle_close_all(&worker->settle, lifecycle->reason, spread);
     uv_timer_start(&lifecycle->deadline, on_deadline, left, 0);
 }
 
@@ -171,8 +198,8 @@ static void on_deadline(uv_timer_t *timer) {
         begin_closing(worker);
         return;
     }
-    conns_destroy_all(worker, worker->lifecycle.reason);
-    conns_settle(worker);
+    settle_destroy_all(&worker->settle, worker->lifecycle.reason);
+    settle_now(&worker->settle);
     finish(worker);
 }
 
@@ -180,9 +207,19 @@ static void begin_draining(struct worker *worker, int reason) {
     struct lifecycle *lifecycle = &worker->lifecycle;
     lifecycle->stage = STAGE_DRAINING;
     lifecycle->reason = reason;
-    acceptor_stop(worker);
+    for (size_t i = 0; i < worker->service_count; i++)
+        service_stop_accepting(&worker->services[i]);
     score_set(worker->line->state, SCORE_DRAINING);
-    call_back(worker, SCORE_IN_WORKER_DRAIN, worker->app->on_worker_drain);
+    for (size_t i = 0; i < worker->service_count; i++)
+        app_handler_worker_drain(&worker->services[i]);
+}
+
+/* What udp's peers send goes to the next worker at once: no use to wait for them. */
+static bool has_streams(const struct worker *worker) {
+    for (size_t i = 0; i < worker->service_count; i++)
+        if (worker->services[i].endpoint.count > 0 && !worker->services[i].udp.is_open)
+            return true;
+    return false;
 }
 
 void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64_t timeout_ms,
@@ -203,10 +240,9 @@ void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64
     if (is_first)
         begin_draining(worker, reason);
     if (lifecycle->stage == STAGE_CLOSING) {
-        conns_close_all(worker, lifecycle->reason, lifecycle->spread_ms);
+        settle_close_all(&worker->settle, lifecycle->reason, lifecycle->spread_ms);
         uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
-    } else if (is_graceful && worker->conns.count > 0 && !worker->udp.is_open) {
-        /* What udp's peers send goes to the next worker at once: no use to wait for them. */
+    } else if (is_graceful && has_streams(worker)) {
         uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
     } else {
         begin_closing(worker);
@@ -218,7 +254,7 @@ void lifecycle_ask_stop(struct worker *worker) {
         uv_timer_start(&worker->lifecycle.deadline, on_deadline, 0, 0);
 }
 
-void lifecycle_conn_ended(struct worker *worker) {
+static void conn_ended(struct worker *worker) {
     struct lifecycle *lifecycle = &worker->lifecycle;
     if (!list_is_empty(&worker->conns.all))
         return;
@@ -235,9 +271,12 @@ void lifecycle_init(struct worker *worker) {
 
 void lifecycle_done(struct worker *worker) {
     uv_close((uv_handle_t *)&worker->lifecycle.deadline, NULL);
+    for (size_t i = 0; i < worker->service_count; i++)
+        service_stop(&worker->services[i]);
+    free(worker->services);
+    worker->services = NULL;
+    worker->service_count = 0;
     if (!worker->lifecycle.is_set_up)
         return;
-    acceptor_stop(worker);
     admin_stop(worker);
-    reaper_stop(worker);
 }

@@ -28,7 +28,7 @@ struct lifecycle {
     uint64_t closed;                 /* connections that we closed ourselves */
     uv_timer_t deadline;
     int exit_code;
-    bool is_set_up;   /* reaper and admin socket are started */
+    bool is_set_up;   /* the admin socket is started */
     bool has_refused; /* on_worker_start did */
 };
 
@@ -56,8 +56,5 @@ void lifecycle_ask_stop(struct worker *worker);
 
 /* Leave the loop now, with that exit code. */
 void lifecycle_end(struct worker *worker, int exit_code);
-
-/* From conns.c, whenever a connection has ended (any stage). */
-void lifecycle_conn_ended(struct worker *worker);
 
 #endif

@@ -21,12 +21,6 @@
 
 #define EXIT_USAGE 2
 
-static struct worker *self; /* what worker_self() answers */
-
-struct worker *worker_self(void) {
-    return self;
-}
-
 static const char usage[] =
     "crewman-worker is started by crewman; try: crewman start APP.so\n"
     "\n"
@@ -104,12 +98,14 @@ static void ignore_signals(void) {
         signal(ignored[i], SIG_IGN);
 }
 
+static void on_turned(void *owner) {
+    struct worker *worker = owner;
+    score_set(worker->line->tick_at, uv_now(&worker->loop));
+    score_set(worker->line->ticks, score_get(worker->line->ticks) + 1);
+}
+
 static int set_up(struct worker *worker) {
-    static const struct crew_service no_service;
-    worker->service = no_service;
-    worker->app = &worker->service;
     worker->line = &worker->own_line;
-    worker->acceptor.fd = -1;
     timers_init(&worker->timers);
     if (uv_loop_init(&worker->loop) != 0)
         return CREW_ENOMEM;
@@ -117,8 +113,11 @@ static int set_up(struct worker *worker) {
     uv_signal_init(&worker->loop, &worker->term);
     worker->term.data = worker;
     uv_signal_start(&worker->term, on_term, SIGTERM);
-    int err = conns_init(worker);
-    return err ? err : control_start(worker);
+    int err = conns_init(&worker->conns, &worker->loop, conn_ready);
+    if (err)
+        return err;
+    settle_start(&worker->settle, &worker->conns, on_turned, worker);
+    return control_start(worker);
 }
 
 /* Handles that the app left open must not keep the process: their memory is the app's. */
@@ -129,14 +128,11 @@ static void close_handle(uv_handle_t *handle, void *arg) {
 }
 
 static void tear_down(struct worker *worker) {
+    settle_stop(&worker->settle);
     lifecycle_done(worker);
-    conns_done(worker);
-    udp_done(worker);
+    conns_done(&worker->conns);
     session_http_shared_done(&worker->http);
-    cookie_store_close(worker);
-    static_close(worker);
     ws_shared_done(&worker->ws);
-    networks_done(&worker->proxies);
     timers_done(&worker->timers);
     control_stop(worker);
     uv_close((uv_handle_t *)&worker->term, NULL);
@@ -152,7 +148,7 @@ static void tear_down(struct worker *worker) {
 
 static int serve(void) {
     static struct worker worker;
-    self = &worker;
+    worker_claim(&worker);
     (void)prctl(PR_SET_NAME, "crewman: worker"); /* for top and the kernel; 15 bytes at most */
     ignore_signals();
     log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * See custom.h. Every call of the app's functions passes the guard.
+ * See custom.h.
  */
 #include "custom.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
-#include "worker.h"
+#include "app_handler.h"
+#include "conn_out.h"
+#include "service.h"
 
 /* Most messages are encoded here, without an allocation. */
 #define OUT_FIRST 1024u
@@ -56,7 +56,7 @@ int custom_check(const struct crew_protocol *protocol, const struct config_servi
 }
 
 static const struct crew_protocol *protocol_of(const struct crew_conn *conn) {
-    return conn->worker->app->protocol;
+    return service_of(conn)->app.protocol;
 }
 
 /* The peer of a lone datagram is never closed. */
@@ -64,22 +64,9 @@ static bool is_over(const struct crew_conn *conn) {
     return conn->id != 0 && conn->state > CONN_OPEN;
 }
 
-ptrdiff_t custom_input(struct crew_conn *conn, const char *data, size_t len) {
-    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
-    ptrdiff_t answer = protocol_of(conn)->input(conn, data, len);
-    guard_leave(conn->worker, entry);
-    return answer;
-}
-
 int custom_deliver(struct crew_conn *conn, char *package, size_t len) {
-    const struct crew_protocol *protocol = protocol_of(conn);
     crew_msg message = {.data = package, .len = len, .type = CREW_MSG_BINARY};
-    int answer = 0;
-    if (protocol->decode) {
-        struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
-        answer = protocol->decode(conn, package, len, &message);
-        guard_leave(conn->worker, entry);
-    }
+    int answer = app_handler_decode(conn, package, len, &message);
     if (answer < 0)
         return CREW_EPROTO;
     if (is_over(conn)) /* the app closed it just now */
@@ -130,7 +117,7 @@ static int send_encoded(struct crew_conn *conn, const crew_out *out, int answer)
 
 int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
     const struct crew_protocol *protocol = protocol_of(conn);
-    if (!conn->protocol.custom)
+    if (!conn->as.custom)
         return CREW_ENOMEM;
     if (!protocol->encode || is_over(conn)) { /* for conn_write() to refuse */
         struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
@@ -141,9 +128,7 @@ int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_
     out.len = 0;
     out.capacity = sizeof(out.first);
     out.has_failed = false;
-    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
-    int answer = protocol->encode(conn, data, len, type, &out);
-    guard_leave(conn->worker, entry);
+    int answer = app_handler_encode(conn, data, len, type, &out);
     int result = send_encoded(conn, &out, answer);
     if (out.data != out.first)
         free(out.data);
@@ -152,7 +137,7 @@ int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_
 
 void *crew_protocol_state(const crew_conn *conn) {
     const struct crew_protocol *protocol = protocol_of(conn);
-    if (!protocol || protocol->state_size == 0 || !conn->protocol.custom)
+    if (!protocol || protocol->state_size == 0 || !conn->as.custom)
         return NULL;
-    return conn->protocol.custom->state;
+    return conn->as.custom->state;
 }

@@ -29,9 +29,6 @@ struct config_service;
 int custom_check(const struct crew_protocol *protocol, const struct config_service *config,
                  char *out_why, size_t size);
 
-/* input, entered through the guard: what crew_protocol says of it. */
-ptrdiff_t custom_input(struct crew_conn *conn, const char *data, size_t len);
-
 /* Decode one whole package and deliver it, unless decode drops it. CREW_EPROTO when decode
  * refuses it. */
 int custom_deliver(struct crew_conn *conn, char *package, size_t len);

@@ -9,36 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
+#include "app_handler.h"
+#include "conn_close.h"
+#include "conn_state.h"
 #include "custom.h"
-#include "worker.h"
+#include "service.h"
+#include "stream.h"
 
 static size_t max_message(const struct crew_conn *conn) {
-    return (size_t)conn->worker->plan.service.limits.max_message;
-}
-
-static void notify(struct crew_conn *conn, void (*callback)(crew_conn *conn)) {
-    if (!callback)
-        return;
-    struct guard_entry entry = guard_enter(conn->worker, SCORE_IN_PROTOCOL);
-    callback(conn);
-    guard_leave(conn->worker, entry);
+    return conn->endpoint->settings.max_message;
 }
 
 static void connected(struct crew_conn *conn) {
-    const struct crew_protocol *protocol = conn->worker->app->protocol;
-    conn->protocol.custom = custom_new(protocol);
-    if (!conn->protocol.custom)
+    conn->as.custom = custom_new(service_of(conn)->app.protocol);
+    if (!conn->as.custom)
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
     else
-        notify(conn, protocol->on_connect);
+        app_handler_framing_connect(conn);
 }
 
 static void done(struct crew_conn *conn) {
-    if (conn->protocol.custom && conn->is_announced)
-        notify(conn, conn->worker->app->protocol->on_close);
-    custom_free(conn->protocol.custom);
-    conn->protocol.custom = NULL;
+    if (conn->as.custom && conn->is_announced)
+        app_handler_framing_close(conn);
+    custom_free(conn->as.custom);
+    conn->as.custom = NULL;
 }
 
 static void too_big(struct crew_conn *conn) {
@@ -47,10 +41,10 @@ static void too_big(struct crew_conn *conn) {
 
 /* Do we know where the first package ends? Asks at most once for the same bytes. */
 static bool knows_length(struct crew_conn *conn, const char *data, size_t len) {
-    struct custom *custom = conn->protocol.custom;
+    struct custom *custom = conn->as.custom;
     if (custom->need > 0 || len == 0)
         return custom->need > 0;
-    ptrdiff_t answer = custom_input(conn, data, len);
+    ptrdiff_t answer = app_handler_input(conn, data, len);
     if (conn->state > CONN_OPEN)
         return false;
     if (answer < 0)
@@ -64,7 +58,7 @@ static bool knows_length(struct crew_conn *conn, const char *data, size_t len) {
 
 /* Deliver what is whole at `data`; answers how many bytes that were. */
 static size_t deliver_whole(struct crew_conn *conn, char *data, size_t len) {
-    struct custom *custom = conn->protocol.custom;
+    struct custom *custom = conn->as.custom;
     size_t used = 0;
     while (conn_is_reading(conn) && knows_length(conn, data + used, len - used) &&
            len - used >= custom->need && conn_is_reading(conn)) {
@@ -96,7 +90,7 @@ static bool reserve(struct custom *custom, size_t more) {
 }
 
 static void keep(struct crew_conn *conn, const char *data, size_t len) {
-    struct custom *custom = conn->protocol.custom;
+    struct custom *custom = conn->as.custom;
     if (!reserve(custom, len)) {
         conn_violate(conn, CREW_ENOMEM, 0, "no memory for the package");
         return;
@@ -117,7 +111,7 @@ static void drop(struct custom *custom, size_t used) {
 
 /* Go on in the buffer, with as much of `data` as the first package can need. */
 static void read_buffer(struct crew_conn *conn, char **data, size_t *len) {
-    struct custom *custom = conn->protocol.custom;
+    struct custom *custom = conn->as.custom;
     size_t missing = custom->need > custom->len ? custom->need - custom->len : 0;
     size_t take = custom->need > 0 && missing < *len ? missing : *len;
     if (take > 0) {
@@ -130,7 +124,7 @@ static void read_buffer(struct crew_conn *conn, char **data, size_t *len) {
 }
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
-    struct custom *custom = conn->protocol.custom;
+    struct custom *custom = conn->as.custom;
     do {
         if (custom->len > 0)
             read_buffer(conn, data, len);
@@ -146,7 +140,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     }
 }
 
-const struct session session_custom = {
+const struct protocol protocol_custom = {
     .name = "custom",
     .has_heartbeat = true,
     .keeps_rest = true,

@@ -2,7 +2,9 @@
  *
  * `tcp`: bytes as they come, a message for each read. Workerman: tcp:// without a protocol.
  */
-#include "conn.h"
+#include "conn_out.h"
+#include "stream.h"
+#include "wire_frame.h"
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
     if (*len == 0 || !conn_is_reading(conn))
@@ -21,9 +23,14 @@ static int send_bytes(struct crew_conn *conn, const void *data, size_t len,
     return conn_write(conn, &part, 1);
 }
 
-const struct session session_tcp = {
+static int send_frame(struct crew_conn *conn, struct crew_frame *frame) {
+    return conn_write_shared(conn, frame->plain);
+}
+
+const struct protocol protocol_tcp = {
     .name = "tcp",
     .has_heartbeat = true,
     .receive = receive,
     .send = send_bytes,
+    .send_frame = send_frame,
 };

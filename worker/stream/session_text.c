@@ -6,13 +6,15 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "conn.h"
-#include "worker.h"
+#include "conn_close.h"
+#include "conn_out.h"
+#include "stream.h"
+#include "wire_frame.h"
 
 #define FRAME_HEADER 4u
 
 static size_t max_message(const struct crew_conn *conn) {
-    return (size_t)conn->worker->plan.service.limits.max_message;
+    return conn->endpoint->settings.max_message;
 }
 
 static void fail(struct crew_conn *conn, const struct codec_event *event) {
@@ -25,7 +27,7 @@ static void fail(struct crew_conn *conn, const struct codec_event *event) {
 static void receive_text(struct crew_conn *conn, char **data, size_t *len) {
     struct codec_event event;
     while (conn_is_reading(conn)) {
-        switch (text_decoder_next(&conn->protocol.text, max_message(conn), data, len, &event)) {
+        switch (text_decoder_next(&conn->as.text, max_message(conn), data, len, &event)) {
         case CODEC_NEED_MORE:
             return;
         case CODEC_MESSAGE:
@@ -46,28 +48,49 @@ static int send_text(struct crew_conn *conn, const void *data, size_t len,
     return conn_write(conn, parts, 2);
 }
 
+/* The message between two pieces of framing, as one buffer. NULL without memory. */
+static struct buf *enclose(const struct crew_frame *frame, const void *before,
+                           size_t before_len, const void *behind, size_t behind_len) {
+    const struct buf *plain = frame->plain;
+    struct buf *buf = buf_new(before_len + plain->len + behind_len);
+    if (!buf)
+        return NULL;
+    memcpy(buf->data, before, before_len);
+    memcpy(buf->data + before_len, plain->data, plain->len);
+    memcpy(buf->data + before_len + plain->len, behind, behind_len);
+    buf->len = before_len + plain->len + behind_len;
+    return buf;
+}
+
+static int send_text_frame(struct crew_conn *conn, struct crew_frame *frame) {
+    struct buf *form = wire_frame_find(frame, &protocol_text, 0);
+    if (!form)
+        form = wire_frame_keep(frame, &protocol_text, 0, enclose(frame, "", 0, "\n", 1));
+    return form ? conn_write_shared(conn, form) : CREW_ENOMEM;
+}
+
 static void start_text(struct crew_conn *conn) {
-    text_decoder_init(&conn->protocol.text);
+    text_decoder_init(&conn->as.text);
 }
 
 static void done_text(struct crew_conn *conn) {
-    text_decoder_done(&conn->protocol.text);
+    text_decoder_done(&conn->as.text);
 }
 
-const struct session session_text = {
+const struct protocol protocol_text = {
     .name = "text",
     .has_heartbeat = true,
     .start = start_text,
     .done = done_text,
     .receive = receive_text,
     .send = send_text,
+    .send_frame = send_text_frame,
 };
 
 static void receive_frame(struct crew_conn *conn, char **data, size_t *len) {
     struct codec_event event;
     while (conn_is_reading(conn)) {
-        switch (
-            frame_decoder_next(&conn->protocol.frame, max_message(conn), data, len, &event)) {
+        switch (frame_decoder_next(&conn->as.frame, max_message(conn), data, len, &event)) {
         case CODEC_NEED_MORE:
             return;
         case CODEC_MESSAGE:
@@ -90,19 +113,32 @@ static int send_frame(struct crew_conn *conn, const void *data, size_t len,
     return conn_write(conn, parts, 2);
 }
 
+static int send_frame_frame(struct crew_conn *conn, struct crew_frame *frame) {
+    struct buf *form = wire_frame_find(frame, &protocol_frame, 0);
+    size_t len = frame->plain->len;
+    if (len > UINT32_MAX - FRAME_HEADER)
+        return CREW_ETOOBIG;
+    uint32_t header = htonl((uint32_t)len + FRAME_HEADER);
+    if (!form)
+        form = wire_frame_keep(frame, &protocol_frame, 0,
+                               enclose(frame, &header, sizeof(header), "", 0));
+    return form ? conn_write_shared(conn, form) : CREW_ENOMEM;
+}
+
 static void start_frame(struct crew_conn *conn) {
-    frame_decoder_init(&conn->protocol.frame);
+    frame_decoder_init(&conn->as.frame);
 }
 
 static void done_frame(struct crew_conn *conn) {
-    frame_decoder_done(&conn->protocol.frame);
+    frame_decoder_done(&conn->as.frame);
 }
 
-const struct session session_frame = {
+const struct protocol protocol_frame = {
     .name = "frame",
     .has_heartbeat = true,
     .start = start_frame,
     .done = done_frame,
     .receive = receive_frame,
     .send = send_frame,
+    .send_frame = send_frame_frame,
 };

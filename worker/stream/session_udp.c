@@ -7,10 +7,12 @@
  */
 #include <string.h>
 
+#include "app_handler.h"
 #include "conn.h"
+#include "conn_close.h"
 #include "custom.h"
+#include "stream.h"
 #include "udp.h"
-#include "worker.h"
 
 /* One that is lent for a datagram is ENDED and takes all of it. */
 static bool takes(const struct crew_conn *conn) {
@@ -18,7 +20,7 @@ static bool takes(const struct crew_conn *conn) {
 }
 
 static size_t max_message(const struct crew_conn *conn) {
-    return (size_t)conn->worker->plan.service.limits.max_message;
+    return conn->endpoint->settings.max_message;
 }
 
 static void refuse(struct crew_conn *conn, int error, const char *text) {
@@ -71,7 +73,7 @@ static void take_frames(struct crew_conn *conn, char *data, size_t len) {
 
 static void take_packages(struct crew_conn *conn, char *data, size_t len) {
     while (len > 0 && takes(conn)) {
-        ptrdiff_t size = custom_input(conn, data, len);
+        ptrdiff_t size = app_handler_input(conn, data, len);
         if (!takes(conn))
             return;
         if (size <= 0 || (size_t)size > len) {
@@ -90,52 +92,51 @@ static void take_packages(struct crew_conn *conn, char *data, size_t len) {
 }
 
 void session_udp_take(struct crew_conn *conn, char *data, size_t len) {
-    if (conn->session == &session_udp_text)
+    if (conn->protocol == &protocol_udp_text)
         take_lines(conn, data, len);
-    else if (conn->session == &session_udp_frame)
+    else if (conn->protocol == &protocol_udp_frame)
         take_frames(conn, data, len);
-    else if (conn->session == &session_udp_custom)
+    else if (conn->protocol == &protocol_udp_custom)
         take_packages(conn, data, len);
     else
         conn_deliver(conn, data, len, CREW_MSG_BINARY);
 }
 
-/* conn_write() knows a datagram: the framings are those of the streams. */
+/* conn_write() knows what keeps its boundaries: the framings are those of the streams. */
 static int send_raw(struct crew_conn *conn, const void *data, size_t len,
                     enum crew_msg_type type) {
-    return session_tcp.send(conn, data, len, type);
+    return protocol_tcp.send(conn, data, len, type);
 }
 
 static int send_text(struct crew_conn *conn, const void *data, size_t len,
                      enum crew_msg_type type) {
-    return session_text.send(conn, data, len, type);
+    return protocol_text.send(conn, data, len, type);
 }
 
 static int send_frame(struct crew_conn *conn, const void *data, size_t len,
                       enum crew_msg_type type) {
-    return session_frame.send(conn, data, len, type);
+    return protocol_frame.send(conn, data, len, type);
 }
 
 static void connected(struct crew_conn *conn) {
-    session_custom.connected(conn);
+    protocol_custom.connected(conn);
 }
 
 static void done(struct crew_conn *conn) {
-    session_custom.done(conn);
+    protocol_custom.done(conn);
 }
 
-const struct session session_udp = {
-    .name = "udp", .has_heartbeat = true, .is_datagram = true, .send = send_raw};
+const struct protocol protocol_udp = {.name = "udp", .has_heartbeat = true, .send = send_raw};
 
-const struct session session_udp_text = {
-    .name = "udp+text", .has_heartbeat = true, .is_datagram = true, .send = send_text};
+const struct protocol protocol_udp_text = {
+    .name = "udp+text", .has_heartbeat = true, .send = send_text};
 
-const struct session session_udp_frame = {
-    .name = "udp+frame", .has_heartbeat = true, .is_datagram = true, .send = send_frame};
+const struct protocol protocol_udp_frame = {
+    .name = "udp+frame", .has_heartbeat = true, .send = send_frame};
 
-const struct session session_udp_custom = {.name = "udp+custom",
-                                           .has_heartbeat = true,
-                                           .is_datagram = true,
-                                           .connected = connected,
-                                           .done = done,
-                                           .send = custom_send};
+const struct protocol protocol_udp_custom = {.name = "udp+custom",
+                                             .has_heartbeat = true,
+
+                                             .connected = connected,
+                                             .done = done,
+                                             .send = custom_send};

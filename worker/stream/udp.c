@@ -11,8 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conn.h"
+#include "conn_in.h"
+#include "conn_out.h"
+#include "conn_state.h"
 #include "custom.h"
+#include "service.h"
+#include "stream.h"
 #include "worker.h"
 
 #define DATAGRAM_MAX   65535u
@@ -93,9 +97,15 @@ static int error_of(int error) {
     }
 }
 
-static ssize_t transmit(struct udp *udp, struct udp_conn *peer, const struct iovec *parts,
-                        int count) {
+static struct udp *udp_of(const struct crew_conn *conn) {
+    return &service_of(conn)->udp;
+}
+
+static ssize_t write_datagram(struct crew_conn *conn, const struct iovec *parts, int count,
+                              bool has_more) {
+    struct udp_conn *peer = of_conn(conn);
     union ancillary control;
+    (void)has_more;
     struct msghdr message = {.msg_name = &peer->to,
                              .msg_namelen = peer->to_len,
                              .msg_iov = (struct iovec *)(uintptr_t)parts,
@@ -104,33 +114,17 @@ static ssize_t transmit(struct udp *udp, struct udp_conn *peer, const struct iov
         put_local(&message, &control, &peer->from);
     ssize_t sent;
     do
-        sent = sendmsg(udp->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = sendmsg(udp_of(conn)->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? error_of(errno) : sent;
 }
 
-int udp_write(struct crew_conn *conn, const struct iovec *parts, int count) {
-    struct conns *conns = &conn->worker->conns;
-    bool is_over = conn->id != 0 && conn->state > CONN_OPEN;
-    ssize_t sent =
-        is_over ? CREW_ECLOSED : transmit(&conn->worker->udp, of_conn(conn), parts, count);
-    if (sent < 0) {
-        conns->totals.send_failures++;
-        return (int)sent;
-    }
-    conn->bytes_out += (uint64_t)sent;
-    conns->totals.bytes_out += (uint64_t)sent;
-    conn->messages_out++;
-    conns->totals.messages_out++;
-    return CREW_SENT;
-}
-
-void udp_local(const struct crew_conn *conn, struct crew_addr *out_addr) {
+static void local(const struct crew_conn *conn, struct crew_addr *out_addr) {
     const struct local_end *from = &of_conn(conn)->from;
     union inet_address bound = {0};
     socklen_t len = sizeof(bound);
     *out_addr = (struct crew_addr){0};
-    if (getsockname(conn->worker->udp.fd, &bound.any, &len) != 0)
+    if (getsockname(udp_of(conn)->fd, &bound.any, &len) != 0)
         return;
     /* The port is the socket's, and so is the address unless the peer's datagram named one. */
     if (from->family == AF_INET) {
@@ -162,104 +156,88 @@ static void read_local(struct msghdr *message, struct local_end *from) {
     }
 }
 
-static bool has_room(struct worker *worker, const struct address *address) {
-    uint32_t per_address = worker->plan.service.limits.max_connections_per_address;
-    return worker->conns.count < worker->udp.limit &&
-           (per_address == 0 || peers_enter(&worker->acceptor.peers, address, per_address));
-}
-
-static void forget_address(struct worker *worker, const struct address *address) {
-    if (worker->plan.service.limits.max_connections_per_address > 0)
-        peers_leave(&worker->acceptor.peers, address);
-}
-
-static struct udp_conn *begin_session(struct worker *worker, const struct address *address) {
-    struct udp *udp = &worker->udp;
+static struct udp_conn *begin_session(struct service *service, const struct address *address) {
+    struct udp *udp = &service->udp;
     struct udp_conn *peer = NULL;
-    if (!has_room(worker, address)) {
-        worker->conns.totals.refused++;
-        return NULL;
-    }
-    peer = calloc(1, sizeof(*peer));
+    if (service->endpoint.count < udp->limit)
+        peer = calloc(1, sizeof(*peer));
     if (peer) {
         peer->peer.address = *address;
-        peer->conn.is_admitted = worker->plan.service.limits.max_connections_per_address > 0;
         if (udp_peers_put(&udp->peers, &peer->peer) == 0)
             return peer;
     }
     free(peer);
-    worker->conns.totals.refused++;
-    forget_address(worker, address);
+    service->worker->conns.totals.refused++;
     return NULL;
 }
 
 /* A peer that is new is announced once its way back is known. */
-static struct udp_conn *session_of(struct worker *worker, const struct msghdr *message,
+static struct udp_conn *session_of(struct service *service, const struct msghdr *message,
                                    bool *out_is_new) {
     struct address address;
     address_set(&address, message->msg_name, message->msg_namelen);
-    struct udp_peer *found = udp_peers_find(&worker->udp.peers, &address);
+    struct udp_peer *found = udp_peers_find(&service->udp.peers, &address);
     if (found && of_peer(found)->conn.state > CONN_OPEN) { /* closed in this turn */
-        conns_settle(worker);
-        found = udp_peers_find(&worker->udp.peers, &address);
+        settle_now(&service->worker->settle);
+        found = udp_peers_find(&service->udp.peers, &address);
     }
     *out_is_new = !found;
-    return found ? of_peer(found) : begin_session(worker, &address);
+    return found ? of_peer(found) : begin_session(service, &address);
 }
 
-static struct udp_conn *lend(struct worker *worker, const struct msghdr *message) {
-    struct udp_conn *lent = worker->udp.lent;
-    const struct crew_protocol *protocol = worker->app->protocol;
-    struct custom *custom = lent->conn.protocol.custom;
+static struct udp_conn *lend(struct service *service, const struct msghdr *message) {
+    struct udp_conn *lent = service->udp.lent;
+    const struct crew_protocol *protocol = service->app.protocol;
+    struct custom *custom = lent->conn.as.custom;
+    struct address address;
     *lent = (struct udp_conn){0};
-    conn_lend(worker, &lent->conn);
-    address_set(&lent->conn.peer, message->msg_name, message->msg_namelen);
+    address_set(&address, message->msg_name, message->msg_namelen);
+    conn_lend(&lent->conn, &service->endpoint, &address);
     if (custom) {
-        lent->conn.protocol.custom = custom;
+        lent->conn.as.custom = custom;
         memset(custom->state, 0, protocol->state_size);
     }
     return lent;
 }
 
 static void note(struct crew_conn *conn, size_t len) {
-    struct liveness *lists = &conn->worker->reaper.lists;
+    struct liveness *lists = &conn->endpoint->reaper.lists;
     conn->bytes_in += len;
-    conn->worker->conns.totals.bytes_in += len;
+    conns_of(conn)->totals.bytes_in += len;
     if (conn->id != 0 && conn->state <= CONN_OPEN && !conn->is_paused)
         liveness_touch(lists, &conn->liveness);
 }
 
-static bool announce(struct udp_conn *peer, struct worker *worker) {
+static bool announce(struct udp_conn *peer, struct service *service) {
     struct address address = peer->peer.address;
-    if (conn_open_datagram(worker, &peer->conn, &address) == 0)
+    if (conn_adopt(&peer->conn, &service->endpoint, -1, &address) == 0)
         return true;
-    udp_peers_remove(&worker->udp.peers, &peer->peer);
-    forget_address(worker, &address);
-    worker->conns.totals.refused++;
+    udp_peers_remove(&service->udp.peers, &peer->peer);
+    service->worker->conns.totals.refused++;
     free(peer);
     return false;
 }
 
-static void take(struct worker *worker, struct msghdr *message, char *data, size_t len) {
-    bool is_new = false, is_session = worker->udp.has_sessions;
-    if ((message->msg_flags & MSG_TRUNC) || len > worker->udp.room) {
-        worker->conns.totals.limit_errors++;
+static void take(struct service *service, struct msghdr *message, char *data, size_t len) {
+    bool is_new = false, is_session = service->udp.has_sessions;
+    if ((message->msg_flags & MSG_TRUNC) || len > service->udp.room) {
+        service->worker->conns.totals.limit_errors++;
         return;
     }
     struct udp_conn *peer =
-        is_session ? session_of(worker, message, &is_new) : lend(worker, message);
+        is_session ? session_of(service, message, &is_new) : lend(service, message);
     if (!peer)
         return;
     memcpy(&peer->to, message->msg_name, message->msg_namelen);
     peer->to_len = message->msg_namelen;
     read_local(message, &peer->from);
-    if (is_new && !announce(peer, worker))
+    if (is_new && !announce(peer, service))
         return;
     note(&peer->conn, len);
     if (!is_session || conn_is_reading(&peer->conn))
         session_udp_take(&peer->conn, data, len);
     if (!is_session)
-        crew_conn_set_data(&peer->conn, NULL, NULL);
+        service->endpoint.handler->drop_data(&peer->conn);
 }
 
 static void prepare(struct udp *udp) {
@@ -277,22 +255,22 @@ static void prepare(struct udp *udp) {
 }
 
 /* Answers whether there may be more. */
-static bool read_batch(struct worker *worker) {
-    struct udp *udp = &worker->udp;
+static bool read_batch(struct service *service) {
+    struct udp *udp = &service->udp;
     prepare(udp);
     int count = recvmmsg(udp->fd, udp->batch->messages, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < count; i++) {
         struct mmsghdr *message = &udp->batch->messages[i];
-        take(worker, &message->msg_hdr, udp->batch->rooms[i].iov_base, message->msg_len);
+        take(service, &message->msg_hdr, udp->batch->rooms[i].iov_base, message->msg_len);
     }
     return count == (int)BATCH;
 }
 
 static void on_readable(uv_poll_t *handle, int status, int events) {
-    struct worker *worker = handle->data;
+    struct service *service = handle->data;
     (void)events;
-    for (int i = 0; status >= 0 && i < BATCHES_A_TURN && worker->udp.is_running; i++)
-        if (!read_batch(worker))
+    for (int i = 0; status >= 0 && i < BATCHES_A_TURN && service->udp.is_running; i++)
+        if (!read_batch(service))
             return;
 }
 
@@ -303,72 +281,121 @@ static void set_options(const struct udp *udp) {
     (void)setsockopt(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 }
 
-static int allocate(struct worker *worker) {
-    struct udp *udp = &worker->udp;
-    const struct crew_protocol *protocol = worker->app->protocol;
+static int allocate(struct service *service) {
+    struct udp *udp = &service->udp;
+    const struct crew_protocol *protocol = service->app.protocol;
     udp->batch = calloc(1, sizeof(*udp->batch) + BATCH * (udp->room + 1));
     udp->lent = calloc(1, sizeof(*udp->lent));
     if (!udp->batch || !udp->lent)
         return -ENOMEM;
-    if (protocol && !(udp->lent->conn.protocol.custom = custom_new(protocol)))
+    if (protocol && !(udp->lent->conn.as.custom = custom_new(protocol)))
         return -ENOMEM;
     return 0;
 }
 
-int udp_start(struct worker *worker) {
-    struct udp *udp = &worker->udp;
-    const struct config_service *service = &worker->plan.service;
+int udp_start(struct service *service) {
+    struct udp *udp = &service->udp;
+    const struct config_service *config = service->config;
     uint64_t seed = 0;
     if (RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
         return -EIO;
-    udp->fd = worker->plan.listener_fd;
-    udp->has_sessions = service->udp_session_timeout_ms > 0;
-    udp->limit = service->limits.max_connections;
+    udp->fd = service->listener_fd;
+    udp->has_sessions = config->udp_session_timeout_ms > 0;
+    udp->limit = config->limits.max_connections;
     if (udp->limit == 0)
         udp->limit = SESSIONS_DEFAULT;
     /* A framing holds each of its messages to the limit. */
-    bool is_framed = service->listen.protocol != LISTEN_UDP;
-    udp->room = is_framed || service->limits.max_message > DATAGRAM_MAX
+    bool is_framed = config->listen.protocol != LISTEN_UDP;
+    udp->room = is_framed || config->limits.max_message > DATAGRAM_MAX
                     ? DATAGRAM_MAX
-                    : (size_t)service->limits.max_message;
+                    : (size_t)config->limits.max_message;
     udp_peers_init(&udp->peers, seed);
-    peers_init(&worker->acceptor.peers, ~seed);
     udp->is_open = true;
-    int err = allocate(worker);
+    int err = allocate(service);
     if (!err)
-        err = uv_poll_init(&worker->loop, &udp->poll, udp->fd);
+        err = uv_poll_init(&service->worker->loop, &udp->poll, udp->fd);
     if (err)
         return err;
     set_options(udp);
-    udp->poll.data = worker;
+    udp->poll.data = service;
     udp->is_running = true;
     return uv_poll_start(&udp->poll, UV_READABLE, on_readable);
 }
 
-void udp_stop(struct worker *worker) {
-    struct udp *udp = &worker->udp;
+void udp_stop(struct service *service) {
+    struct udp *udp = &service->udp;
     if (!udp->is_running)
         return;
     udp->is_running = false;
     uv_close((uv_handle_t *)&udp->poll, NULL);
 }
 
-void udp_release(struct crew_conn *conn) {
-    struct udp_conn *peer = of_conn(conn);
-    udp_peers_remove(&conn->worker->udp.peers, &peer->peer);
-    free(peer);
+static int start(struct crew_conn *conn) {
+    (void)conn;
+    return 1;
 }
 
-void udp_done(struct worker *worker) {
-    struct udp *udp = &worker->udp;
+/* Datagrams come through the socket that all peers share. */
+static ssize_t read_nothing(struct crew_conn *conn, char *room, size_t size) {
+    (void)conn;
+    (void)room;
+    (void)size;
+    return -EAGAIN;
+}
+
+static ssize_t send_no_file(struct crew_conn *conn, int fd, uint64_t offset, size_t len) {
+    (void)conn;
+    (void)fd;
+    (void)offset;
+    (void)len;
+    return CREW_ENOTSUP;
+}
+
+static int interest(struct crew_conn *conn, int before, int wanted) {
+    (void)conn;
+    (void)before;
+    (void)wanted;
+    return 0;
+}
+
+static int64_t unsent(const struct crew_conn *conn) {
+    (void)conn;
+    return 0;
+}
+
+static bool has_unread(const struct crew_conn *conn) {
+    (void)conn;
+    return false;
+}
+
+static void close_peer(struct crew_conn *conn) {
+    udp_peers_remove(&udp_of(conn)->peers, &of_conn(conn)->peer);
+}
+
+const struct transport transport_datagram = {
+    .name = "datagram",
+    .conn_size = sizeof(struct udp_conn),
+    .keeps_boundaries = true,
+    .start = start,
+    .read = read_nothing,
+    .write = write_datagram,
+    .send_file = send_no_file,
+    .interest = interest,
+    .unsent = unsent,
+    .has_unread = has_unread,
+    .close = close_peer,
+    .local = local,
+};
+
+void udp_done(struct service *service) {
+    struct udp *udp = &service->udp;
     if (!udp->is_open)
         return;
     udp->is_open = false;
     close(udp->fd);
     if (udp->lent)
-        custom_free(udp->lent->conn.protocol.custom);
+        custom_free(udp->lent->conn.as.custom);
     free(udp->lent);
     free(udp->batch);
     udp_peers_done(&udp->peers);
-    peers_done(&worker->acceptor.peers);
 }

@@ -20,11 +20,11 @@
 #include <sys/uio.h>
 #include <uv.h>
 
-#include "crewman.h"
+#include "transport.h"
 #include "udp_peers.h"
 
-struct worker;
-struct address;
+struct service;
+struct crew_conn;
 struct udp_batch;
 struct udp_conn;
 
@@ -42,23 +42,16 @@ struct udp {
 };
 
 /* Begin to read the listener of the plan. 0, or a negative error. */
-int udp_start(struct worker *worker);
+int udp_start(struct service *service);
 
 /* Stop reading, for good; sending goes on. Harmless twice. */
-void udp_stop(struct worker *worker);
+void udp_stop(struct service *service);
 
 /* Free all; the connections have gone. */
-void udp_done(struct worker *worker);
+void udp_done(struct service *service);
 
-/* One datagram to the peer of this connection. CREW_SENT, CREW_EFULL when the kernel has no
- * room (it is lost), CREW_ETOOBIG, CREW_ECLOSED, or the system's own error. */
-int udp_write(struct crew_conn *conn, const struct iovec *parts, int count);
-
-/* The address that the peer sent its last datagram to. */
-void udp_local(const struct crew_conn *conn, struct crew_addr *out_addr);
-
-/* The end of a session: out of the table, and freed. */
-void udp_release(struct crew_conn *conn);
+/* Of these peers; a write that finds no room in the kernel is lost (CREW_EFULL). */
+extern const struct transport transport_datagram;
 
 /* session_udp.c: take one datagram apart and deliver its messages. */
 void session_udp_take(struct crew_conn *conn, char *data, size_t len);

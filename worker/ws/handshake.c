@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "accept_key.h"
-#include "conn.h"
+#include "app_handler.h"
+#include "conn_state.h"
 #include "cookie_session.h"
 #include "http_response.h"
 #include "log.h"
 #include "request.h"
+#include "service.h"
 #include "session_http.h"
-#include "worker.h"
+#include "ws.h"
 #include "ws_extensions.h"
 #include "ws_handshake.h"
 
@@ -23,7 +25,7 @@
 /* RFC 6455 section 10.2. A client that sends no Origin is no browser, and could send any. */
 static bool is_origin_allowed(const struct crew_conn *conn,
                               const struct crew_request *request) {
-    const struct config_websocket *config = &conn->worker->plan.service.websocket;
+    const struct config_websocket *config = &service_of(conn)->config->websocket;
     const struct http_field *origin = http_head_find(&request->head, "origin");
     if (config->origin_count == 0 || !origin)
         return true;
@@ -36,7 +38,7 @@ static bool is_origin_allowed(const struct crew_conn *conn,
 /* 0, or the status to refuse with. */
 static int negotiate(struct crew_conn *conn, struct crew_request *request,
                      struct ws_deflate_terms *out_terms, char *response, int *out_len) {
-    const struct config_websocket *config = &conn->worker->plan.service.websocket;
+    const struct config_websocket *config = &service_of(conn)->config->websocket;
     struct ws_deflate_policy policy = {.server_keeps_context = config->deflate_context,
                                        .client_keeps_context = config->deflate_context,
                                        .server_bits = 15,
@@ -52,12 +54,7 @@ static int negotiate(struct crew_conn *conn, struct crew_request *request,
 }
 
 static int ask_app(struct crew_conn *conn, struct crew_request *request) {
-    struct worker *worker = conn->worker;
-    if (!worker->app->on_handshake)
-        return 0;
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_HANDSHAKE);
-    int status = worker->app->on_handshake(conn, request);
-    guard_leave(worker, entry);
+    int status = app_handler_handshake(conn, request);
     if (status == 0 || (status >= 400 && status <= 599))
         return status;
     log_warning("on_handshake answered %d; expected 0 or a status from 400 to 599", status);

@@ -7,8 +7,13 @@
 #include <string.h>
 
 #include "codec_memory.h"
-#include "conn.h"
+#include "conn_close.h"
+#include "conn_out.h"
+#include "conn_state.h"
+#include "service.h"
+#include "wire_frame.h"
 #include "worker.h"
+#include "ws.h"
 
 #define FIRST_TEXT   0x81u /* FIN and opcode, RFC 6455 section 5.2 */
 #define FIRST_BINARY 0x82u
@@ -35,13 +40,13 @@ static int send_plain(struct crew_conn *conn, unsigned first, const void *data, 
  * leave the peer behind: so it is refused before, by the most that it can come to
  * (deflateBound() of zlib), and if there is no memory for it the connection is over. */
 static int send_deflated(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
-    const struct config_websocket *config = &conn->worker->plan.service.websocket;
+    const struct config_websocket *config = &service_of(conn)->config->websocket;
     struct codec_buffer *small = NULL;
     if (config->deflate_context && !conn_fits(conn, len + len / 8 + len / 64 + DEFLATE_MORE)) {
-        conn->worker->conns.totals.send_failures++;
+        conns_of(conn)->totals.send_failures++;
         return CREW_EFULL;
     }
-    int result = ws_deflate_message(conn->protocol.ws.deflate, &conn->worker->ws,
+    int result = ws_deflate_message(conn->as.ws.deflate, &service_of(conn)->worker->ws,
                                     (int)config->deflate_level, data, len, &small);
     if (result == 0)
         result =
@@ -55,11 +60,54 @@ static int send_deflated(struct crew_conn *conn, unsigned first, const void *dat
 static int send_message(struct crew_conn *conn, const void *data, size_t len,
                         enum crew_msg_type type) {
     unsigned first = type == CREW_MSG_BINARY ? FIRST_BINARY : FIRST_TEXT;
-    bool is_open = conn->session == &session_websocket && conn->state == CONN_OPEN;
-    if (is_open && conn->protocol.ws.deflate &&
-        len >= conn->worker->plan.service.websocket.deflate_min)
+    bool is_open = conn->protocol == &protocol_websocket && conn->state == CONN_OPEN;
+    if (is_open && conn->as.ws.deflate &&
+        len >= service_of(conn)->config->websocket.deflate_min)
         return send_deflated(conn, first, data, len);
     return send_plain(conn, first, data, len);
+}
+
+static struct buf *encode(unsigned first, const void *data, size_t len) {
+    struct buf *buf = buf_new(WS_HEADER_MAX + len);
+    if (!buf)
+        return NULL;
+    buf->len = ws_encode_header((unsigned char *)buf->data, first, len);
+    if (len > 0)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    return buf;
+}
+
+static struct buf *encode_deflated(struct crew_conn *conn, unsigned first,
+                                   const struct buf *plain) {
+    struct codec_buffer *small = NULL;
+    int level = (int)service_of(conn)->config->websocket.deflate_level;
+    struct buf *buf = NULL;
+    if (ws_deflate_message(conn->as.ws.deflate, &service_of(conn)->worker->ws, level,
+                           plain->data, plain->len, &small) == 0)
+        buf = encode(first | RSV1, small ? small->data : "", small ? small->len : 0);
+    codec_buffer_free(&small);
+    return buf;
+}
+
+/* Compressed forms differ by the window that was agreed on, and by the level of the service.
+ * What is compressed with the context of one connection is of no use to another. */
+static int send_frame(struct crew_conn *conn, struct crew_frame *frame) {
+    const struct config_websocket *config = &service_of(conn)->config->websocket;
+    const struct buf *plain = frame->plain;
+    unsigned first = frame->type == CREW_MSG_BINARY ? FIRST_BINARY : FIRST_TEXT;
+    bool deflates = conn->as.ws.deflate && plain->len >= config->deflate_min;
+    if (deflates && config->deflate_context)
+        return send_message(conn, plain->data, plain->len, frame->type);
+    uint32_t variant =
+        deflates ? (ws_deflate_bits(conn->as.ws.deflate) << 8) + (uint32_t)config->deflate_level
+                 : 0;
+    struct buf *form = wire_frame_find(frame, &protocol_websocket, variant);
+    if (!form)
+        form = wire_frame_keep(frame, &protocol_websocket, variant,
+                               deflates ? encode_deflated(conn, first, plain)
+                                        : encode(first, plain->data, plain->len));
+    return form ? conn_write_shared(conn, form) : CREW_ENOMEM;
 }
 
 static void send_control(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
@@ -100,15 +148,11 @@ static void receive_error(struct crew_conn *conn, const struct ws_event *event) 
     conn_violate(conn, error, event->code, event->text);
 }
 
-static void tell(struct crew_conn *conn, enum score_callback which,
-                 void (*callback)(crew_conn *, const crew_msg *),
+static void tell(struct crew_conn *conn, void (*callback)(crew_conn *, const crew_msg *),
                  const struct ws_event *event) {
-    if (!callback || conn->state != CONN_OPEN)
-        return;
     crew_msg payload = {.data = event->data, .len = event->len, .type = CREW_MSG_BINARY};
-    struct guard_entry entry = guard_enter(conn->worker, which);
-    callback(conn, &payload);
-    guard_leave(conn->worker, entry);
+    if (conn->state == CONN_OPEN)
+        callback(conn, &payload);
 }
 
 static void receive_event(struct crew_conn *conn, const struct ws_event *event) {
@@ -121,11 +165,11 @@ static void receive_event(struct crew_conn *conn, const struct ws_event *event) 
     case WS_PING:
         if (conn->state == CONN_OPEN)
             send_control(conn, FIRST_PONG, event->data, event->len);
-        tell(conn, SCORE_IN_PING, conn->worker->app->on_ping, event);
+        tell(conn, conn->endpoint->handler->ping, event);
         break;
     case WS_PONG:
         receive_pong(conn, event);
-        tell(conn, SCORE_IN_PONG, conn->worker->app->on_pong, event);
+        tell(conn, conn->endpoint->handler->pong, event);
         break;
     case WS_CLOSE:
         receive_close(conn, event);
@@ -144,7 +188,7 @@ static bool wants_frames(const struct crew_conn *conn) {
 /* What inflates to a thousand times its size is taken in small pieces, however much of it is
  * there; answers how much is held back. */
 static size_t hold_back(const struct crew_conn *conn, size_t *len) {
-    if (!conn->protocol.ws.deflate || *len <= WS_COMPRESSED_PIECE || conn->state != CONN_OPEN)
+    if (!conn->as.ws.deflate || *len <= WS_COMPRESSED_PIECE || conn->state != CONN_OPEN)
         return 0;
     size_t held = *len - WS_COMPRESSED_PIECE;
     *len = WS_COMPRESSED_PIECE;
@@ -152,18 +196,17 @@ static size_t hold_back(const struct crew_conn *conn, size_t *len) {
 }
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
-    struct ws_limits limits = {.max_message =
-                                   (size_t)conn->worker->plan.service.limits.max_message,
-                               .shared_inflater = conn->worker->ws.inflater};
+    struct ws_limits limits = {.max_message = conn->endpoint->settings.max_message,
+                               .shared_inflater = service_of(conn)->worker->ws.inflater};
     struct ws_event event;
-    struct worker *worker = conn->worker;
+    struct endpoint *endpoint = conn->endpoint;
     size_t held = hold_back(conn, len);
     bool is_row = false;
-    while (wants_frames(conn) && ws_decoder_next(&conn->protocol.ws.decoder, &limits, data, len,
-                                                 &event) != WS_NEED_MORE) {
+    while (wants_frames(conn) &&
+           ws_decoder_next(&conn->as.ws.decoder, &limits, data, len, &event) != WS_NEED_MORE) {
         /* To inflate takes its time, which is not the app's. */
-        if (!is_row && *len > 0 && !conn->protocol.ws.deflate)
-            is_row = guard_begin_row(worker);
+        if (!is_row && *len > 0 && !conn->as.ws.deflate)
+            is_row = endpoint->handler->begin_row(endpoint);
         receive_event(conn, &event);
         if (conn->state != CONN_OPEN) { /* nothing waits any more: up to the goodbye */
             *len += held;
@@ -171,7 +214,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         }
     }
     if (is_row)
-        guard_end_row(worker);
+        endpoint->handler->end_row(endpoint);
     *len += held;
     conn->holds_back = held > 0;
     if (held > 0)
@@ -179,16 +222,16 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
 }
 
 static size_t want(struct crew_conn *conn, char **out_room) {
-    return ws_decoder_want(&conn->protocol.ws.decoder, out_room);
+    return ws_decoder_want(&conn->as.ws.decoder, out_room);
 }
 
 static void filled(struct crew_conn *conn, size_t len) {
-    ws_decoder_filled(&conn->protocol.ws.decoder, len);
+    ws_decoder_filled(&conn->as.ws.decoder, len);
 }
 
 static void done(struct crew_conn *conn) {
-    ws_decoder_done(&conn->protocol.ws.decoder);
-    ws_deflate_free(conn->protocol.ws.deflate);
+    ws_decoder_done(&conn->as.ws.decoder);
+    ws_deflate_free(conn->as.ws.deflate);
 }
 
 static void goodbye(struct crew_conn *conn, int code, const char *text) {
@@ -199,9 +242,9 @@ static void goodbye(struct crew_conn *conn, int code, const char *text) {
 
 /* One inflater serves all messages that stand alone. */
 static void agree(struct crew_conn *conn, const struct ws_deflate_terms *terms) {
-    struct ws_shared *shared = &conn->worker->ws;
-    conn->protocol.ws.deflate = ws_deflate_new(terms);
-    ws_decoder_allow_deflate(&conn->protocol.ws.decoder, terms->client_bits,
+    struct ws_shared *shared = &service_of(conn)->worker->ws;
+    conn->as.ws.deflate = ws_deflate_new(terms);
+    ws_decoder_allow_deflate(&conn->as.ws.decoder, terms->client_bits,
                              terms->client_keeps_context);
     if (!shared->inflater)
         shared->inflater = deflate_inflater_new(DEFLATE_BITS_MAX);
@@ -209,18 +252,18 @@ static void agree(struct crew_conn *conn, const struct ws_deflate_terms *terms) 
 
 void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
                              const char *response, size_t len) {
-    conn->session->done(conn);
-    conn->session = &session_websocket;
-    conn->protocol.ws.deflate = NULL;
-    ws_decoder_init(&conn->protocol.ws.decoder);
+    conn->protocol->done(conn);
+    conn->protocol = &protocol_websocket;
+    conn->as.ws.deflate = NULL;
+    ws_decoder_init(&conn->as.ws.decoder);
     if (terms)
         agree(conn, terms);
-    if (terms && !conn->protocol.ws.deflate) {
+    if (terms && !conn->as.ws.deflate) {
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return;
     }
     if (!conn->is_paused)
-        liveness_resume(&conn->worker->reaper.lists, &conn->liveness);
+        liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
     conn_opened(conn, response, len);
 }
 
@@ -229,7 +272,7 @@ static void probe(struct crew_conn *conn, uint32_t token) {
     send_control(conn, FIRST_PING, &payload, sizeof(payload));
 }
 
-const struct session session_websocket = {
+const struct protocol protocol_websocket = {
     .name = "websocket",
     .has_heartbeat = true,
     .awaits_goodbye = true,
@@ -238,6 +281,7 @@ const struct session session_websocket = {
     .want = want,
     .filled = filled,
     .send = send_message,
+    .send_frame = send_frame,
     .goodbye = goodbye,
     .probe = probe,
 };

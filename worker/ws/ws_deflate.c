@@ -45,6 +45,10 @@ void ws_deflate_free(struct ws_deflate *deflate) {
     free(deflate);
 }
 
+uint32_t ws_deflate_bits(const struct ws_deflate *deflate) {
+    return (uint32_t)deflate->terms.server_bits;
+}
+
 int ws_deflate_message(struct ws_deflate *deflate, struct ws_shared *shared, int level,
                        const void *data, size_t len, struct codec_buffer **out) {
     const struct ws_deflate_terms *terms = &deflate->terms;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "deflate.h"
 #include "ws_extensions.h"
@@ -26,6 +27,9 @@ void ws_shared_done(struct ws_shared *shared);
 /* For a connection that has agreed on these terms. NULL without memory. */
 struct ws_deflate *ws_deflate_new(const struct ws_deflate_terms *terms);
 void ws_deflate_free(struct ws_deflate *deflate);
+
+/* The window bits that it sends with. */
+uint32_t ws_deflate_bits(const struct ws_deflate *deflate);
 
 /* Append the message, compressed. 0 or CREW_ENOMEM. */
 int ws_deflate_message(struct ws_deflate *deflate, struct ws_shared *shared, int level,

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way in of a connection: one read of the socket in a turn of the loop, handed to the
- * session; and the stash of what the session has left. A read goes into the buffer that all
- * connections share, or straight into a long message where the session has room for it. Called
- * by conn.c only.
+ * See conn_in.h. One read of the transport in a turn of the loop, handed to the protocol; and
+ * the stash of what the protocol has left. A read goes into the buffer that all connections
+ * share, or straight into a long message where the protocol has room for it.
  */
+#include "conn_in.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "conn.h"
-#include "worker.h"
-
-/* Bytes behind an unanswered request that are kept, beside a head. */
-#define STASH_SPARE (64u * 1024u)
-
-void conn_discard_stash(struct crew_conn *conn) {
-    free(conn->stash);
-    conn->stash = NULL;
-}
+#include "conn_close.h"
+#include "conn_out.h"
+#include "conn_state.h"
 
 /* Keep `len` unconsumed bytes at `data`, which may lie inside the stash itself. */
 static void keep(struct crew_conn *conn, const char *data, size_t len) {
@@ -58,12 +52,8 @@ static bool extend_stash(struct crew_conn *conn, const char *data, size_t len) {
     return true;
 }
 
-static size_t stash_limit(const struct crew_conn *conn) {
-    return STASH_SPARE + (size_t)conn->worker->plan.service.limits.header_size;
-}
-
-/* Give the session what came, behind what it had left. The stash stays where it is while the
- * session reads in it. */
+/* Give the protocol what came, behind what it had left. The stash stays where it is while the
+ * protocol reads in it. */
 static void feed(struct crew_conn *conn, char *data, size_t len) {
     if (conn->stash) {
         if (len > 0 && !extend_stash(conn, data, len))
@@ -71,10 +61,11 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
         data = conn->stash->data;
         len = conn->stash->len;
     }
-    conn->worker->conns.feeding = conn;
-    conn->worker->conns.unread = &len;
-    conn->session->receive(conn, &data, &len);
-    conn->worker->conns.feeding = NULL;
+    struct conns *conns = conns_of(conn);
+    conns->feeding = conn;
+    conns->unread = &len;
+    conn->protocol->receive(conn, &data, &len);
+    conns->feeding = NULL;
     if (conn->state > CONN_OPEN) {
         conn_discard_stash(conn);
         return;
@@ -83,13 +74,14 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
     /* What waits may not grow without bound: the rest stays in the kernel, and with it the
      * peer's end, which comes behind what is held back. */
     conn->is_backlogged =
-        conn->stash && (conn->holds_back || conn->stash->len > stash_limit(conn));
+        conn->stash &&
+        (conn->holds_back || conn->stash->len > conn->endpoint->settings.stash_max);
     if (conn->state <= CONN_OPEN)
         conn_update_poll(conn);
 }
 
 void conn_receive(struct crew_conn *conn, char *data, size_t len) {
-    bool is_deaf = !conn->session->awaits_goodbye || conn->has_goodbye || conn->is_garbled;
+    bool is_deaf = !conn->protocol->awaits_goodbye || conn->has_goodbye || conn->is_garbled;
     if (conn->state == CONN_CLOSING && is_deaf)
         return; /* lingering: read and discard until the peer ends */
     conn_cork(conn);
@@ -99,8 +91,8 @@ void conn_receive(struct crew_conn *conn, char *data, size_t len) {
 
 static void note_bytes(struct crew_conn *conn, size_t len) {
     conn->bytes_in += len;
-    conn->worker->conns.totals.bytes_in += len;
-    struct liveness *lists = &conn->worker->reaper.lists;
+    conns_of(conn)->totals.bytes_in += len;
+    struct liveness *lists = &conn->endpoint->reaper.lists;
     if (!liveness_is_fresh(lists, &conn->liveness))
         liveness_touch(lists, &conn->liveness);
 }
@@ -117,40 +109,82 @@ static void read_end(struct crew_conn *conn) {
 
 /* Answers how much was received; 0: nothing, or its end. */
 static size_t receive_into(struct crew_conn *conn, char *room, size_t size) {
-    ssize_t got = recv(conn->fd, room, size, 0);
+    ssize_t got = conn->endpoint->transport->read(conn, room, size);
     if (got > 0) {
         note_bytes(conn, (size_t)got);
         return (size_t)got;
     }
     if (got == 0)
         read_end(conn);
-    else if (errno != EAGAIN && errno != EINTR)
-        conn_end(conn, CREW_CLOSE_IO, -errno);
+    else if (got != -EAGAIN)
+        conn_end(conn, CREW_CLOSE_IO, (int)got);
     return 0;
 }
 
 static size_t want(struct crew_conn *conn, char **room) {
-    bool may_want = conn->session->want && !conn->stash && conn->state == CONN_OPEN;
-    return may_want ? conn->session->want(conn, room) : 0;
+    bool may_want = conn->protocol->want && !conn->stash && conn->state == CONN_OPEN;
+    return may_want ? conn->protocol->want(conn, room) : 0;
 }
 
 /* True if only the beginning of what is there was wanted. */
 static bool read_once(struct crew_conn *conn) {
-    char *shared = conn->worker->conns.read_buffer, *room = shared;
+    char *shared = conns_of(conn)->read_buffer, *room = shared;
     size_t size = want(conn, &room);
     size_t got = receive_into(conn, room, size > 0 ? size : CONNS_READ_SIZE);
     if (got == 0)
         return false;
     if (room == shared) {
         conn_receive(conn, room, got);
-        return got == size && (conn->polled & UV_READABLE);
+        return got == size && (conn->polled & POLLER_READABLE);
     }
-    conn->session->filled(conn, got);
+    conn->protocol->filled(conn, got);
     conn_receive(conn, NULL, 0);
     return false;
 }
 
 void conn_read(struct crew_conn *conn) {
+    const struct transport *transport = conn->endpoint->transport;
     if (read_once(conn))
         read_once(conn);
+    if (transport->has_more && conn->state != CONN_ENDED && transport->has_more(conn))
+        conns_later(conn);
+}
+
+/* Read exactly `len` bytes that are known to be there, behind what the stash has of the
+ * preface.
+ */
+static int take_preface(struct crew_conn *conn, size_t len) {
+    char *room = conns_of(conn)->read_buffer;
+    ssize_t got = recv(conn->fd, room, len, 0);
+    if (got != (ssize_t)len)
+        return got < 0 ? -errno : -EPROTO;
+    conns_of(conn)->totals.bytes_in += len;
+    conn->bytes_in += len;
+    if (conn->stash)
+        return extend_stash(conn, room, len) ? 0 : -ENOMEM;
+    keep(conn, room, len);
+    return conn->stash ? 0 : -ENOMEM;
+}
+
+/* What is only looked at stays announced: as long as the preface is not whole all of it is
+ * ours, and is read. */
+int conn_read_preface(struct crew_conn *conn) {
+    char *room = conns_of(conn)->read_buffer;
+    size_t have = conn->stash ? conn->stash->len : 0;
+    if (have > 0)
+        memcpy(room, conn->stash->data, have);
+    ssize_t got = recv(conn->fd, room + have, CONNS_READ_SIZE - have, MSG_PEEK);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    if (got == 0)
+        return -ECONNRESET;
+    int used = conn->endpoint->preface->take(conn, room, have + (size_t)got);
+    if (used < 0)
+        return -EPROTO;
+    int err = take_preface(conn, used == 0 ? (size_t)got : (size_t)used - have);
+    if (err)
+        return err;
+    if (used > 0)
+        conn_discard_stash(conn);
+    return used > 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A session speaks one protocol on one connection: it turns bytes into messages and messages
- * into bytes. The table of functions is the protocol, the union in the connection is its state.
- * One file a protocol: session_<protocol>.c.
+ * A protocol turns the bytes of one connection into messages and messages into bytes. The table
+ * of functions is the protocol, the union in the connection is its state. It calls conn.h, and
+ * is called by nobody but that. A preface is what may stand on the wire before the transport's
+ * own first byte.
  */
-#ifndef CREWMAN_SESSION_H
-#define CREWMAN_SESSION_H
+#ifndef CREWMAN_PROTOCOL_H
+#define CREWMAN_PROTOCOL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,18 +14,17 @@
 
 #include "crewman.h"
 #include "frame.h"
-#include "listen.h"
 #include "liveness.h"
 #include "text.h"
 #include "ws_frame.h"
 
 struct crew_conn;
+struct crew_frame;
 struct crew_request;
 struct custom;
 struct ws_deflate;
-struct ws_deflate_terms;
 
-union session_state {
+union protocol_state {
     struct {
         struct ws_decoder decoder;
         struct ws_deflate *deflate; /* NULL: not negotiated */
@@ -38,15 +38,12 @@ union session_state {
     struct custom *custom; /* NULL: memory was short */
 };
 
-struct session {
+struct protocol {
     const char *name;
     bool has_handshake;  /* false: OPEN right after on_connect */
     bool has_heartbeat;  /* silence is a sign of death */
-    bool awaits_goodbye; /* after our goodbye, the peer's is awaited before the socket is closed
-                          */
-
-    bool is_datagram; /* no stream and no socket of its own: see udp.h */
-    bool keeps_rest;  /* has unread messages itself after a pause: receive is called again */
+    bool awaits_goodbye; /* after our goodbye the peer's is awaited, before the end */
+    bool keeps_rest;     /* has unread messages itself after a pause: receive is called again */
 
     void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
     /* Just before on_connect (NULL: nothing to do). */
@@ -68,6 +65,10 @@ struct session {
     /* Send one message of the app. */
     int (*send)(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);
 
+    /* Send a frame in the form that all connections of this kind share (NULL: there is none;
+     * `send` is called with its message). */
+    int (*send_frame)(struct crew_conn *conn, struct crew_frame *frame);
+
     /* Say goodbye with a WebSocket close code (NULL: the protocol has none). In OPENING it
      * refuses the handshake; `code` may then be an HTTP status. */
     void (*goodbye)(struct crew_conn *conn, int code, const char *text);
@@ -88,17 +89,13 @@ struct session {
     void (*expired)(struct crew_conn *conn, enum deadline deadline);
 };
 
-/* `custom` is the app's own framing, or NULL. */
-const struct session *session_for(enum listen_protocol protocol,
-                                  const struct crew_protocol *custom);
+struct preface {
+    /* May this peer send one? */
+    bool (*is_expected)(struct crew_conn *conn);
 
-extern const struct session session_tcp, session_text, session_frame, session_websocket,
-    session_http, session_custom, session_udp, session_udp_text, session_udp_frame,
-    session_udp_custom;
-
-/* The handshake is done: speak WebSocket from here on. `terms` NULL: without
- * permessage-deflate. */
-void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
-                             const char *response, size_t len);
+    /* Of `len` bytes how many are the preface, once it is complete; 0: more are needed, and all
+     * of these belong to it; negative: it is malformed. */
+    int (*take)(struct crew_conn *conn, const char *data, size_t len);
+};
 
 #endif

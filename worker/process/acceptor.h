@@ -14,9 +14,8 @@
 #include <uv.h>
 
 #include "fair.h"
-#include "peers.h"
 
-struct worker;
+struct service;
 
 struct acceptor {
     uv_poll_t poll;
@@ -29,23 +28,16 @@ struct acceptor {
     bool is_starved;            /* the last accept found no descriptor */
     uint64_t starved_logged_at; /* ms */
     struct fair fair;
-    struct peers peers;
 };
 
 /* Begin to accept; nothing to do without a listener. 0, or a negative error. */
-int acceptor_start(struct worker *worker);
+int acceptor_start(struct service *service);
 
 /* Stop for good (draining); connections that wait in the backlog are left to the others.
  * Harmless twice. */
-void acceptor_stop(struct worker *worker);
+void acceptor_stop(struct service *service);
 
-/* A connection has gone: there may be room again. Also forgets its peer, see
- * acceptor_forget_peer(). */
-void acceptor_room(struct worker *worker);
-
-struct crew_conn;
-/* Has the address of this connection room for one more? Counts it then. */
-bool acceptor_admits(struct crew_conn *conn);
-void acceptor_forget_peer(struct crew_conn *conn);
+/* A connection has gone: there may be room again. */
+void acceptor_room(struct service *service);
 
 #endif

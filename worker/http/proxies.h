@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "session.h"
+#include "protocol.h"
 
 struct crew_conn;
 struct http_head;
@@ -17,7 +17,7 @@ struct http_head;
  * Without memory it ends the connection and answers false. */
 bool proxies_read_head(struct crew_conn *conn, const struct http_head *head);
 
-/* Reads the PROXY header, then hands over to the session of the service. */
-extern const struct session session_proxy;
+/* The PROXY header in front of a connection: who it says is conn->peer from then on. */
+extern const struct preface proxies_preface;
 
 #endif

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
+#include "conn_state.h"
 #include "forwarded.h"
 #include "proxy_protocol.h"
-#include "worker.h"
+#include "service.h"
 
 static void set_peer(struct address *peer, const struct forwarded_address *from) {
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -31,7 +31,7 @@ static bool is_trusted(void *context, const struct forwarded_address *from) {
 }
 
 bool proxies_read_head(struct crew_conn *conn, const struct http_head *head) {
-    struct networks *trusted = &conn->worker->proxies;
+    struct networks *trusted = &service_of(conn)->proxies;
     struct forwarded_client found;
     if (trusted->count == 0 || !networks_have(trusted, &conn->peer))
         return true;
@@ -51,47 +51,18 @@ bool proxies_read_head(struct crew_conn *conn, const struct http_head *head) {
     return true;
 }
 
-static void refuse(struct crew_conn *conn) {
-    conn->worker->conns.totals.protocol_errors++;
-    conn->worker->conns.totals.refused++;
-    conn_end(conn, CREW_CLOSE_PROTOCOL, 0);
-}
-
-static void receive(struct crew_conn *conn, char **data, size_t *len) {
-    struct proxy_protocol proxy;
-    int used = proxy_protocol_parse(*data, *len, &proxy);
-    if (used == 0)
-        return;
-    if (used < 0) {
-        refuse(conn);
-        return;
-    }
-    *data += used;
-    *len -= (size_t)used;
-    if (proxy.has_addresses)
-        set_peer(&conn->peer, &proxy.source);
-    conn_admit(conn);
-    if (conn->state <= CONN_OPEN && *len > 0)
-        conn->session->receive(conn, data, len);
-}
-
 /* Nobody may speak for others here unless it is trusted; with an empty list everybody is. */
-static void start(struct crew_conn *conn) {
-    const struct networks *trusted = &conn->worker->proxies;
-    if (trusted->count > 0 && !networks_have(trusted, &conn->peer))
-        refuse(conn);
+static bool is_expected(struct crew_conn *conn) {
+    const struct networks *trusted = &service_of(conn)->proxies;
+    return trusted->count == 0 || networks_have(trusted, &conn->peer);
 }
 
-static void expired(struct crew_conn *conn, enum deadline deadline) {
-    (void)deadline;
-    conn->worker->conns.totals.timeouts++;
-    conn_end(conn, CREW_CLOSE_TIMEOUT, 0);
+static int take(struct crew_conn *conn, const char *data, size_t len) {
+    struct proxy_protocol proxy;
+    int used = proxy_protocol_parse(data, len, &proxy);
+    if (used > 0 && proxy.has_addresses)
+        set_peer(&conn->peer, &proxy.source);
+    return used;
 }
 
-const struct session session_proxy = {
-    .name = "proxy",
-    .has_handshake = true,
-    .start = start,
-    .receive = receive,
-    .expired = expired,
-};
+const struct preface proxies_preface = {.is_expected = is_expected, .take = take};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The polite end of a connection, and faults of its peer.
+ */
+#ifndef CREWMAN_CONN_CLOSE_H
+#define CREWMAN_CONN_CLOSE_H
+
+#include "conn.h"
+
+/* Polite end: the protocol says goodbye with `code`, what is queued goes out. `text` NULL or a
+ * reason for the peer. */
+void conn_close(struct crew_conn *conn, int reason, int code, const char *text);
+
+/* The protocol has written its own last words (an error response): as conn_close() without a
+ * goodbye. */
+void conn_finish(struct crew_conn *conn, int reason);
+
+/* The peer broke a rule: on_error at once, then conn_close(). `error` CREW_EPROTO,
+ * CREW_ETOOBIG, … */
+void conn_violate(struct crew_conn *conn, int error, int code, const char *text);
+
+/* Count and tell a fault of the peer (on_error); the caller closes. */
+void conn_report(struct crew_conn *conn, int error, const char *text);
+
+/* In CLOSING, whenever the queue may have become empty or the peer may have ended: the next
+ * step towards the end. */
+void conn_step_close(struct crew_conn *conn);
+
+/* In CLOSING: may the peer's goodbye be in what was held back, by the protocol or a pause? */
+bool conn_may_hold_goodbye(const struct crew_conn *conn);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See conn_state.h. The lowest of the files conn*.c: each of the others may end a connection.
+ *
+ * Which deadline a connection is under: the protocol says what it awaits of its peer
+ * (conn->awaits). That the peer takes what is queued for it goes first, and while the app has
+ * paused the connection the peer cannot be late with anything else. The clock of a deadline
+ * starts when it becomes the one that counts.
+ */
+#include "conn_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void conn_set_state(struct crew_conn *conn, enum conn_state state) {
+    assert((uint8_t)state >= conn->state);
+    conn->state = (uint8_t)state;
+}
+
+void conn_end(struct crew_conn *conn, int reason, int error) {
+    if (conn->state == CONN_ENDED)
+        return;
+    if (conn->state != CONN_CLOSING)
+        conn->reason = (uint8_t)reason;
+    conn_set_state(conn, CONN_ENDED);
+    conn->error = error;
+    liveness_remove(&conn->liveness);
+    conns_due(conn);
+}
+
+void conn_update_poll(struct crew_conn *conn) {
+    int wanted = 0;
+    bool is_held = conn->is_paused || conn->is_backlogged;
+    if (!conn->has_eof && (!is_held || conn->state >= CONN_CLOSING))
+        wanted |= POLLER_READABLE;
+    if (conn->out.bytes > 0 && !conn->is_gathering && conn->state != CONN_OPENING)
+        wanted |= POLLER_WRITABLE;
+    if (wanted == conn->polled)
+        return;
+    int err = conn->endpoint->transport->interest(conn, conn->polled, wanted);
+    if (err)
+        conn_end(conn, CREW_CLOSE_MEMORY, err);
+    else
+        conn->polled = (uint8_t)wanted;
+}
+
+void conn_discard_stash(struct crew_conn *conn) {
+    free(conn->stash);
+    conn->stash = NULL;
+}
+
+static enum deadline deadline_of(const struct crew_conn *conn) {
+    if (conn->state == CONN_ENDED)
+        return DEADLINE_NONE;
+    if (conn->state == CONN_CLOSING)
+        return DEADLINE_CLOSE;
+    if (conn->state == CONN_OPEN && conn->out.bytes > 0 && !conn->is_gathering &&
+        !conn->protocol->has_heartbeat)
+        return DEADLINE_SEND;
+    return conn->is_paused ? DEADLINE_NONE : (enum deadline)conn->awaits;
+}
+
+static void start(struct crew_conn *conn, enum deadline deadline) {
+    liveness_deadline(&conn->endpoint->reaper.lists, &conn->liveness, deadline);
+}
+
+void conn_await(struct crew_conn *conn, enum deadline deadline) {
+    conn->awaits = (uint8_t)deadline;
+    enum deadline now = deadline_of(conn);
+    if (now == deadline || now != conn->liveness.deadline)
+        start(conn, now);
+}
+
+void conn_check_deadline(struct crew_conn *conn) {
+    enum deadline now = deadline_of(conn);
+    if (now != conn->liveness.deadline)
+        start(conn, now);
+}
+
+void conn_restart_deadline(struct crew_conn *conn) {
+    start(conn, deadline_of(conn));
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See endpoint.h: the time lists as the settings want them. The tick is a quarter of the
+ * shortest time, and a second at the most.
+ */
+#include "endpoint.h"
+
+#define TICK_MAX_MS 1000u
+#define TICK_MIN_MS 10u
+
+static uint64_t shorter(uint64_t tick, uint64_t time) {
+    return time > 0 && time / 4 < tick ? time / 4 : tick;
+}
+
+static uint32_t tick_for(const struct endpoint_settings *settings) {
+    uint64_t tick = shorter(TICK_MAX_MS, settings->ping_interval_ms);
+    tick = shorter(tick, settings->idle_timeout_ms);
+    for (int i = 0; i < DEADLINE_COUNT; i++)
+        tick = shorter(tick, settings->deadline_ms[i]);
+    return tick < TICK_MIN_MS ? TICK_MIN_MS : (uint32_t)tick;
+}
+
+int endpoint_start(struct endpoint *endpoint) {
+    const struct endpoint_settings *settings = &endpoint->settings;
+    struct liveness *lists = &endpoint->reaper.lists;
+    uint32_t tick = tick_for(settings);
+    liveness_init(lists);
+    lists->idle_ticks = liveness_ticks(settings->idle_timeout_ms, tick);
+    lists->probe_ticks = liveness_ticks(settings->ping_interval_ms, tick);
+    for (int i = 0; i < DEADLINE_COUNT; i++)
+        lists->deadline_ticks[i] = liveness_ticks(settings->deadline_ms[i], tick);
+    return reaper_start(&endpoint->reaper, endpoint->conns->loop, tick);
+}
+
+void endpoint_stop(struct endpoint *endpoint) {
+    reaper_stop(&endpoint->reaper);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An endpoint is what connections of one kind share in a process: settings, the door to the
+ * app, transport, protocol, time lists. A listener has one, and so have a dialler and the hub's
+ * link. A connection points to its endpoint and knows nothing of who owns that: events go up
+ * through `ops` and `handler`. Owned by the service, which embeds it.
+ */
+#ifndef CREWMAN_ENDPOINT_H
+#define CREWMAN_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conns.h"
+#include "handler.h"
+#include "liveness.h"
+#include "protocol.h"
+#include "reaper.h"
+#include "transport.h"
+
+struct crew_conn;
+
+/* Fixed for the endpoint's life; texts are borrowed. Times in milliseconds, 0: off. */
+struct endpoint_settings {
+    uint64_t ping_interval_ms, idle_timeout_ms;
+    uint64_t deadline_ms[DEADLINE_COUNT];
+    const char *ping_data;                 /* "": the protocol's own probe, or none */
+    const char *client_ping, *client_pong; /* "": none */
+    size_t max_message;
+    size_t max_send_buffer;
+    size_t stash_max;      /* of unprocessed input that is kept; more stays in the kernel */
+    uint32_t message_rate; /* messages a second of one connection; 0: any */
+};
+
+/* Events to the endpoint's owner. */
+struct endpoint_ops {
+    /* Its peer is known: may it stay? False ends it with CREW_CLOSE_LIMIT. */
+    bool (*admits)(struct crew_conn *conn);
+    /* It has ended and is about to be freed; its transport is closed. */
+    void (*ended)(struct crew_conn *conn);
+};
+
+struct endpoint {
+    struct conns *conns; /* of this loop */
+    const struct endpoint_ops *ops;
+    const struct handler *handler;
+    const struct transport *transport;
+    const struct protocol *protocol; /* that a connection begins with */
+    const struct preface *preface;   /* what comes before that, or NULL: see protocol.h */
+    struct endpoint_settings settings;
+    struct reaper reaper;
+    size_t count; /* connections, from conn_adopt() until they are freed */
+    bool is_client;
+};
+
+/* `endpoint` has all but the reaper set: set up its time lists and start to watch them. 0, or a
+ * libuv error. */
+int endpoint_start(struct endpoint *endpoint);
+
+/* Its connections are no longer watched; the loop must be run once more to close the timer. */
+void endpoint_stop(struct endpoint *endpoint);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The heartbeat: one timer an endpoint, which ticks the lists of liveness.h and acts on what
+ * they find: closes the dead, probes the silent, ends what passed a deadline. Its time stands
+ * still while the loop is blocked or the process is stopped, so that no client pays for our own
+ * silence.
+ */
+#ifndef CREWMAN_REAPER_H
+#define CREWMAN_REAPER_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "liveness.h"
+
+struct crew_conn;
+
+struct reaper {
+    uv_timer_t timer;
+    struct liveness lists;
+    uint32_t tick_ms; /* 1000, less when a configured time is shorter than 4 s */
+};
+
+/* Tick the lists, which are set up, every `tick_ms`. 0, or a libuv error. */
+int reaper_start(struct reaper *reaper, uv_loop_t *loop, uint32_t tick_ms);
+void reaper_stop(struct reaper *reaper);
+
+/* One tick: the timer does so, and tests do. */
+void reaper_tick(struct reaper *reaper);
+
+/* An answer to the protocol's probe came, naming `token`; a wrong or old one is ignored. */
+void reaper_answered(struct crew_conn *conn, uint32_t token);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See settle.h.
+ */
+#include "settle.h"
+
+#include "conn.h"
+#include "conn_close.h"
+#include "conn_out.h"
+#include "conn_state.h"
+
+#define SPREAD_STEP_MS  10u
+#define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
+#define CODE_RESTART    1012 /* IANA WebSocket close code registry: service restart */
+
+static void send_gathered(struct conns *conns) {
+    struct crew_conn *conn;
+    while ((conn = conns_take_gathered(conns)) != NULL) {
+        conn_flush_gathered(conn);
+        conn_step_close(conn);
+    }
+}
+
+void settle_now(struct settle *settle) {
+    struct conns *conns = settle->conns;
+    struct crew_conn *conn;
+    send_gathered(conns);
+    while ((conn = conns_take_due(conns)) != NULL) {
+        if (conn->state == CONN_ENDED)
+            conn_bury(conn);
+        else
+            conn_take_up(conn);
+    }
+    send_gathered(conns); /* what was sent in on_close */
+}
+
+/* Something waits for the next turn: so the loop does not wait in between. */
+static void on_idle(uv_idle_t *handle) {
+    (void)handle;
+}
+
+/* Only behind settle_now(), which takes what is due now. */
+static void turn_over(struct settle *settle) {
+    struct conns *conns = settle->conns;
+    bool has_more = conns->later.first || conns->due.first;
+    if (!has_more && !settle->is_hurried)
+        return;
+    if (conns->due.last)
+        conns->due.last->next_due = conns->later.first;
+    else
+        conns->due.first = conns->later.first;
+    if (conns->later.last)
+        conns->due.last = conns->later.last;
+    conns->later = (struct due){0};
+    settle->is_hurried = has_more;
+    if (has_more)
+        uv_idle_start(&settle->idle, on_idle);
+    else
+        uv_idle_stop(&settle->idle);
+}
+
+static void on_prepare(uv_prepare_t *handle) {
+    struct settle *settle = handle->data;
+    settle_now(settle);
+    turn_over(settle);
+    settle->turned(settle->owner);
+}
+
+void settle_start(struct settle *settle, struct conns *conns, void (*turned)(void *owner),
+                  void *owner) {
+    *settle = (struct settle){.conns = conns, .turned = turned, .owner = owner};
+    uv_timer_init(conns->loop, &settle->spread);
+    uv_prepare_init(conns->loop, &settle->prepare);
+    settle->prepare.data = settle->spread.data = settle;
+    uv_prepare_start(&settle->prepare, on_prepare);
+    uv_unref((uv_handle_t *)&settle->prepare);
+    uv_idle_init(conns->loop, &settle->idle);
+    uv_unref((uv_handle_t *)&settle->idle);
+}
+
+void settle_stop(struct settle *settle) {
+    struct list *node;
+    list_each (node, &settle->conns->all)
+        list_entry(node, struct crew_conn, in_all)->is_announced = false;
+    settle_destroy_all(settle, CREW_CLOSE_SHUTDOWN);
+    settle_now(settle);
+    turn_over(settle);
+    settle_now(settle);
+    uv_close((uv_handle_t *)&settle->prepare, NULL);
+    uv_close((uv_handle_t *)&settle->idle, NULL);
+    uv_close((uv_handle_t *)&settle->spread, NULL);
+}
+
+static int code_for(int reason) {
+    return reason == CREW_CLOSE_RELOAD ? CODE_RESTART : CODE_GOING_AWAY;
+}
+
+/* Whoever came just before a reload must not be refused: it opens, and is then closed like the
+ * others. */
+static bool may_stay(struct crew_conn *conn, int reason) {
+    bool is_coming = conn->state == CONN_OPENING && reason == CREW_CLOSE_RELOAD;
+    bool lingers = conn->layer == LAYER_PROTOCOL && conn->protocol->lingers &&
+                   conn->protocol->lingers(conn, reason);
+    return is_coming || lingers;
+}
+
+/* Begin up to `batch` closes; answers how many connections were left open. */
+static size_t close_some(struct conns *conns, int reason, size_t batch) {
+    struct list *node, *after;
+    size_t left = 0;
+    list_each_safe (node, after, &conns->all) {
+        struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
+        if (conn->state >= CONN_CLOSING)
+            continue;
+        bool stays = may_stay(conn, reason);
+        if (batch == 0 || stays) {
+            left++;
+            continue;
+        }
+        batch--;
+        conn_close(conn, reason, code_for(reason), NULL);
+    }
+    return left;
+}
+
+static void on_spread(uv_timer_t *timer) {
+    struct settle *settle = timer->data;
+    if (close_some(settle->conns, settle->spread_reason, settle->spread_batch) == 0)
+        uv_timer_stop(timer);
+}
+
+void settle_close_all(struct settle *settle, int reason, uint64_t spread_ms) {
+    size_t count = settle->conns->count;
+    uv_timer_stop(&settle->spread);
+    settle->spread_reason = reason;
+    settle->spread_batch = SIZE_MAX;
+    if (spread_ms <= SPREAD_STEP_MS || count == 0) {
+        if (close_some(settle->conns, reason, SIZE_MAX) > 0)
+            uv_timer_start(&settle->spread, on_spread, SPREAD_STEP_MS, SPREAD_STEP_MS);
+        return;
+    }
+    uint64_t step_ms = spread_ms / count;
+    if (step_ms < SPREAD_STEP_MS)
+        step_ms = SPREAD_STEP_MS;
+    settle->spread_batch = count * step_ms / spread_ms + 1;
+    uv_timer_start(&settle->spread, on_spread, 0, step_ms);
+}
+
+void settle_destroy_all(struct settle *settle, int reason) {
+    struct list *node;
+    list_each (node, &settle->conns->all)
+        conn_end(list_entry(node, struct crew_conn, in_all), reason, 0);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See service.h. Answers the events of its endpoint: who may stay, and who has gone.
+ */
+#include "service.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+
+#include "app_handler.h"
+#include "handler.h"
+#include "protocols.h"
+#include "proxies.h"
+#include "worker.h"
+
+/* Bytes behind an unanswered request that are kept, beside a head. */
+#define STASH_SPARE (64u * 1024u)
+
+static bool admits(struct crew_conn *conn) {
+    struct service *service = service_of(conn);
+    uint32_t limit = service->config->limits.max_connections_per_address;
+    if (limit == 0)
+        return true;
+    conn->is_admitted = peers_enter(&service->peers, &conn->peer, limit);
+    if (!conn->is_admitted)
+        conns_of(conn)->totals.refused++;
+    return conn->is_admitted;
+}
+
+static void ended(struct crew_conn *conn) {
+    struct service *service = service_of(conn);
+    if (conn->is_admitted)
+        peers_leave(&service->peers, &conn->peer);
+    acceptor_room(service);
+    service->events->conn_ended(service->worker);
+}
+
+static const struct endpoint_ops ops = {.admits = admits, .ended = ended};
+
+static void set_settings(struct endpoint_settings *settings,
+                         const struct config_service *config) {
+    const struct config_limits *limits = &config->limits;
+    const struct config_heartbeat *heartbeat = &config->heartbeat;
+    *settings = (struct endpoint_settings){
+        .ping_interval_ms = heartbeat->ping_interval_ms,
+        .idle_timeout_ms = heartbeat->idle_timeout_ms,
+        .deadline_ms = {[DEADLINE_HANDSHAKE] = limits->handshake_timeout_ms,
+                        [DEADLINE_CLOSE] = limits->close_timeout_ms,
+                        [DEADLINE_BODY] = limits->body_timeout_ms,
+                        [DEADLINE_KEEP_ALIVE] = limits->keep_alive_ms,
+                        [DEADLINE_SEND] = limits->send_timeout_ms},
+        .ping_data = heartbeat->ping_data,
+        .client_ping = heartbeat->client_ping,
+        .client_pong = heartbeat->client_pong,
+        .max_message = (size_t)limits->max_message,
+        .max_send_buffer = (size_t)limits->max_send_buffer,
+        .stash_max = STASH_SPARE + (size_t)limits->header_size,
+        .message_rate = limits->message_rate,
+    };
+}
+
+static int set_up_endpoint(struct service *service) {
+    const struct config_service *config = service->config;
+    struct endpoint *endpoint = &service->endpoint;
+    endpoint->conns = &service->worker->conns;
+    endpoint->ops = &ops;
+    endpoint->handler = &app_handler;
+    endpoint->transport =
+        listen_is_datagram(config->listen.protocol) ? &transport_datagram : &transport_tcp;
+    endpoint->protocol = protocols_find(config->listen.protocol, service->app.protocol);
+    endpoint->preface = config->proxy_protocol ? &proxies_preface : NULL;
+    set_settings(&endpoint->settings, config);
+    return endpoint_start(endpoint);
+}
+
+int service_start(struct service *service, char *out_why, size_t size) {
+    const struct config_service *config = service->config;
+    uint64_t seed = 0;
+    int err = networks_init(&service->proxies, config->trusted_proxies,
+                            config->trusted_proxy_count, out_why, size);
+    if (err)
+        return err;
+    if (RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
+        err = -EIO;
+    peers_init(&service->peers, seed);
+    if (!err)
+        err = set_up_endpoint(service);
+    if (err) {
+        snprintf(out_why, size, "cannot set up the event loop: %s", crew_strerror(err));
+        return err;
+    }
+    service->is_started = true;
+    err = static_open(service, out_why, size);
+    return err ? err : cookie_store_open(service, out_why, size);
+}
+
+int service_accept(struct service *service) {
+    if (listen_is_datagram(service->config->listen.protocol))
+        return udp_start(service);
+    return acceptor_start(service);
+}
+
+void service_stop_accepting(struct service *service) {
+    udp_stop(service);
+    acceptor_stop(service);
+}
+
+void service_stop(struct service *service) {
+    networks_done(&service->proxies);
+    if (!service->is_started)
+        return;
+    service->is_started = false;
+    service_stop_accepting(service);
+    udp_done(service);
+    endpoint_stop(&service->endpoint);
+    cookie_store_close(service);
+    static_close(service);
+    peers_done(&service->peers);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One service as this process runs it: its endpoint, what the app and the configuration say of
+ * it, and what its connections share beside that. A connection's endpoint is the first member
+ * of its service: service_of() is how the protocols find it.
+ */
+#ifndef CREWMAN_SERVICE_H
+#define CREWMAN_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "acceptor.h"
+#include "config.h"
+#include "conn.h"
+#include "cookie_store.h"
+#include "crewman.h"
+#include "endpoint.h"
+#include "networks.h"
+#include "peers.h"
+#include "static.h"
+#include "udp.h"
+
+struct worker;
+
+/* Events to the owner of the services. */
+struct service_events {
+    void (*conn_ended)(struct worker *worker);
+};
+
+struct service {
+    struct endpoint endpoint; /* first */
+    struct worker *worker;
+    const struct service_events *events;
+    const struct config_service *config; /* borrowed from the plan */
+    struct crew_service app;             /* the callbacks */
+    int listener_fd;                     /* -1: none */
+    struct networks proxies;             /* config->trusted_proxies */
+    struct peers peers;
+    struct acceptor acceptor;
+    struct udp udp; /* in place of the acceptor, for datagrams */
+    struct static_files files;
+    struct cookie_store cookies;
+    bool is_started;
+};
+
+static inline struct service *service_of(const struct crew_conn *conn) {
+    return (struct service *)(void *)conn->endpoint;
+}
+
+/* Into zeroed memory, whose `worker`, `events`, `config`, `app` and `listener_fd` are set: the
+ * endpoint, files and cookies. 0; or a negative error, with a line for people that says why. */
+int service_start(struct service *service, char *out_why, size_t size);
+
+/* Begin to take connections or datagrams; nothing to do without a listener. 0 or a negative
+ * error. */
+int service_accept(struct service *service);
+
+/* Take no more, for good. Harmless twice. */
+void service_stop_accepting(struct service *service);
+
+/* Ends what service_start() began, when no connection is left; harmless without. The loop must
+ * be run once more to close handles. */
+void service_stop(struct service *service);
+
+#endif
