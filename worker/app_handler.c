@@ -16,11 +16,11 @@ struct entry {
     struct guard_entry guard;
 };
 
-static struct entry enter_worker(struct worker *worker, struct service *service,
-                                 enum score_callback which) {
+static inline struct entry enter_worker(struct worker *worker, struct service *service,
+                                        enum score_callback which) {
     struct entry entry = {.worker = worker, .outer = worker->running};
     worker->running = service;
-    entry.guard = guard_enter(worker, which);
+    entry.guard = guard_enter(&worker->guard, which);
     return entry;
 }
 
@@ -29,8 +29,8 @@ static struct entry enter(const struct crew_conn *conn, enum score_callback whic
     return enter_worker(service->worker, service, which);
 }
 
-static void leave(struct entry entry) {
-    guard_leave(entry.worker, entry.guard);
+static inline void leave(struct entry entry) {
+    guard_leave(&entry.worker->guard, entry.guard);
     entry.worker->running = entry.outer;
 }
 
@@ -124,11 +124,11 @@ static void drop_data(struct crew_conn *conn) {
 }
 
 static bool begin_row(struct endpoint *endpoint) {
-    return guard_begin_row(((struct service *)(void *)endpoint)->worker);
+    return guard_begin_row(&((struct service *)(void *)endpoint)->worker->guard);
 }
 
 static void end_row(struct endpoint *endpoint) {
-    guard_end_row(((struct service *)(void *)endpoint)->worker);
+    guard_end_row(&((struct service *)(void *)endpoint)->worker->guard);
 }
 
 const struct handler app_handler = {

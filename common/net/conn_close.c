@@ -7,9 +7,9 @@
 #include "conn_out.h"
 #include "conn_state.h"
 
-void conn_step_close(struct crew_conn *conn) {
+void conn_step_on(struct crew_conn *conn) {
     const struct transport *transport = conn->endpoint->transport;
-    if (conn->state != CONN_CLOSING || conn_has_unsent(conn))
+    if (conn_has_unsent(conn))
         return;
     if (!transport->shut) { /* the peer is told nothing, and so has nothing to answer */
         conn_end(conn, conn->reason, 0);

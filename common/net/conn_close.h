@@ -24,7 +24,12 @@ void conn_report(struct crew_conn *conn, int error, const char *text);
 
 /* In CLOSING, whenever the queue may have become empty or the peer may have ended: the next
  * step towards the end. */
-void conn_step_close(struct crew_conn *conn);
+void conn_step_on(struct crew_conn *conn);
+
+static inline void conn_step_close(struct crew_conn *conn) {
+    if (conn->state == CONN_CLOSING)
+        conn_step_on(conn);
+}
 
 /* In CLOSING: may the peer's goodbye be in what was held back, by the protocol or a pause? */
 bool conn_may_hold_goodbye(const struct crew_conn *conn);

@@ -18,7 +18,8 @@
 /* Keep `len` unconsumed bytes at `data`, which may lie inside the stash itself. */
 static void keep(struct crew_conn *conn, const char *data, size_t len) {
     if (len == 0) {
-        conn_discard_stash(conn);
+        if (conn->stash)
+            conn_discard_stash(conn);
         return;
     }
     if (conn->stash) {
@@ -144,8 +145,9 @@ static bool read_once(struct crew_conn *conn) {
 
 void conn_read(struct crew_conn *conn) {
     const struct transport *transport = conn->endpoint->transport;
-    if (read_once(conn))
-        read_once(conn);
+    for (int i = 0; i < 2; i++) /* once more where only the beginning was wanted */
+        if (!read_once(conn))
+            break;
     if (transport->has_more && conn->state != CONN_ENDED && transport->has_more(conn))
         conns_later(conn);
 }

@@ -21,6 +21,10 @@ static void send_gathered(struct conns *conns) {
     }
 }
 
+static bool has_work(const struct conns *conns) {
+    return conns->gathered_count > 0 || conns->due.first;
+}
+
 void settle_now(struct settle *settle) {
     struct conns *conns = settle->conns;
     struct crew_conn *conn;
@@ -61,7 +65,8 @@ static void turn_over(struct settle *settle) {
 
 static void on_prepare(uv_prepare_t *handle) {
     struct settle *settle = handle->data;
-    settle_now(settle);
+    if (has_work(settle->conns))
+        settle_now(settle);
     turn_over(settle);
     settle->turned(settle->owner);
 }

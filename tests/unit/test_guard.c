@@ -29,7 +29,7 @@ struct worker *worker_self(void) {
 static int set_up(void **state) {
     (void)state;
     memset(&worker, 0, sizeof(worker));
-    worker.line = &worker.own_line;
+    worker.line = worker.guard.line = &worker.own_line;
     return 0;
 }
 
@@ -53,22 +53,22 @@ static void assert_running(enum score_callback callback, unsigned depth) {
 static void nested_callbacks_give_way_to_the_outer(void **state) {
     (void)state;
     assert_running(SCORE_IN_NONE, 0);
-    struct guard_entry message = guard_enter(&worker, SCORE_IN_MESSAGE);
+    struct guard_entry message = guard_enter(&worker.guard, SCORE_IN_MESSAGE);
     assert_running(SCORE_IN_MESSAGE, 1);
     uint64_t since = worker.guard.since;
     assert_in_range(since, clock_ms() - 10000, clock_ms());
     block_for(15);
-    struct guard_entry full = guard_enter(&worker, SCORE_IN_BUFFER_FULL);
+    struct guard_entry full = guard_enter(&worker.guard, SCORE_IN_BUFFER_FULL);
     assert_running(SCORE_IN_BUFFER_FULL, 2);
-    struct guard_entry visit = guard_enter(&worker, SCORE_IN_VISIT);
+    struct guard_entry visit = guard_enter(&worker.guard, SCORE_IN_VISIT);
     assert_running(SCORE_IN_VISIT, 3);
     /* Stuck is stuck since the loop was left. */
     assert_true(worker.guard.since == since);
-    guard_leave(&worker, visit);
+    guard_leave(&worker.guard, visit);
     assert_running(SCORE_IN_BUFFER_FULL, 2);
-    guard_leave(&worker, full);
+    guard_leave(&worker.guard, full);
     assert_running(SCORE_IN_MESSAGE, 1);
-    guard_leave(&worker, message);
+    guard_leave(&worker.guard, message);
     assert_running(SCORE_IN_NONE, 0);
 }
 
@@ -78,9 +78,9 @@ static void read_log(int fd, char text[LOG_ROOM]) {
 }
 
 static void run_for(enum score_callback callback, uint64_t ms) {
-    struct guard_entry entry = guard_enter(&worker, callback);
+    struct guard_entry entry = guard_enter(&worker.guard, callback);
     block_for(ms);
-    guard_leave(&worker, entry);
+    guard_leave(&worker.guard, entry);
 }
 
 /* What the three leave in the log. */
@@ -117,32 +117,32 @@ static void slow_callbacks_are_logged_not_too_often(void **state) {
 
 static void a_row_is_looked_at_as_a_whole(void **state) {
     (void)state;
-    assert_true(guard_begin_row(&worker));
-    assert_false(guard_begin_row(&worker));
+    assert_true(guard_begin_row(&worker.guard));
+    assert_false(guard_begin_row(&worker.guard));
     run_for(SCORE_IN_MESSAGE, 40);
-    struct guard_entry entry = guard_enter(&worker, SCORE_IN_MESSAGE);
-    assert_false(guard_begin_row(&worker));
-    guard_leave(&worker, entry);
+    struct guard_entry entry = guard_enter(&worker.guard, SCORE_IN_MESSAGE);
+    assert_false(guard_begin_row(&worker.guard));
+    guard_leave(&worker.guard, entry);
     run_for(SCORE_IN_MESSAGE, 40);
-    assert_true(guard_take_worst_ms(&worker) == 0);
-    guard_end_row(&worker);
-    assert_in_range(guard_take_worst_ms(&worker), 70, 10000);
-    assert_true(guard_begin_row(&worker));
-    guard_end_row(&worker);
-    assert_true(guard_take_worst_ms(&worker) == 0);
+    assert_true(guard_take_worst_ms(&worker.guard) == 0);
+    guard_end_row(&worker.guard);
+    assert_in_range(guard_take_worst_ms(&worker.guard), 70, 10000);
+    assert_true(guard_begin_row(&worker.guard));
+    guard_end_row(&worker.guard);
+    assert_true(guard_take_worst_ms(&worker.guard) == 0);
     run_for(SCORE_IN_MESSAGE, 15);
-    assert_in_range(guard_take_worst_ms(&worker), 5, 10000);
-    entry = guard_enter(&worker, SCORE_IN_MESSAGE);
-    assert_false(guard_begin_row(&worker));
-    guard_leave(&worker, entry);
+    assert_in_range(guard_take_worst_ms(&worker.guard), 5, 10000);
+    entry = guard_enter(&worker.guard, SCORE_IN_MESSAGE);
+    assert_false(guard_begin_row(&worker.guard));
+    guard_leave(&worker.guard, entry);
 }
 
 static void the_worst_is_kept_until_asked_for(void **state) {
     (void)state;
     run_for(SCORE_IN_OPEN, 60);
     run_for(SCORE_IN_OPEN, 5);
-    assert_in_range(guard_take_worst_ms(&worker), 40, 10000);
-    assert_true(guard_take_worst_ms(&worker) == 0);
+    assert_in_range(guard_take_worst_ms(&worker.guard), 40, 10000);
+    assert_true(guard_take_worst_ms(&worker.guard) == 0);
 }
 
 int main(void) {

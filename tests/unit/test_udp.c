@@ -79,7 +79,7 @@ static void handle_one(void (*callback)(crew_conn *conn, const crew_msg *msg)) {
     char why[256];
     memset(&worker, 0, sizeof(worker));
     calls = messages = 0;
-    worker.line = &worker.own_line;
+    worker.line = worker.guard.line = &worker.own_line;
     struct config_service *config = &worker.plan.service;
     config->listen.protocol = LISTEN_UDP;
     config->limits.max_message = 1000;

@@ -40,7 +40,7 @@ void control_send_drained(struct worker *worker) {
 /* How long something had to wait for the loop at the worst: a beat, or whatever came while the
  * app's code ran. */
 static uint64_t take_lag_us(struct worker *worker) {
-    uint64_t held = guard_take_worst_ms(worker) * 1000u;
+    uint64_t held = guard_take_worst_ms(&worker->guard) * 1000u;
     uint64_t lag = worker->control.worst_lag_us;
     worker->control.worst_lag_us = 0;
     return held > lag ? held : lag;

@@ -13,12 +13,11 @@
 
 #include "scoreboard.h"
 
-struct worker;
-
 /* A callback that runs longer is logged, at most once a second. */
 #define GUARD_SLOW_MS 100u
 
 struct guard {
+    struct score_line *line; /* where the callback that runs is noted; never NULL */
     unsigned depth;
     bool is_row;
     uint32_t last;           /* the callback that the row has left */
@@ -27,25 +26,42 @@ struct guard {
     uint64_t worst_ms;       /* the longest since somebody last asked */
 };
 
-/* Around each call of the app's code, always in pairs:
- *     struct guard_entry entry = guard_enter(worker, SCORE_IN_MESSAGE);
- *     worker->app->on_message(...);
- *     guard_leave(worker, entry);
- */
+/* Around each call of the app's code, always in pairs. */
 struct guard_entry {
     uint32_t outer; /* the callback that was running, SCORE_IN_NONE at depth 0 */
 };
 
-struct guard_entry guard_enter(struct worker *worker, enum score_callback callback);
-void guard_leave(struct worker *worker, struct guard_entry entry);
+/* For guard_enter() and guard_leave() only: the outermost callback begins, and has returned. */
+void guard_begin(struct guard *guard);
+void guard_end(struct guard *guard, uint32_t callback);
+
+static inline struct guard_entry guard_enter(struct guard *guard,
+                                             enum score_callback callback) {
+    struct guard_entry entry = {.outer = score_get(guard->line->callback)};
+    if (guard->depth++ == 0 && (!guard->is_row || guard->since == 0))
+        guard_begin(guard);
+    score_set(guard->line->callback, (uint32_t)callback);
+    return entry;
+}
+
+static inline void guard_leave(struct guard *guard, struct guard_entry entry) {
+    uint32_t callback = score_get(guard->line->callback);
+    score_set(guard->line->callback, entry.outer);
+    if (--guard->depth > 0)
+        return;
+    if (guard->is_row)
+        guard->last = callback;
+    else
+        guard_end(guard, callback);
+}
 
 /* Around callbacks with next to nothing between them, those of the messages of one read: the
  * clock is looked at twice for the row and not for each. Only where begin answered true
  * (neither in a callback nor in another row) is it to be ended. */
-bool guard_begin_row(struct worker *worker);
-void guard_end_row(struct worker *worker);
+bool guard_begin_row(struct guard *guard);
+void guard_end_row(struct guard *guard);
 
 /* How long the app's code has held the loop up at the longest, since the last call of this. */
-uint64_t guard_take_worst_ms(struct worker *worker);
+uint64_t guard_take_worst_ms(struct guard *guard);
 
 #endif

@@ -39,7 +39,7 @@ static int take_line(struct worker *worker, char *why, size_t size) {
     if (!worker->board)
         return fail(why, size, LIFECYCLE_EXIT_NEVER,
                     "the descriptor of the scoreboard is none");
-    worker->line = &worker->board->lines[worker->plan.line];
+    worker->line = worker->guard.line = &worker->board->lines[worker->plan.line];
     score_line_clear(worker->line);
     score_set(worker->line->pid, (uint32_t)uv_os_getpid());
     score_set(worker->line->state, SCORE_STARTING);
@@ -57,9 +57,9 @@ static int become_user(const struct plan *plan, char *why, size_t size) {
 static int load_app(struct worker *worker, char *why, size_t size) {
     const struct crew_app *app;
     static const char no_service[] = "the app has no such service any more";
-    struct guard_entry entry = guard_enter(worker, SCORE_IN_LOAD);
+    struct guard_entry entry = guard_enter(&worker->guard, SCORE_IN_LOAD);
     int err = app_load(worker->plan.app, &app, why, size);
-    guard_leave(worker, entry);
+    guard_leave(&worker->guard, entry);
     if (err)
         return LIFECYCLE_EXIT_NEVER;
     struct service *service = worker->services;

@@ -105,7 +105,7 @@ static void on_turned(void *owner) {
 }
 
 static int set_up(struct worker *worker) {
-    worker->line = &worker->own_line;
+    worker->line = worker->guard.line = &worker->own_line;
     timers_init(&worker->timers);
     if (uv_loop_init(&worker->loop) != 0)
         return CREW_ENOMEM;
