@@ -50,7 +50,7 @@ static int turn_once(void) {
 static int set_up(void **state) {
     (void)state;
     memset(&worker, 0, sizeof(worker));
-    worker.line = &worker.own_line;
+    worker.line = worker.guard.line = &worker.own_line;
     timers_init(&worker.timers);
     alarm(HANGS_AFTER_S);
     int err = uv_loop_init(&worker.loop);
