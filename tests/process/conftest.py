@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import crew
+from waits import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401 (hooks)
 
 
 def pytest_configure(config):

@@ -17,6 +17,8 @@ import time
 import uuid
 from pathlib import Path
 
+from waits import WaitRanOut, against_second_try
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("CREWMAN_BUILD", ROOT / "build" / "gcc")).resolve()
 CREWMAN = BUILD / "crewman"
@@ -25,6 +27,7 @@ APPS = BUILD / "tests" / "process" / "apps"
 EXAMPLES = BUILD / "examples"
 MARK = "CREWMAN_TEST_INSTANCE"
 IS_SANITIZED = "asan" in BUILD.name or os.environ.get("CREWMAN_SANITIZED") == "1"
+SANITIZER_EXIT = 99  # set by tests/run.py
 # Sanitized programs are several times slower.
 PATIENCE = 3 if IS_SANITIZED else 1
 
@@ -43,8 +46,22 @@ def wait_for(condition, timeout=10.0, what="condition"):
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"timed out waiting for {what}")
+            raise WaitRanOut(f"timed out waiting for {what}")
         time.sleep(0.02)
+
+
+def assert_took(started, least, most):
+    """Less time since `started` is a fault; more is a wait that ran out."""
+    seconds = time.monotonic() - started
+    assert seconds > least, f"after {seconds:.3f} s, not {least}"
+    if seconds > most * PATIENCE:
+        raise WaitRanOut(f"took {seconds:.1f} s, more than {most * PATIENCE}")
+
+
+def note_end(code, program):
+    """A process that died by a signal or a sanitizer is the fault, not the wait for it."""
+    if code is not None and (code < 0 or code == SANITIZER_EXIT):
+        against_second_try(f"{program} ended with {code}")
 
 
 def refuses(port):
@@ -129,9 +146,11 @@ class Instance:
 
     def run(self, *args, timeout=60, cwd=None):
         """Any verb of this instance's crewman; answers the CompletedProcess."""
-        return subprocess.run([str(CREWMAN), *args], env=self.env, text=True, capture_output=True,
+        done = subprocess.run([str(CREWMAN), *args], env=self.env, text=True, capture_output=True,
                               timeout=timeout * PATIENCE, stdin=subprocess.DEVNULL,
                               cwd=cwd or self.folder)
+        note_end(done.returncode, f"crewman {' '.join(args)}")
+        return done
 
     def verb(self, verb, *args, timeout=60):
         return self.run(verb, "-c", str(self.config_path), *args, timeout=timeout)
@@ -226,8 +245,8 @@ class Instance:
             return hits if len(hits) >= count else None
         try:
             return wait_for(found, timeout)
-        except AssertionError:
-            raise AssertionError(f"not in the log: {pattern}\n{self.log()}") from None
+        except WaitRanOut:
+            raise WaitRanOut(f"not in the log: {pattern}\n{self.log()}") from None
 
     def expect_errors(self, *patterns):
         self.expected_errors += patterns
@@ -246,9 +265,17 @@ class Instance:
             found.append(report.read_text(errors="replace"))
         return found
 
+    def _note_dead_master(self):
+        """One that ends by itself takes its pid file with it."""
+        if self.process is not None:
+            note_end(self.process.poll(), "the master")
+        elif (self.run_dir / "crewman.pid").exists() and not is_alive(self.master_pid()):
+            against_second_try("the master died")
+
     def clean_up(self):
         """Stops what runs; answers what should not have been there, as lines."""
         faults = []
+        self._note_dead_master()
         try:
             if self.processes() and self.config_path.exists():
                 self.verb("stop", timeout=20)

@@ -6,6 +6,7 @@ import os
 import struct
 import threading
 
+from waits import WaitRanOut, against_second_try
 from ws import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 REQUEST = ("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -38,7 +39,8 @@ class Load:
     def finish(self):
         self._is_over = True
         self._thread.join(60)
-        assert not self._thread.is_alive(), "the load did not end"
+        if self._thread.is_alive():
+            raise WaitRanOut("the load did not end")
 
     async def _run(self):
         await asyncio.gather(*(self._client(number) for number in range(self.count)))
@@ -49,6 +51,7 @@ class Load:
                 await self._one_connection(number)
             except Exception as error:
                 self.faults.append(f"client {number}: {type(error).__name__}: {error}")
+                against_second_try(self.faults[-1])
                 await asyncio.sleep(0.05)
             if not self.reconnects:
                 return
