@@ -381,11 +381,10 @@ def test_descriptors_sent_to_the_master_do_not_stay(pair):
 
 def test_a_run_dir_of_another_user_is_refused(instances):
     pair = Pair(instances)
+    pair.write(top={"app": crew.copy_for_others(crew.app("pair"), pair.instance.folder)})
     pair.instance.run_dir.mkdir()
     os.chown(pair.instance.run_dir, 12345, 12345)
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                           crew.CREWMAN, "start", "-d", "-c", pair.instance.config_path],
-                          env=pair.instance.env, capture_output=True, text=True)
+    done = pair.instance.run_as_nobody("start", "-d", "-c", str(pair.instance.config_path))
     assert done.returncode == 1
     assert "belongs to another user" in done.stderr
 
@@ -393,8 +392,6 @@ def test_a_run_dir_of_another_user_is_refused(instances):
 def test_whoever_may_not_ask_is_told(pair):
     (pair.instance.run_dir / "admin.sock").chmod(0o666)
     for verb in ("status", "connections", "stop", "reload"):
-        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                               crew.CREWMAN, verb, "--run-dir", pair.instance.run_dir],
-                              env=pair.instance.env, capture_output=True, text=True)
+        done = pair.instance.run_as_nobody(verb, "--run-dir", str(pair.instance.run_dir))
         assert done.returncode == 1
         assert "only root and the user" in done.stderr

@@ -315,9 +315,7 @@ def test_other_users_may_not_talk_to_the_admin_socket(probe):
     instance = probe()
     instance.run_dir.chmod(0o755)
     (instance.run_dir / "admin.sock").chmod(0o666)  # even if the mode were wrong
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                           str(crew.CREWMAN), "stop", "-c", str(instance.config_path)],
-                          env=instance.env, capture_output=True, text=True)
+    done = instance.run_as_nobody("stop", "-c", str(instance.config_path))
     assert done.returncode == 1
     assert done.stderr == "crewman: only root and the user that runs the instance may ask\n"
     assert instance.is_ready()
@@ -431,6 +429,8 @@ def test_a_disk_that_fills_up_and_is_emptied(probe):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_workers_run_as_the_user_of_the_config(probe):
     instance = probe(top={"user": "www-data", "group": "daemon"}, is_started=False)
+    instance.config["app"] = crew.copy_for_others(crew.app("probe"), instance.folder)
+    instance.write_config(instance.config)
     instance.start()
     with WebSocket(instance.port) as client:
         uid, gid = pwd.getpwnam("www-data").pw_uid, grp.getgrnam("daemon").gr_gid

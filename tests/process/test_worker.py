@@ -249,7 +249,8 @@ def test_a_plan_that_cannot_work(workers, changes, code, reason):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 def test_it_becomes_the_user_before_the_app_is_loaded(workers):
     worker = workers()
-    worker.start(user="nobody", group="daemon")
+    worker.start(user="nobody", group="daemon",
+                 app=crew.copy_for_others(crew.app("probe"), worker.folder))
     with worker.connect() as client:
         assert client.ask("!uid") == f"{NOBODY} {NOBODY} 1 1"
 
