@@ -396,6 +396,11 @@ char *master_find_worker(void) {
     return memory_format("%.*s/crewman-worker", (int)(slash - path), path);
 }
 
+static void on_turn(uv_prepare_t *handle) {
+    struct master *master = handle->data;
+    master->turns++;
+}
+
 static int init(struct master *master, const struct options *options, int report_fd) {
     *master = (struct master){.options = options,
                               .generation = 1,
@@ -419,6 +424,10 @@ static int init(struct master *master, const struct options *options, int report
     master->started_ms = uv_now(&master->loop);
     uv_timer_init(&master->loop, &master->watch);
     master->watch.data = master;
+    uv_prepare_init(&master->loop, &master->turn);
+    master->turn.data = master;
+    uv_prepare_start(&master->turn, on_turn);
+    uv_unref((uv_handle_t *)&master->turn);
     watch_signals(master);
     return 0;
 }

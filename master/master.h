@@ -39,6 +39,8 @@ struct master {
     uv_signal_t signals[MASTER_SIGNALS];
     uv_timer_t watch; /* once a second */
     uint64_t watched_ms;
+    uv_prepare_t turn;
+    uint64_t turns; /* of the loop: many in a second without work are a spin */
     enum master_phase phase;
     unsigned generation;
     uint32_t next_process;

@@ -46,6 +46,7 @@ static void add_counters(json_t *row, const struct child *child) {
     set_count(row, "timeouts", beat->timeouts);
     set_count(row, "timers", beat->timers);
     set_count(row, "lag_us", beat->lag_us);
+    set_count(row, "turns", score_get(line->ticks));
     json_object_set_new(row, "callback",
                         json_string(score_callback_name(score_get(line->callback))));
 }
@@ -98,13 +99,13 @@ static json_t *describe_master(const struct master *master) {
     double load[3] = {0};
     const char *phase = master->reload ? "reloading" : phases[master->phase];
     uv_loadavg(load);
-    return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I}", "version",
+    return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I, s:I}", "version",
                      CREW_VERSION, "pid", (int)getpid(), "phase", phase, "uptime_ms",
                      (json_int_t)(uv_now(&master->loop) - master->started_ms), "generation",
                      (int)master->generation, "config",
                      master->config->path ? master->config->path : "", "run_dir",
                      master->config->run_dir, "load", load[0], load[1], load[2], "rss",
-                     (json_int_t)process_rss(getpid()));
+                     (json_int_t)process_rss(getpid()), "turns", (json_int_t)master->turns);
 }
 
 json_t *status_make(const struct master *master) {

@@ -27,6 +27,7 @@ APPS = BUILD / "tests" / "process" / "apps"
 EXAMPLES = BUILD / "examples"
 MARK = "CREWMAN_TEST_INSTANCE"
 IS_SANITIZED = "asan" in BUILD.name or os.environ.get("CREWMAN_SANITIZED") == "1"
+TURNS_A_SECOND = 200  # of a loop that has little to do
 SANITIZER_EXIT = 99  # set by tests/run.py
 # Sanitized programs are several times slower.
 PATIENCE = 3 if IS_SANITIZED else 1
@@ -214,6 +215,21 @@ class Instance:
 
     def worker(self, slot=0):
         return next(row for row in self.workers() if row["slot"] == slot)
+
+    def turns(self, slot=None):
+        """Turns of a worker's loop so far, or of the master's."""
+        return self.status()["master"]["turns"] if slot is None else self.worker(slot)["turns"]
+
+    @contextlib.contextmanager
+    def not_spinning(self, seconds, slot=None):
+        """The loop waits meanwhile: it makes fewer turns than TURNS_A_SECOND allow. A spinning loop
+        makes a thousand times as many, also on a slow machine; CPU time would depend on others."""
+        started, before = time.monotonic(), self.turns(slot)
+        yield
+        time.sleep(max(0, started + seconds - time.monotonic()))
+        turns = self.turns(slot) - before
+        most = TURNS_A_SECOND * (time.monotonic() - started)
+        assert turns <= most, f"{turns} turns, more than {most:.0f}"
 
     def is_ready(self):
         done = self.verb("status", "--json")

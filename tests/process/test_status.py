@@ -9,7 +9,7 @@ import crew
 from ws import WebSocket
 
 COLUMNS = {"pid", "slot", "generation", "service", "listen", "rss", "connections", "messages_in",
-           "messages_out", "rate", "send_failures", "reaped", "timers", "lag_us", "uptime_ms",
+           "messages_out", "rate", "send_failures", "reaped", "timers", "lag_us", "turns", "uptime_ms",
            "restarts", "state"}
 
 
