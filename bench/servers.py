@@ -46,18 +46,24 @@ def wait_for_port(port, process, name):
 class Floor:
     """A bare epoll loop that answers `sizes[0]` bytes with `sizes[1]` bytes; `words` are its
     options."""
+    program = "bench-floor"
 
-    def __init__(self, folder, core, sizes, words=()):
+    def __init__(self, folder, core, sizes=(), words=()):
         self.port = free_port()
-        self.process = subprocess.Popen(
-            pinned(core, [folder / "bench" / "bench-floor", self.port, *sizes, *words]), stdout=subprocess.PIPE)
+        command = [folder / "bench" / self.program, self.port, *sizes, *words]
+        self.process = subprocess.Popen(pinned(core, command), stdout=subprocess.PIPE)
         if not self.process.stdout.readline():
-            sys.exit("bench: the floor did not start")
+            sys.exit(f"bench: {self.program} did not start")
         self.pids = [self.process.pid]
 
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+class FanFloor(Floor):
+    """One that sends what it is told to all members of a room."""
+    program = "bench-fan-floor"
 
 
 class Crewman:

@@ -15,6 +15,8 @@ import crew
 
 LOAD = crew.BUILD / "bench" / "bench-load"
 FLOOR = crew.BUILD / "bench" / "bench-floor"
+FAN = crew.BUILD / "bench" / "bench-fan"
+FAN_FLOOR = crew.BUILD / "bench" / "bench-fan-floor"
 pytestmark = pytest.mark.skipif(not LOAD.exists(), reason="built without -Dbench=true")
 
 
@@ -138,3 +140,73 @@ def test_wrong_payload_is_noticed(spoil, is_right):
         server.join(10)
     assert counts["errors"]["wrong"] == (0 if is_right else 1), counts["errors"]
     assert code == (0 if is_right else 1)
+
+
+# -- the load of a broadcast
+
+
+def run_fan(port, *words, join="S%r", say="P%r%m"):
+    done = subprocess.run([FAN, "--port", str(port), "--join", join, "--say", say, "--settle", "0",
+                           "--rounds", "3", "--warmup", "0", "--gap", "0", "--timeout", "30000",
+                           *map(str, words)], capture_output=True, text=True, timeout=110,
+                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+@pytest.fixture(params=["floor", "crewman"])
+def fan(request, instances):
+    """The port and the words of a server with rooms."""
+    port = crew.free_port()
+    if request.param == "crewman":
+        instances({"app": str(crew.BUILD / "bench" / "fan.so"), "services": {"fan": {
+            "listen": f"websocket://127.0.0.1:{port}", "workers": 1,
+            "websocket": {"deflate": True}}}}).start()
+        yield port, ()
+        return
+    with subprocess.Popen([FAN_FLOOR, str(port)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "floor: listening\n"
+        yield port, ("--raw",)
+        process.kill()
+
+
+def test_a_broadcast_is_counted(fan):
+    port, words = fan
+    code, counts = run_fan(port, "--connections", 40, "--rooms", 4, "--joins-each", 2, *words)
+    assert code == 0, counts
+    assert counts["expected"] == counts["got"] == 3 * 20
+    assert counts["twice"] == counts["stray"] == counts["closed"] == 0
+    times = [counts[name]["p50"] for name in ("first_us", "p50_us", "p99_us", "last_us")]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("words", [("--deflate",), ("--size", 20000), ("--quiet", 20)])
+def test_a_broadcast_of_every_kind(fan, words):
+    port, kind = fan
+    code, counts = run_fan(port, "--connections", 10, *words, *kind)
+    assert code == 0 and counts["got"] == 30, counts
+    assert counts["compressed"] == (30 if "--deflate" in words and not kind else 0)
+
+
+def test_a_member_that_got_nothing_is_noticed(fan):
+    port, words = fan
+    code, counts = run_fan(port, "--connections", 5, *words, "--timeout", 100, say="X%r%m")
+    assert code == 1 and counts["expected"] == 15 and counts["got"] == 0
+
+
+def test_a_message_that_came_twice_is_noticed(fan):
+    port, words = fan
+    code, counts = run_fan(port, "--connections", 5, *words, "--join", "S%r")
+    assert code == 1 and counts["twice"] > 0
+
+
+def test_a_message_in_the_wrong_room_is_noticed(fan):
+    """Room 0 gets all, also what was for room 1."""
+    port, words = fan
+    code, counts = run_fan(port, "--connections", 4, "--rooms", 2, "--timeout", 1000, *words,
+                           say="P000000%m")
+    assert code == 1 and counts["got"] == 2 and counts["stray"] > 0
+
+
+def test_a_load_without_a_server_cannot_measure():
+    code, said = run_fan(crew.free_port(), "--connections", 3)
+    assert code == 2 and "refused" in said
