@@ -49,7 +49,7 @@ static const struct option longs[] = {
     {"quiet", 1, NULL, 'q'},   {"timeout", 1, NULL, 'T'},
     {"settle", 1, NULL, 'S'},  {"raw", 0, NULL, 'r'},
     {"deflate", 0, NULL, 'z'}, {"pid", 1, NULL, 'I'},
-    {NULL, 0, NULL, 0}};
+    {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
 
 static void fail(void) {
     fputs(usage, stderr);
