@@ -82,9 +82,8 @@ def test_callbacks_come_in_order_and_in_pairs(parcel):
     instance = parcel()
     with dial(instance.port) as sock:
         assert ask(sock, "hello") == "hello"
-    log = "\n".join(match[0] for match in instance.wait_log("parcel: protocol close") and
-                    instance.wait_log(r"parcel: [a-z ]+", count=5))
-    assert [line.split("parcel: ")[1].strip() for line in log.splitlines()] == \
+    instance.wait_log("parcel: protocol close")
+    assert [match[1] for match in instance.wait_log(r"parcel: ([a-z ]+) -?[0-9a-f]+$", count=5)] == \
         ["protocol connect", "connect", "open", "close peer", "protocol close"]
 
 

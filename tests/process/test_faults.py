@@ -147,12 +147,23 @@ def test_connections_does_not_miss_a_worker_that_ends_while_it_is_asked(probe):
     instance.expect_errors("")
     victim = instance.worker_pids()[0]
     os.kill(victim, signal.SIGSTOP)
-    asking = subprocess.Popen([crew.CREWMAN, "connections", "-c", instance.config_path],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env=instance.env)
-    # Beside the listening socket there is one that waits to be accepted.
-    crew.wait_for(lambda: sum(str(instance.run_dir / "w.probe.0.") in line for line in
-                              open("/proc/net/unix")) == 2, 10, "the question")
+
+    def ask():
+        return subprocess.Popen([crew.CREWMAN, "connections", "-c", instance.config_path],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=instance.env)
+
+    def is_asked():
+        """Beside the listening socket there is one that waits to be accepted."""
+        return sum(str(instance.run_dir / "w.probe.0.") in line
+                   for line in open("/proc/net/unix")) == 2
+
+    asking = ask()
+    while not is_asked():
+        if asking.poll() is not None:  # it has given up before we looked
+            asking.communicate()
+            asking = ask()
+        time.sleep(0.01)
     os.kill(victim, signal.SIGKILL)
     out, err = asking.communicate(timeout=20)
     assert (asking.returncode, err) == (0, "")

@@ -12,6 +12,7 @@ import crew
 from web import Client, ask
 from ws import BINARY, WebSocket, dial
 
+# Only for tests of these: elsewhere a client that is held up must not be cut off.
 TIMES = {"handshake_timeout": "1s", "body_timeout": "1s", "keep_alive": "1s",
          "send_timeout": "1s", "close_timeout": "1s"}
 FORM = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" \
@@ -29,7 +30,7 @@ def reader_with_little_room(port):
 @pytest.fixture
 def awkward(probe):
     def start(protocol="http", app="awkward", **options):
-        return probe(protocol, app=app, limits=TIMES, **options)
+        return probe(protocol, app=app, **options)
     return start
 
 
@@ -98,17 +99,17 @@ def test_a_waiting_body_is_kept_once(probe):
     instance = probe("http", app="web")
     before = instance.workers()[0]["rss"]
     with Client(instance.port) as client:
-        client.send(b"POST /late?ms=3000 HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
+        client.send(b"POST /late?ms=600000 HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
                     + b"x" * 60_000)
         for _ in range(1500):
             client.send("\r")
             time.sleep(0.001)  # so that each comes alone
         assert instance.workers()[0]["rss"] - before < 20_000_000
-        assert client.answer().status == 200
+        assert len(instance.connections()) == 1
 
 
 def test_a_body_behind_an_answer_that_is_taken_slowly_has_its_time_too(awkward):
-    with reader_with_little_room(awkward(app="awkward_body").port) as client:
+    with reader_with_little_room(awkward(app="awkward_body", limits=TIMES).port) as client:
         client.sendall(b"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
         while client.recv(1 << 20):  # to the end, or the client's own deadline
             pass

@@ -14,7 +14,7 @@ from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Refused, WebSocket
 
 @pytest.fixture
 def server(probe):
-    return probe("websocket", limits={"close_timeout": "1s"})
+    return probe("websocket")
 
 
 def close_frame(code, reason=b""):
@@ -122,7 +122,8 @@ def test_both_begin_at_once(server):
     server.wait_log("reason=peer code=3001")
 
 
-def test_who_never_answers_is_not_waited_for(server):
+def test_who_never_answers_is_not_waited_for(probe):
+    server = probe(limits={"close_timeout": "1s"})
     with WebSocket(server.port) as client:
         started = time.monotonic()
         client.send("!close 3000")
@@ -131,8 +132,9 @@ def test_who_never_answers_is_not_waited_for(server):
         crew.assert_took(started, 0.5, 4)
 
 
-def test_who_answers_and_never_ends_is_not_waited_for(server):
+def test_who_answers_and_never_ends_is_not_waited_for(probe):
     """The server ends the TCP connection (section 7.1.1), whatever the client does."""
+    server = probe(limits={"close_timeout": "1s"})
     with WebSocket(server.port) as client:
         client.send_raw(close_frame(1000))
         assert recv_close(client) == (1000, b"")
