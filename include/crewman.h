@@ -29,11 +29,17 @@ extern "C" {
 
 #define CREW_VERSION "0.1.0"
 
-/* The layout of struct crew_app and struct crew_service. A worker refuses an app with another
- * number; fields are only ever added at the end of struct crew_service (its size says which an
- * app knows). */
-#define CREW_ABI   1u
+/* A worker refuses an app with another number. It changes only when what is here changes its
+ * meaning: fields are added at the end of a struct, and every struct that passes between app
+ * and worker carries its size, so that either may be the newer one. What a side does not know
+ * yet is zero to it. The functions that end in _sized are for that; call the ones without. */
+#define CREW_ABI   2u
 #define CREW_MAGIC 0x43524557u /* "CREW" */
+
+/* Has a struct that the worker made (it has a `size`) this member? Always true of those that
+ * are here; ask for one that came later, when the worker may be older than this header. */
+#define CREW_HAS(object, member)                                                               \
+    ((object)->size >= (size_t)((const char *)(&(object)->member + 1) - (const char *)(object)))
 
 /* ------------------------------------------------------------------ errors */
 
@@ -74,11 +80,13 @@ enum crew_msg_type {
 };
 
 /* One message, borrowed until on_message returns. `data` has no terminating NUL; it is not NULL
- * even when `len` is 0. The bytes may be changed in place by the callback. */
+ * even when `len` is 0. The bytes may be changed in place by the callback. Copy its members,
+ * not the struct: the worker may have a shorter one. */
 typedef struct crew_msg {
     char *data;
     size_t len;
     enum crew_msg_type type;
+    uint32_t size; /* of this struct, as the worker knows it: CREW_HAS() */
 } crew_msg;
 
 /* Why a connection ended; the last argument of on_close. */
@@ -190,8 +198,14 @@ struct crew_addr {
 
 /* Both ends of a connection. An IPv4 peer of a dual-stack socket is shown as IPv4.
  * Workerman: getRemoteIp(), getRemotePort(), getLocalIp(), getLocalPort(). */
-void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr);
-void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr);
+void crew_conn_peer_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size);
+void crew_conn_local_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size);
+static inline void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {
+    crew_conn_peer_sized(conn, out_addr, sizeof(*out_addr));
+}
+static inline void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr) {
+    crew_conn_local_sized(conn, out_addr, sizeof(*out_addr));
+}
 
 struct crew_conn_stats {
     uint64_t bytes_in, bytes_out; /* on the wire; out counts what the kernel took */
@@ -202,7 +216,11 @@ struct crew_conn_stats {
     uint64_t age_ms;  /* since it was accepted */
 };
 
-void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats);
+void crew_conn_stats_sized(const crew_conn *conn, struct crew_conn_stats *out_stats,
+                           size_t size);
+static inline void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats) {
+    crew_conn_stats_sized(conn, out_stats, sizeof(*out_stats));
+}
 
 /* The close code that a WebSocket peer sent: 1005 when its close frame had none, 1006 when
  * there was no close frame (RFC 6455 section 7.1.5); 0 on other protocols. Meaningful in
@@ -293,19 +311,31 @@ struct crew_file {
 /* The file number `index`, from 0, of those whose field is called `name`, or of all files when
  * `name` is NULL: count up until CREW_ENOENT. A field in which no file was chosen is none. A
  * service with on_body gets such a form as bytes. Workerman: file(). */
-int crew_request_file(crew_request *request, const char *name, size_t index,
-                      struct crew_file *out_file);
+int crew_request_file_sized(crew_request *request, const char *name, size_t index,
+                            struct crew_file *out_file, size_t size);
+static inline int crew_request_file(crew_request *request, const char *name, size_t index,
+                                    struct crew_file *out_file) {
+    return crew_request_file_sized(request, name, index, out_file, sizeof(*out_file));
+}
 
 /* Copy up to `len` bytes from `offset` of the file; their number, 0 at its end, or a negative
  * errno. */
-long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data, size_t len);
+long crew_file_read_sized(const struct crew_file *file, size_t size, uint64_t offset,
+                          void *out_data, size_t len);
+static inline long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data,
+                                  size_t len) {
+    return crew_file_read_sized(file, sizeof(*file), offset, out_data, len);
+}
 
 /* Keep the file under `path`, in place of what is there, so that no one ever sees half of it:
  * its mode is 0666 less the umask. On the file system of http.upload_dir a larger one needs no
  * copy; anywhere else the loop stands still while it is copied. Not synced to disk. A negative
  * errno, and nothing is changed: -ENOENT, -ENOSPC, -EACCES … Workerman: rename() of tmp_name.
  */
-int crew_file_save(const struct crew_file *file, const char *path);
+int crew_file_save_sized(const struct crew_file *file, size_t size, const char *path);
+static inline int crew_file_save(const struct crew_file *file, const char *path) {
+    return crew_file_save_sized(file, sizeof(*file), path);
+}
 
 /* The whole body, `*out_len` bytes with no NUL behind them; "" without one, and in on_error
  * when it did not come whole; it stays as long as the request; not of a service with on_body,
@@ -338,7 +368,10 @@ struct crew_cookie {
     int is_secure, is_http_only;
     enum crew_same_site same_site;
 };
-int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie);
+int crew_reply_cookie_sized(crew_conn *conn, const struct crew_cookie *cookie, size_t size);
+static inline int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
+    return crew_reply_cookie_sized(conn, cookie, sizeof(*cookie));
+}
 
 /* The whole answer. `type` is its Content-Type, NULL for none. The body is copied; with 204,
  * 205 and 304 there is none, whatever is given. */
@@ -369,7 +402,10 @@ struct crew_event {
     const char *event, *id, *data, *comment;
     long retry_ms;
 };
-int crew_reply_event(crew_conn *conn, const struct crew_event *event);
+int crew_reply_event_sized(crew_conn *conn, const struct crew_event *event, size_t size);
+static inline int crew_reply_event(crew_conn *conn, const struct crew_event *event) {
+    return crew_reply_event_sized(conn, event, sizeof(*event));
+}
 
 /* The session of the client that sent this request, kept here under a name that its cookie
  * holds (the `session` block of the configuration). It is looked up when it is first asked for,
@@ -504,7 +540,7 @@ void crew_log(enum crew_log_level level, const char *format, ...)
 /* ------------------------------------------------------------ the descriptor */
 
 /* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL
- * are not called. */
+ * are not called. Designated initialisers of C++ must keep this order. */
 struct crew_service {
     const char *name; /* [a-z0-9_-], at most 32; unique in the instance */
     const char
@@ -515,36 +551,28 @@ struct crew_service {
     const char
         *config; /* JSON text with the keys of a service block of the config file, for example
                     {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
+    const struct crew_protocol *protocol; /* the app's own framing; `listen` is then "tcp://…",
+                                             "unix://…" or "udp://…" */
 
     /* Once in each process, before it accepts. A negative answer refuses the start: the reason
      * should have been logged. Workerman: onWorkerStart. */
     int (*on_worker_start)(void);
-    /* Once, as the process ends in good order; connections are still open. Workerman:
-     * onWorkerStop. */
-    void (*on_worker_stop)(void);
     /* Once, when this process stops accepting because a reload or a stop replaces it, before
      * any connection is closed. Workerman: onWorkerReload. */
     void (*on_worker_drain)(void);
+    /* Once, as the process ends in good order; connections are still open. Workerman:
+     * onWorkerStop. */
+    void (*on_worker_stop)(void);
 
     /* Accepted, before any byte. Workerman: onConnect. */
     void (*on_connect)(crew_conn *conn);
+    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599
+     * refuses; crew_reply() does not answer it (CREW_ESTATE). */
+    int (*on_handshake)(crew_conn *conn, crew_request *request);
     /* The protocol's handshake is done (at once where there is none). Plain HTTP never calls
      * it, as its connections may still become WebSockets. Workerman: onWebSocketConnected. */
     void (*on_open)(crew_conn *conn);
     void (*on_message)(crew_conn *conn, const crew_msg *msg);
-    /* Exactly once for each on_connect, as its last callback. `reason` is an enum
-     * crew_close_reason. Sending answers CREW_ECLOSED. */
-    void (*on_close)(crew_conn *conn, int reason);
-    /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT,
-     * CREW_ENOMEM or a system error, with a line for people. on_close follows; over udp the
-     * datagram is dropped. */
-    void (*on_error)(crew_conn *conn, int error, const char *text);
-
-    /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after
-     * that; always in pairs, unless on_close comes between. What is sent in on_connect may call
-     * on_buffer_full before on_open; on_buffer_drain comes after it. */
-    void (*on_buffer_full)(crew_conn *conn);
-    void (*on_buffer_drain)(crew_conn *conn);
 
     /* A request is there, with all of its body (at most limits.max_body) unless the service has
      * on_body. Answer it with crew_reply…(), now or later. Workerman: onMessage of an http
@@ -554,21 +582,31 @@ struct crew_service {
      * len 0. A request without a body, that on_request has not answered, gets that one call. */
     void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len,
                     int is_last);
-    /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599
-     * refuses; crew_reply() does not answer it (CREW_ESTATE). */
-    int (*on_handshake)(crew_conn *conn, crew_request *request);
     /* A WebSocket ping (the pong is sent by itself) or pong came. */
     void (*on_ping)(crew_conn *conn, const crew_msg *payload);
     void (*on_pong)(crew_conn *conn, const crew_msg *payload);
-    /* The app's own framing; `listen` is then "tcp://…", "unix://…" or "udp://…". */
-    const struct crew_protocol *protocol;
+
+    /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after
+     * that; always in pairs, unless on_close comes between. What is sent in on_connect may call
+     * on_buffer_full before on_open; on_buffer_drain comes after it. */
+    void (*on_buffer_full)(crew_conn *conn);
+    void (*on_buffer_drain)(crew_conn *conn);
+
+    /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT,
+     * CREW_ENOMEM or a system error, with a line for people. on_close follows; over udp the
+     * datagram is dropped. */
+    void (*on_error)(crew_conn *conn, int error, const char *text);
+    /* Exactly once for each on_connect, as its last callback. `reason` is an enum
+     * crew_close_reason. Sending answers CREW_ECLOSED. */
+    void (*on_close)(crew_conn *conn, int reason);
 };
 
 struct crew_app {
-    uint32_t magic;        /* CREW_MAGIC */
-    uint32_t abi;          /* CREW_ABI */
-    uint32_t size;         /* sizeof(struct crew_app) */
-    uint32_t service_size; /* sizeof(struct crew_service) as the app was compiled */
+    uint32_t magic;         /* CREW_MAGIC */
+    uint32_t abi;           /* CREW_ABI */
+    uint32_t size;          /* of this and the two below, as the app was compiled */
+    uint32_t service_size;  /* sizeof(struct crew_service) */
+    uint32_t protocol_size; /* sizeof(struct crew_protocol) */
     uint32_t service_count;
     const struct crew_service *services;
     const char *version; /* CREW_VERSION as the app was compiled */
@@ -590,6 +628,7 @@ struct crew_app {
         .abi = CREW_ABI,                                                                       \
         .size = sizeof(struct crew_app),                                                       \
         .service_size = sizeof(struct crew_service),                                           \
+        .protocol_size = sizeof(struct crew_protocol),                                         \
         .service_count = sizeof(crew_app_services_) / sizeof(crew_app_services_[0]),           \
         .services = crew_app_services_,                                                        \
         .version = CREW_VERSION,                                                               \

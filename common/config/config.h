@@ -125,7 +125,7 @@ struct config_errors {
 };
 
 /* What an app declares, as crewman-worker --describe printed it:
- * {"v":1,"abi":1,"services":[{"name","listen","workers", "config":{...}}]}. Kept apart from the
+ * {"v":1,"abi":2,"services":[{"name","listen","workers", "config":{...}}]}. Kept apart from the
  * file: a caller reads the file first (for app, user, run_dir), describes the apps, then
  * merges. config_merge() sets config->apps to the paths given. */
 struct config_app {

@@ -119,7 +119,7 @@ void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_
         answer_client_ping(conn, type);
         return;
     }
-    crew_msg msg = {.data = data, .len = len, .type = type};
+    crew_msg msg = {.data = data, .len = len, .type = type, .size = sizeof(msg)};
     conn->endpoint->handler->message(conn, &msg);
 }
 

@@ -184,7 +184,7 @@ def workers():
 def test_hello_ready_beat(workers):
     worker = workers()
     hello = worker.pipe.expect("hello")
-    assert (hello["pid"], hello["v"], hello["abi"]) == (worker.process.pid, 1, 1)
+    assert (hello["pid"], hello["v"], hello["abi"]) == (worker.process.pid, 1, 2)
     worker.plan()
     worker.pipe.expect("ready")
     assert open(f"/proc/{worker.process.pid}/comm").read() == "crewman: worker\n"

@@ -41,6 +41,7 @@ static struct crew_app app_with(size_t size, char *table, const char *const *nam
                              .abi = CREW_ABI,
                              .size = sizeof(struct crew_app),
                              .service_size = (uint32_t)size,
+                             .protocol_size = sizeof(struct crew_protocol),
                              .service_count = count,
                              .services = (const struct crew_service *)(void *)table,
                              .version = "0.0.9"};
@@ -52,10 +53,11 @@ static _Alignas(64) char table[4096];
 static void fields_that_the_app_lacks_are_zero(void **state) {
     (void)state;
     struct crew_service service, zero = {0};
+    struct crew_protocol protocol;
     size_t size = offsetof(struct crew_service, on_open);
     struct crew_app app = app_with(size, table, names, 3);
     memset(&service, 0x5a, sizeof(service));
-    assert_int_equal(app_service(&app, "two", &service), 0);
+    assert_int_equal(app_service(&app, "two", &service, &protocol), 0);
     assert_string_equal(service.name, "two");
     assert_int_equal(service.workers, 2);
     assert_ptr_equal(service.on_worker_start, on_start);
@@ -65,8 +67,9 @@ static void fields_that_the_app_lacks_are_zero(void **state) {
 static void fields_that_we_lack_are_left_out(void **state) {
     (void)state;
     struct crew_service service;
+    struct crew_protocol protocol;
     struct crew_app app = app_with(sizeof(service) + 64, table, names, 3);
-    assert_int_equal(app_service(&app, "three", &service), 0);
+    assert_int_equal(app_service(&app, "three", &service, &protocol), 0);
     assert_string_equal(service.name, "three");
     assert_int_equal(service.workers, 3);
     assert_ptr_equal(service.on_open, on_open);
@@ -76,8 +79,9 @@ static void fields_that_we_lack_are_left_out(void **state) {
 static void an_unknown_service_is_told(void **state) {
     (void)state;
     struct crew_service service = {.workers = 4711};
+    struct crew_protocol protocol;
     struct crew_app app = app_with(sizeof(service), table, names, 3);
-    assert_int_equal(app_service(&app, "four", &service), CREW_ENOENT);
+    assert_int_equal(app_service(&app, "four", &service, &protocol), CREW_ENOENT);
     assert_int_equal(service.workers, 4711);
 }
 
@@ -101,11 +105,27 @@ static void the_description_has_all_services(void **state) {
     json_decref(description);
 }
 
+static const struct crew_protocol long_protocol = {.name = "own", .state_size = 7};
+
+static void a_protocol_is_cut_at_what_the_app_knows(void **state) {
+    (void)state;
+    struct crew_service service;
+    struct crew_protocol protocol;
+    struct crew_app app = app_with(sizeof(service), table, names, 1);
+    ((struct crew_service *)(void *)table)->protocol = &long_protocol;
+    app.protocol_size = offsetof(struct crew_protocol, state_size);
+    assert_int_equal(app_service(&app, "one", &service, &protocol), 0);
+    assert_ptr_equal(service.protocol, &protocol);
+    assert_string_equal(protocol.name, "own");
+    assert_int_equal(protocol.state_size, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_that_the_app_lacks_are_zero),
         cmocka_unit_test(fields_that_we_lack_are_left_out),
         cmocka_unit_test(an_unknown_service_is_told),
+        cmocka_unit_test(a_protocol_is_cut_at_what_the_app_knows),
         cmocka_unit_test(the_description_has_all_services),
     };
     return cmocka_run_group_tests_name("app", tests, NULL, NULL);

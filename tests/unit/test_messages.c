@@ -15,7 +15,7 @@
 
 /* One good body for each row of the table. */
 static const char *const bodies[MSG_COUNT] = {
-    [MSG_HELLO] = "{'pid': 1, 'version': '0.1.0', 'abi': 1}",
+    [MSG_HELLO] = "{'pid': 1, 'version': '0.1.0', 'abi': 2}",
     [MSG_READY] = "{}",
     [MSG_FAILED] = "{'exit': 78, 'reason': 'no'}",
     [MSG_BEAT] = "{'connections': 1, 'accepted': 2, 'messages_in': 3, 'messages_out': 4,"

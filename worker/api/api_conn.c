@@ -9,6 +9,7 @@
 #include "conn_close.h"
 #include "conn_state.h"
 #include "service.h"
+#include "sized.h"
 #include "utf8.h"
 #include "wire_frame.h"
 #include "worker.h"
@@ -106,18 +107,23 @@ void *crew_conn_data(const crew_conn *conn) {
     return conn->data;
 }
 
-void crew_conn_peer(const crew_conn *conn, struct crew_addr *out_addr) {
-    address_show(conn->client ? conn->client : &conn->peer, out_addr);
+void crew_conn_peer_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size) {
+    struct crew_addr addr;
+    address_show(conn->client ? conn->client : &conn->peer, &addr);
+    sized_copy(out_addr, size, &addr, sizeof(addr));
 }
 
-void crew_conn_local(const crew_conn *conn, struct crew_addr *out_addr) {
-    conn->endpoint->transport->local(conn, out_addr);
+void crew_conn_local_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size) {
+    struct crew_addr addr = {0};
+    conn->endpoint->transport->local(conn, &addr);
+    sized_copy(out_addr, size, &addr, sizeof(addr));
 }
 
-void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats) {
+void crew_conn_stats_sized(const crew_conn *conn, struct crew_conn_stats *out_stats,
+                           size_t size) {
     const struct reaper *reaper = &conn->endpoint->reaper;
     uint64_t now_s = conns_now(conns_of(conn)) / 1000;
-    *out_stats = (struct crew_conn_stats){
+    struct crew_conn_stats stats = {
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
         .messages_in = conn->messages_in,
@@ -127,6 +133,7 @@ void crew_conn_stats(const crew_conn *conn, struct crew_conn_stats *out_stats) {
         .rtt_ms = conn->rtt_ms,
         .age_ms = (uint64_t)((uint32_t)now_s - conn->accepted_s) * 1000,
     };
+    sized_copy(out_stats, size, &stats, sizeof(stats));
 }
 
 int crew_conn_close_code(const crew_conn *conn) {

@@ -14,6 +14,7 @@
 #include "request.h"
 #include "service.h"
 #include "session_http.h"
+#include "sized.h"
 #include "sse.h"
 #include "worker.h"
 
@@ -97,23 +98,25 @@ int crew_reply_header(crew_conn *conn, const char *name, const char *value) {
     return error;
 }
 
-int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
+int crew_reply_cookie_sized(crew_conn *conn, const struct crew_cookie *given, size_t size) {
     int error;
     char text[COOKIE_MAX];
+    struct crew_cookie cookie;
+    sized_copy(&cookie, sizeof(cookie), given, size);
     struct crew_request *request = api_reply_waiting(conn, REPLY_NONE, &error);
     if (!request)
         return error;
-    if ((unsigned)cookie->same_site > CREW_SAME_SITE_NONE)
+    if ((unsigned)cookie.same_site > CREW_SAME_SITE_NONE)
         return CREW_EINVAL;
-    struct cookie encoded = {.name = slice_of(cookie->name),
-                             .value = slice_of(cookie->value),
-                             .path = slice_of(cookie->path),
-                             .domain = slice_of(cookie->domain),
-                             .has_max_age = cookie->max_age != 0,
-                             .max_age = cookie->max_age,
-                             .is_secure = cookie->is_secure != 0,
-                             .is_http_only = cookie->is_http_only != 0,
-                             .same_site = (enum cookie_same_site)cookie->same_site};
+    struct cookie encoded = {.name = slice_of(cookie.name),
+                             .value = slice_of(cookie.value),
+                             .path = slice_of(cookie.path),
+                             .domain = slice_of(cookie.domain),
+                             .has_max_age = cookie.max_age != 0,
+                             .max_age = cookie.max_age,
+                             .is_secure = cookie.is_secure != 0,
+                             .is_http_only = cookie.is_http_only != 0,
+                             .same_site = (enum cookie_same_site)cookie.same_site};
     long len = cookie_encode(&encoded, text, sizeof(text));
     return len < 0 ? CREW_EINVAL
                    : api_reply_add_field(request, "Set-Cookie", text, (size_t)len);
@@ -306,14 +309,16 @@ int crew_reply_end(crew_conn *conn) {
     return error < 0 ? error : CREW_SENT;
 }
 
-int crew_reply_event(crew_conn *conn, const struct crew_event *event) {
+int crew_reply_event_sized(crew_conn *conn, const struct crew_event *given, size_t size) {
     struct codec_buffer *bytes = NULL;
-    struct sse_event encoded = {.event = event->event,
-                                .id = event->id,
-                                .data = event->data,
-                                .len = event->data ? strlen(event->data) : 0,
-                                .comment = event->comment,
-                                .retry_ms = event->retry_ms};
+    struct crew_event event;
+    sized_copy(&event, sizeof(event), given, size);
+    struct sse_event encoded = {.event = event.event,
+                                .id = event.id,
+                                .data = event.data,
+                                .len = event.data ? strlen(event.data) : 0,
+                                .comment = event.comment,
+                                .retry_ms = event.retry_ms};
     int error = sse_encode(&encoded, &bytes);
     if (error)
         return error == SSE_NO_MEMORY ? CREW_ENOMEM : CREW_EINVAL;

@@ -13,30 +13,39 @@
 
 #include "crewman.h"
 #include "request.h"
+#include "sized.h"
 #include "spill.h"
 #include "upload.h"
 
 #define SAVE_ATTEMPTS 8
 
-int crew_request_file(crew_request *request, const char *name, size_t index,
-                      struct crew_file *out_file) {
+int crew_request_file_sized(crew_request *request, const char *name, size_t index,
+                            struct crew_file *out_file, size_t size) {
     const struct upload_part *part = request->upload ? upload_first(request->upload) : NULL;
     for (; part; part = part->next) {
         if (!part->is_file || (name && strcmp(part->name, name) != 0) || index-- > 0)
             continue;
-        *out_file = (struct crew_file){.name = part->name,
-                                       .file_name = part->file_name,
-                                       .type = part->type,
-                                       .size = part->size,
-                                       .data = part->data ? part->data->data : NULL,
-                                       .fd = part->spill ? part->spill->fd : -1,
-                                       .offset = part->offset};
+        struct crew_file file = {.name = part->name,
+                                 .file_name = part->file_name,
+                                 .type = part->type,
+                                 .size = part->size,
+                                 .data = part->data ? part->data->data : NULL,
+                                 .fd = part->spill ? part->spill->fd : -1,
+                                 .offset = part->offset};
+        sized_copy(out_file, size, &file, sizeof(file));
         return 0;
     }
     return CREW_ENOENT;
 }
 
-long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data, size_t len) {
+static struct crew_file file_of(const struct crew_file *given, size_t size) {
+    struct crew_file file;
+    sized_copy(&file, sizeof(file), given, size);
+    return file;
+}
+
+static long read_file(const struct crew_file *file, uint64_t offset, void *out_data,
+                      size_t len) {
     if (offset >= file->size)
         return 0;
     if (len > file->size - offset)
@@ -52,6 +61,12 @@ long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_dat
         count = pread(file->fd, out_data, len, (off_t)(file->offset + offset));
     while (count < 0 && errno == EINTR);
     return count < 0 ? -errno : (long)count;
+}
+
+long crew_file_read_sized(const struct crew_file *given, size_t size, uint64_t offset,
+                          void *out_data, size_t len) {
+    struct crew_file file = file_of(given, size);
+    return read_file(&file, offset, out_data, len);
 }
 
 /* A name beside `path` that is free; whoever looks at `path` never sees half a file. It is not
@@ -75,9 +90,10 @@ static int save_beside(const struct crew_file *file, const char *path, char *bes
     return error;
 }
 
-int crew_file_save(const struct crew_file *file, const char *path) {
+int crew_file_save_sized(const struct crew_file *given, size_t size, const char *path) {
     char beside[PATH_MAX];
-    int error = save_beside(file, path, beside, sizeof(beside));
+    struct crew_file file = file_of(given, size);
+    int error = save_beside(&file, path, beside, sizeof(beside));
     if (error)
         return error;
     if (rename(beside, path) == 0)

@@ -12,10 +12,12 @@
 #include <string.h>
 
 #include "config.h"
+#include "sized.h"
 
-/* Up to here the first version of the header went; a descriptor that is smaller is no
- * descriptor. */
-#define SERVICE_SIZE_MIN (offsetof(struct crew_service, on_worker_start))
+/* What the first header of this ABI had of each; a descriptor that is smaller is none. */
+#define APP_SIZE_MIN      (offsetof(struct crew_app, version))
+#define SERVICE_SIZE_MIN  (offsetof(struct crew_service, on_worker_start))
+#define PROTOCOL_SIZE_MIN (offsetof(struct crew_protocol, decode))
 
 static int fail(char *why, size_t size, const char *path, const char *text) {
     snprintf(why, size, "%s: %s", path, text);
@@ -32,8 +34,9 @@ static int check_head(const struct crew_app *app, const char *path, char *why, s
                  path, app->abi, CREW_VERSION, CREW_ABI);
         return CREW_EINVAL;
     }
-    if (app->size < sizeof(struct crew_app) || app->service_size < SERVICE_SIZE_MIN ||
-        !app->services || app->service_count == 0 || app->service_count > CONFIG_SERVICES_MAX)
+    if (app->size < APP_SIZE_MIN || app->service_size < SERVICE_SIZE_MIN ||
+        app->protocol_size < PROTOCOL_SIZE_MIN || !app->services || app->service_count == 0 ||
+        app->service_count > CONFIG_SERVICES_MAX)
         return fail(why, size, path, "its descriptor is damaged or names no service");
     return 0;
 }
@@ -41,10 +44,7 @@ static int check_head(const struct crew_app *app, const char *path, char *why, s
 static void read_service(const struct crew_app *app, size_t i,
                          struct crew_service *out_service) {
     const char *at = (const char *)app->services + i * app->service_size;
-    size_t known =
-        app->service_size < sizeof(*out_service) ? app->service_size : sizeof(*out_service);
-    *out_service = (struct crew_service){0};
-    memcpy(out_service, at, known);
+    sized_copy(out_service, sizeof(*out_service), at, app->service_size);
 }
 
 static bool is_name(const char *name) {
@@ -97,12 +97,17 @@ int app_load(const char *path, const struct crew_app **out_app, char *out_why, s
     return 0;
 }
 
-int app_service(const struct crew_app *app, const char *name,
-                struct crew_service *out_service) {
+int app_service(const struct crew_app *app, const char *name, struct crew_service *out_service,
+                struct crew_protocol *out_protocol) {
     for (size_t i = 0; i < app->service_count; i++) {
         struct crew_service service;
         read_service(app, i, &service);
-        if (service.name && strcmp(service.name, name) == 0) {
+        if (strcmp(service.name, name) == 0) {
+            if (service.protocol) {
+                sized_copy(out_protocol, sizeof(*out_protocol), service.protocol,
+                           app->protocol_size);
+                service.protocol = out_protocol;
+            }
             *out_service = service;
             return 0;
         }

@@ -16,9 +16,10 @@
  * versions where they differ. */
 int app_load(const char *path, const struct crew_app **out_app, char *out_why, size_t size);
 
-/* Copy the service of that name; fields that the app's header did not have yet are zero.
- * CREW_ENOENT without one. */
-int app_service(const struct crew_app *app, const char *name, struct crew_service *out_service);
+/* Copy the service of that name, and its protocol if it has one, to which the service points
+ * then; fields that the app's header did not have yet are zero. CREW_ENOENT without one. */
+int app_service(const struct crew_app *app, const char *name, struct crew_service *out_service,
+                struct crew_protocol *out_protocol);
 
 /* What crewman-worker --describe prints: {"v", "abi", "version", "services": [...]}, a new
  * reference. NULL with a line when a service's config text is no JSON object. */

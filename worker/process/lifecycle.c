@@ -63,7 +63,7 @@ static int load_app(struct worker *worker, char *why, size_t size) {
     if (err)
         return LIFECYCLE_EXIT_NEVER;
     struct service *service = worker->services;
-    if (app_service(app, service->config->name, &service->app) != 0)
+    if (app_service(app, service->config->name, &service->app, &service->framing) != 0)
         return fail(why, size, LIFECYCLE_EXIT_NEVER, no_service);
     if (service->app.protocol &&
         custom_check(service->app.protocol, service->config, why, size) != 0)

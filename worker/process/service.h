@@ -34,6 +34,7 @@ struct service {
     const struct service_events *events;
     const struct config_service *config; /* borrowed from the plan */
     struct crew_service app;             /* the callbacks */
+    struct crew_protocol framing;        /* what app.protocol points to, if it is set */
     int listener_fd;                     /* -1: none */
     struct networks proxies;             /* config->trusted_proxies */
     struct peers peers;

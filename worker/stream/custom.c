@@ -65,17 +65,21 @@ static bool is_over(const struct crew_conn *conn) {
 }
 
 int custom_deliver(struct crew_conn *conn, char *package, size_t len) {
-    crew_msg message = {.data = package, .len = len, .type = CREW_MSG_BINARY};
-    int answer = app_handler_decode(conn, package, len, &message);
+    struct {
+        crew_msg message;
+        char room[64]; /* a newer app may assign the whole of a longer struct */
+    } decoded = {
+        {.data = package, .len = len, .type = CREW_MSG_BINARY, .size = sizeof(crew_msg)}, {0}};
+    int answer = app_handler_decode(conn, package, len, &decoded.message);
+    const crew_msg *message = &decoded.message;
     if (answer < 0)
         return CREW_EPROTO;
     if (is_over(conn)) /* the app closed it just now */
         return 0;
     /* on_message promises data that is not NULL. */
-    if (!message.data)
-        message = (crew_msg){.data = package, .type = message.type};
     if (answer == 0)
-        conn_deliver(conn, message.data, message.len, message.type);
+        conn_deliver(conn, message->data ? message->data : package,
+                     message->data ? message->len : 0, message->type);
     return 0;
 }
 

@@ -150,7 +150,10 @@ static void receive_error(struct crew_conn *conn, const struct ws_event *event) 
 
 static void tell(struct crew_conn *conn, void (*callback)(crew_conn *, const crew_msg *),
                  const struct ws_event *event) {
-    crew_msg payload = {.data = event->data, .len = event->len, .type = CREW_MSG_BINARY};
+    crew_msg payload = {.data = event->data,
+                        .len = event->len,
+                        .type = CREW_MSG_BINARY,
+                        .size = sizeof(payload)};
     if (conn->state == CONN_OPEN)
         callback(conn, &payload);
 }

@@ -462,6 +462,7 @@ const struct crew_app PROBE_DESCRIPTOR = {
     .abi = PROBE_ABI,
     .size = sizeof(struct crew_app),
     .service_size = sizeof(struct crew_service),
+    .protocol_size = sizeof(struct crew_protocol),
     .service_count = 1,
     .services = services,
     .version = CREW_VERSION,
