@@ -182,6 +182,11 @@ crew_conn *crew_conn_find(crew_id id);
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data));
 void *crew_conn_data(const crew_conn *conn);
 
+/* `state_size` zeroed bytes of this connection, aligned for anything, from on_connect until
+ * on_close has returned; over udp without sessions new for each datagram. NULL without
+ * state_size. */
+void *crew_conn_state(const crew_conn *conn);
+
 enum crew_addr_family {
     CREW_ADDR_NONE = 0,
     CREW_ADDR_IPV4 = 4,
@@ -513,9 +518,28 @@ uint64_t crew_now_ms(void);
 
 /* ------------------------------------------------------------- this worker */
 
+/* A service in this worker; valid for the life of the process. */
+struct crew_service_ref {
+    uint32_t size; /* of this struct, as the worker knows it: CREW_HAS() */
+    unsigned slot; /* crew_worker_slot() */
+    const char *name;
+    void *data;           /* of struct crew_service */
+    const char *settings; /* crew_worker_settings() */
+};
+
 unsigned crew_worker_slot(void);       /* 0..workers-1; Workerman: $worker->id */
 unsigned crew_worker_generation(void); /* 1 at start, +1 a reload */
-const char *crew_worker_service(void); /* the name of its service */
+
+/* The name of the service whose callback runs; outside of them of the first that this worker
+ * serves. */
+const char *crew_worker_service(void);
+
+/* The `settings` object of a service's block in the config as JSON text, "{}" without one; NULL
+ * is the service whose callback runs. NULL for a service that this worker does not serve. */
+const char *crew_worker_settings(const char *service);
+
+/* The service of a connection. */
+const struct crew_service_ref *crew_conn_service_ref(const crew_conn *conn);
 
 /* Let this process end: it stops accepting, closes its connections politely and exits 0; the
  * master starts another in its slot. For "exit after n requests"; Workerman: Worker::stopAll()
@@ -539,30 +563,45 @@ void crew_log(enum crew_log_level level, const char *format, ...)
 
 /* ------------------------------------------------------------ the descriptor */
 
+/* What a reload does with the processes of a service. Workerman: $worker->reloadable. */
+enum crew_reload {
+    CREW_RELOAD_REPLACE = 0, /* new ones take their places */
+    CREW_RELOAD_KEEP = 1     /* they stay as they are, with the code they have */
+};
+
 /* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL
  * are not called. Designated initialisers of C++ must keep this order. */
 struct crew_service {
-    const char *name; /* [a-z0-9_-], at most 32; unique in the instance */
+    const char *name;  /* [a-z0-9_-], at most 32; unique in the instance */
+    const char *label; /* for people: a line of UTF-8, at most 128 bytes; NULL: none */
     const char
         *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
                     "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…",
                     "udp+frame://…"; NULL: no listener, a process for timers */
-    unsigned workers; /* processes; 0: one a CPU */
+    const char *process; /* the name of the processes that serve it; NULL: of its own */
+    unsigned workers;    /* processes; 0: one a CPU */
+    const char *user;    /* that they run as, when root starts them and the config names none;
+                            never root; NULL: as who started */
+    const char *group;   /* NULL: the user's own */
+    enum crew_reload reload;
     const char
         *config; /* JSON text with the keys of a service block of the config file, for example
                     {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
+    void *data;  /* the app's own: crew_service_ref.data */
+    size_t state_size; /* bytes of state for each connection: crew_conn_state() */
     const struct crew_protocol *protocol; /* the app's own framing; `listen` is then "tcp://…",
                                              "unix://…" or "udp://…" */
 
     /* Once in each process, before it accepts. A negative answer refuses the start: the reason
      * should have been logged. Workerman: onWorkerStart. */
-    int (*on_worker_start)(void);
-    /* Once, when this process stops accepting because a reload or a stop replaces it, before
-     * any connection is closed. Workerman: onWorkerReload. */
-    void (*on_worker_drain)(void);
+    int (*on_worker_start)(const struct crew_service_ref *service);
+    /* Once, when this process stops accepting because another takes its place
+     * (CREW_CLOSE_RELOAD) or the server stops (CREW_CLOSE_SHUTDOWN), before any connection is
+     * closed. Workerman: onWorkerReload. */
+    void (*on_worker_drain)(const struct crew_service_ref *service, int reason);
     /* Once, as the process ends in good order; connections are still open. Workerman:
      * onWorkerStop. */
-    void (*on_worker_stop)(void);
+    void (*on_worker_stop)(const struct crew_service_ref *service);
 
     /* Accepted, before any byte. Workerman: onConnect. */
     void (*on_connect)(crew_conn *conn);

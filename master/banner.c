@@ -48,7 +48,8 @@ void banner_print(const struct master *master) {
         table_add(&table, "%s", service->name);
         table_add(&table, "%s", service->listen[0] ? service->listen : "-");
         table_add(&table, "%u", service->config->workers);
-        table_add(&table, "%s", master->config->user[0] ? master->config->user : "-");
+        const char *user = service->config->user;
+        table_add(&table, "%s", user[0] ? user : "-");
         table_add(&table, "ready");
     }
     table_print(&table, stdout);

@@ -167,7 +167,7 @@ static json_t *plan_for(struct child *child, const struct config_service *servic
                      (int)child->generation, "process", (json_int_t)child->number, "line",
                      (json_int_t)child->line, "listener", has_listener ? WORKER_LISTENER : -1,
                      "scoreboard", 4, "admin", 5, "stdout_is_log", master->is_daemon ? 1 : 0,
-                     "user", config->user, "group", config->group, "log_level",
+                     "user", service->user, "group", service->group, "log_level",
                      log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
                      (json_int_t)config->drain_timeout_ms, "spread_ms",
                      (json_int_t)config->reload_spread_ms);

@@ -295,20 +295,27 @@ static int open_sockets(const struct master *master, const struct config_service
     }
 }
 
+static int check_user(const char *user, const char *group, char *why, size_t size) {
+    struct identity identity;
+    if (process_identity(user, group, &identity, why, size) != 0)
+        return -1;
+    if (!identity.is_set || geteuid() == 0 || identity.uid == geteuid())
+        return 0;
+    snprintf(why, size, "user \"%s\": only root can start workers as another user", user);
+    return -1;
+}
+
 /* Before the first worker is started: a name or an address that is wrong must not leave half an
  * instance. */
 static int make_services(struct master *master, char *why, size_t size) {
-    struct identity identity;
     struct config *config = master->config;
-    if (process_identity(config->user, config->group, &identity, why, size) != 0)
+    if (check_user(config->user, config->group, why, size) != 0)
         return -1;
-    if (identity.is_set && geteuid() != 0 && identity.uid != geteuid()) {
-        snprintf(why, size, "user \"%s\": only root can start workers as another user",
-                 config->user);
-        return -1;
-    }
     for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
         struct sockets *sockets = NULL;
+        if (check_user(service->user, service->group, why, size) != 0)
+            return -1;
         if (open_sockets(master, &config->services[i], &sockets, why, size) != 0)
             return -1;
         if (!service_new(master, &config->services[i], sockets, why, size)) {

@@ -182,6 +182,7 @@ static int prepare_service(struct master *master, const struct config_service *c
     }
     service->next = config;
     service->is_moving = is_moving;
+    service->is_kept = !config->reloadable && !is_moving;
     service->next_sockets = sockets;
     return is_moving ? 0 : sockets_grow(service->sockets, config->workers, why, size);
 }
@@ -194,21 +195,36 @@ static int prepare(struct reload *reload, char *why, size_t size) {
     return 0;
 }
 
-static unsigned count_next(struct master *master) {
+/* A worker that serves a service which is not reloadable. */
+static bool stays(const struct service *service, unsigned index) {
+    return service->is_kept && service->places[index]->slot.state == SLOT_READY;
+}
+
+static bool has_canary(const struct service *service) {
+    return service->next && !stays(service, 0);
+}
+
+static unsigned count_canaries(struct master *master) {
     struct list *node;
     unsigned count = 0;
     list_each (node, &master->services)
-        count += list_entry(node, struct service, in_master)->next != NULL;
+        count += has_canary(list_entry(node, struct service, in_master));
     return count;
 }
+
+static void put_in_force(struct reload *reload);
 
 static void start_canaries(struct reload *reload) {
     struct list *node, *after;
     struct master *master = reload->master;
-    reload->waiting = count_next(master);
+    reload->waiting = count_canaries(master);
+    if (reload->waiting == 0) {
+        put_in_force(reload);
+        return;
+    }
     list_each_safe (node, after, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
-        if (service->next)
+        if (has_canary(service))
             supervisor_tell(service->places[0], SLOT_ON_CANARY);
         if (master->reload != reload)
             return; /* it has failed already */
@@ -223,9 +239,12 @@ static void tell_replaced(struct reload *reload, const struct place *place) {
 /* Go on with the next slot of this service, or be done with it. `index` is the one that was
  * just replaced. */
 static void roll_on(struct reload *reload, struct service *service, unsigned index) {
-    if (index + 1 < service->config->workers) {
-        revive(service->places[index + 1]);
-        supervisor_tell(service->places[index + 1], SLOT_ON_REPLACE);
+    do
+        index++;
+    while (index < service->config->workers && stays(service, index));
+    if (index < service->config->workers) {
+        revive(service->places[index]);
+        supervisor_tell(service->places[index], SLOT_ON_REPLACE);
         return;
     }
     if (--reload->waiting == 0) {
@@ -282,7 +301,8 @@ static void roll_all(struct reload *reload) {
     list_each_safe (node, after, &master->services) {
         struct service *service = list_entry(node, struct service, in_master);
         if (!service->is_leaving) {
-            tell_replaced(reload, service->places[0]);
+            if (!service->is_kept)
+                tell_replaced(reload, service->places[0]);
             roll_on(reload, service, 0);
         }
         if (master->reload != reload)
@@ -294,15 +314,18 @@ static void roll_all(struct reload *reload) {
     }
 }
 
+static void put_in_force(struct reload *reload) {
+    commit(reload);
+    roll_all(reload);
+}
+
 void reload_place_ready(struct master *master, struct place *place) {
     struct reload *reload = master->reload;
     if (!reload || reload->is_over)
         return;
     if (reload->phase == RELOAD_CANARIES) {
-        if (--reload->waiting == 0) {
-            commit(reload);
-            roll_all(reload);
-        }
+        if (--reload->waiting == 0)
+            put_in_force(reload);
         return;
     }
     supervisor_tell(place, SLOT_ON_COMMIT);

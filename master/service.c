@@ -52,7 +52,9 @@ void service_grow(struct service *service, unsigned count) {
 
 void service_adopt(struct service *service, const struct config_service *config) {
     free(service->listen);
+    free(service->label);
     service->listen = memory_copy_text(config->listen_text);
+    service->label = memory_copy_text(config->label);
     service->config = config;
 }
 
@@ -79,6 +81,7 @@ void service_free(struct service *service) {
         uv_close((uv_handle_t *)&service->places[i]->timer, on_place_closed);
     free(service->places);
     free(service->listen);
+    free(service->label);
     service_release(service);
     scoreboard_close(service->board);
     close(service->board_fd);

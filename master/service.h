@@ -34,12 +34,13 @@ struct service {
     struct list in_master;
     struct master *master;
     char name[CONFIG_NAME_MAX + 1];
-    char *listen;                        /* as configured, for people */
+    char *listen, *label;                /* as configured, for people */
     const struct config_service *config; /* in force; borrowed from the master's config; NULL of
                                             one that leaves */
     const struct config_service *next;   /* of the reload that runs, or NULL */
     struct sockets *sockets, *next_sockets;
     bool is_moving; /* the reload brings next_sockets */
+    bool is_kept;   /* the reload leaves its workers as they are */
     int board_fd;
     struct scoreboard *board;
     uint8_t lines_taken[SCOREBOARD_LINES / 8];

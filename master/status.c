@@ -55,12 +55,12 @@ static json_t *row_of_child(const struct child *child) {
     const struct service *service = child->service;
     const struct place *place = service->places[child->slot];
     uint64_t now = uv_now(&service->master->loop);
-    json_t *row =
-        json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:I, s:I, s:i}", "service", service->name,
-                  "slot", (int)child->slot, "generation", (int)child->generation, "pid",
-                  (int)child->process.pid, "listen", service->listen, "state", state_of(child),
-                  "rss", (json_int_t)process_rss(child->process.pid), "uptime_ms",
-                  (json_int_t)(now - child->started_ms), "restarts", (int)place->slot.restarts);
+    json_t *row = json_pack(
+        "{s:s, s:i, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:i}", "service", service->name, "slot",
+        (int)child->slot, "generation", (int)child->generation, "pid", (int)child->process.pid,
+        "label", service->label, "listen", service->listen, "state", state_of(child), "rss",
+        (json_int_t)process_rss(child->process.pid), "uptime_ms",
+        (json_int_t)(now - child->started_ms), "restarts", (int)place->slot.restarts);
     add_counters(row, child);
     return row;
 }
@@ -72,11 +72,11 @@ static json_t *row_of_empty(const struct place *place) {
     uint64_t wait = place->slot.state == SLOT_BACKOFF && place->retry_at_ms > now
                         ? place->retry_at_ms - now
                         : 0;
-    return json_pack("{s:s, s:i, s:i, s:n, s:s, s:s, s:i, s:I, s:s}", "service", service->name,
-                     "slot", (int)place->index, "generation", (int)service->master->generation,
-                     "pid", "listen", service->listen, "state",
-                     slot_state_name(place->slot.state), "restarts", (int)place->slot.restarts,
-                     "retry_in_ms", (json_int_t)wait, "reason",
+    return json_pack("{s:s, s:i, s:i, s:n, s:s, s:s, s:s, s:i, s:I, s:s}", "service",
+                     service->name, "slot", (int)place->index, "generation",
+                     (int)service->master->generation, "pid", "label", service->label, "listen",
+                     service->listen, "state", slot_state_name(place->slot.state), "restarts",
+                     (int)place->slot.restarts, "retry_in_ms", (json_int_t)wait, "reason",
                      place->last_failure ? place->last_failure : "");
 }
 

@@ -105,6 +105,20 @@ static void print_sum(const json_t *rows) {
            (long long)connections, (long long)in, (long long)out, rate);
 }
 
+/* Once a service: its rows stand together. */
+static void print_labels(const json_t *rows) {
+    size_t i;
+    json_t *row;
+    const char *last = "";
+    json_array_foreach(rows, i, row) {
+        const char *service = text(row, "service");
+        const char *label = json_string_value(json_object_get(row, "label"));
+        if (label && label[0] && strcmp(service, last) != 0)
+            printf("%s: %s\n", service, label);
+        last = service;
+    }
+}
+
 static void print_reasons(const json_t *rows) {
     size_t i;
     json_t *row;
@@ -130,6 +144,7 @@ static void print_table(const json_t *body) {
     table_print(&table, stdout);
     table_done(&table);
     print_sum(rows);
+    print_labels(rows);
     print_reasons(rows);
 }
 

@@ -150,16 +150,16 @@ int app_handler_worker_start(struct service *service) {
     if (!service->app.on_worker_start)
         return 0;
     struct entry entry = enter_worker(service->worker, service, SCORE_IN_WORKER_START);
-    int result = service->app.on_worker_start();
+    int result = service->app.on_worker_start(&service->ref);
     leave(entry);
     return result;
 }
 
-void app_handler_worker_drain(struct service *service) {
+void app_handler_worker_drain(struct service *service, int reason) {
     if (!service->app.on_worker_drain)
         return;
     struct entry entry = enter_worker(service->worker, service, SCORE_IN_WORKER_DRAIN);
-    service->app.on_worker_drain();
+    service->app.on_worker_drain(&service->ref, reason);
     leave(entry);
 }
 
@@ -167,7 +167,7 @@ void app_handler_worker_stop(struct service *service) {
     if (!service->app.on_worker_stop)
         return;
     struct entry entry = enter_worker(service->worker, service, SCORE_IN_WORKER_STOP);
-    service->app.on_worker_stop();
+    service->app.on_worker_stop(&service->ref);
     leave(entry);
 }
 

@@ -22,7 +22,7 @@ extern const struct handler app_handler;
 
 /* Callbacks of a service that may be missing: then 0 and no effect. */
 int app_handler_worker_start(struct service *service);
-void app_handler_worker_drain(struct service *service);
+void app_handler_worker_drain(struct service *service, int reason);
 void app_handler_worker_stop(struct service *service);
 int app_handler_handshake(struct crew_conn *conn, struct crew_request *request);
 void app_handler_request(struct crew_conn *conn, struct crew_request *request);

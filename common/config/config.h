@@ -18,6 +18,7 @@
 #define CONFIG_NAME_MAX     32
 #define CONFIG_WORKERS_MAX  512
 #define CONFIG_SERVICES_MAX 64
+#define CONFIG_LABEL_MAX    128
 
 /* The longest name of a socket that the master makes in run_dir, and so the longest run_dir:
  * both and a slash fit in sun_path. */
@@ -81,8 +82,13 @@ struct config_static {
 struct config_service {
     char name[CONFIG_NAME_MAX + 1];
     char *app;         /* absolute path of its shared object */
+    char *label;       /* "" : none */
     char *listen_text; /* as written; "" : no listener */
     struct listen_address listen;
+    char *process; /* the name of its processes; "" : its own */
+    char *user;    /* "" : stay; resolved: the file's, the instance's, then the app's */
+    char *group;   /* "" : the user's own */
+    bool reloadable;
     uint32_t workers; /* "auto" resolved to the number of usable CPUs */
     bool reuse_port;
     uint32_t backlog;
@@ -98,6 +104,7 @@ struct config_service {
     bool proxy_protocol;
     struct config_static files;
     uint64_t udp_session_timeout_ms; /* 0: no sessions */
+    json_t *settings;                /* an object, the app's own; owned */
     json_t *effective;               /* the whole effective block as JSON; owned */
 };
 
@@ -125,8 +132,8 @@ struct config_errors {
 };
 
 /* What an app declares, as crewman-worker --describe printed it:
- * {"v":1,"abi":2,"services":[{"name","listen","workers", "config":{...}}]}. Kept apart from the
- * file: a caller reads the file first (for app, user, run_dir), describes the apps, then
+ * {"v":1,"abi":2,"services":[{"name","listen","workers", …, "config":{...}}]}. Kept apart from
+ * the file: a caller reads the file first (for app, user, run_dir), describes the apps, then
  * merges. config_merge() sets config->apps to the paths given. */
 struct config_app {
     const char *path;          /* absolute; borrowed */

@@ -81,6 +81,16 @@ void config_expect_describe(const struct config_row *row, char *out_text, size_t
     case CONFIG_WORD:
         describe_words(row, out_text, size);
         break;
+    case CONFIG_LABEL:
+        snprintf(out_text, size, "a line of at most %zu bytes", config_expect_longest(row));
+        break;
+    case CONFIG_NAME:
+        snprintf(out_text, size, "at most %zu of a-z, 0-9, \"_\" and \"-\"",
+                 config_expect_longest(row));
+        break;
+    case CONFIG_OBJECT:
+        snprintf(out_text, size, "an object in { }");
+        break;
     case CONFIG_WORKERS:
         describe_range(row, "a number", format_number, out_text, size);
         snprintf(out_text + strlen(out_text), size - strlen(out_text), ", or \"auto\"");

@@ -14,6 +14,7 @@
 #include "config_check.h"
 #include "config_file.h"
 #include "config_service.h"
+#include "config_user.h"
 #include "config_value.h"
 #include "memory.h"
 #include "nearest.h"
@@ -37,16 +38,25 @@ struct merge {
     struct config_errors errors;
 };
 
-/* workers 0 is "auto" in the descriptor; what is left out there is left out here. */
+static bool says_nothing(const char *key, const json_t *value) {
+    if (!value || json_is_null(value))
+        return true;
+    if (strcmp(key, "workers") == 0) /* 0 is "auto" there */
+        return json_is_integer(value) && json_integer_value(value) == 0;
+    return strcmp(key, "listen") != 0 && json_is_string(value) &&
+           json_string_length(value) == 0;
+}
+
+/* What is left out in the descriptor is left out here. */
 static json_t *descriptor_block(const json_t *service) {
+    static const char *const keys[] = {"label", "listen", "process",   "workers",
+                                       "user",  "group",  "reloadable"};
     json_t *block = memory_expect(json_object());
-    json_t *listen = json_object_get(service, "listen");
-    json_t *workers = json_object_get(service, "workers");
-    if (listen && !json_is_null(listen))
-        json_object_set(block, "listen", listen);
-    if (workers && !json_is_null(workers) &&
-        !(json_is_integer(workers) && json_integer_value(workers) == 0))
-        json_object_set(block, "workers", workers);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        json_t *value = json_object_get(service, keys[i]);
+        if (!says_nothing(keys[i], value))
+            json_object_set(block, keys[i], value);
+    }
     return block;
 }
 
@@ -57,8 +67,13 @@ static void check_declaration(struct merge *merge, const struct declaration *dec
                                  .is_declared = true,
                                  .errors = &merge->errors};
     config_check_block(&check, declaration->descriptor);
-    if (declaration->config)
-        config_check_block(&check, declaration->config);
+    config_user_check_declared(&declaration->source, declaration->name, declaration->descriptor,
+                               &merge->errors);
+    if (!declaration->config)
+        return;
+    config_check_block(&check, declaration->config);
+    config_user_check_declared(&declaration->source, declaration->name, declaration->config,
+                               &merge->errors);
 }
 
 static void add_declaration(struct merge *merge, const struct config_app *app,
@@ -162,6 +177,7 @@ static void add_draft(struct merge *merge, const struct declaration *declaration
         .is_complete = true};
     config_service_build(draft, declaration->name);
     config_service_set_app(draft, declaration->app->path);
+    config_user_resolve(draft, merge->config, &merge->errors);
     config_service_check(draft, &merge->errors);
 }
 

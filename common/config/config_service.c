@@ -44,11 +44,16 @@ void config_service_set_app(struct config_draft *draft, const char *app) {
     struct config_service *service = &draft->service;
     free(service->app);
     service->app = memory_copy_text(app);
+    config_service_render(draft);
+}
+
+void config_service_render(struct config_draft *draft) {
+    struct config_service *service = &draft->service;
     json_decref(service->effective);
     service->effective = config_render_block(CONFIG_OF_SERVICE, service);
 }
 
-static unsigned origin(const struct config_draft *draft, const char *path) {
+unsigned config_service_origin(const struct config_draft *draft, const char *path) {
     const struct config_row *row = config_table_find(CONFIG_OF_SERVICE, path);
     assert(row);
     return draft->origins[row - config_table_get(CONFIG_OF_SERVICE)->rows];
@@ -56,14 +61,14 @@ static unsigned origin(const struct config_draft *draft, const char *path) {
 
 /* False while an app may still change one of the two. */
 static bool is_decided(const struct config_draft *draft, const char *a, const char *b) {
-    return draft->is_complete ||
-           (origin(draft, a) == LAYER_FILE && origin(draft, b) == LAYER_FILE);
+    return draft->is_complete || (config_service_origin(draft, a) == LAYER_FILE &&
+                                  config_service_origin(draft, b) == LAYER_FILE);
 }
 
 /* The value of a key as it was written, wherever that was. */
 static void show_value(const struct config_draft *draft, const char *path,
                        char out_text[CONFIG_SHOWN_MAX]) {
-    unsigned from = origin(draft, path);
+    unsigned from = config_service_origin(draft, path);
     if (from < LAYER_COUNT)
         config_report_show(config_check_lookup(draft->layers[from].block, path), out_text);
     else
@@ -71,15 +76,10 @@ static void show_value(const struct config_draft *draft, const char *path,
                  config_table_find(CONFIG_OF_SERVICE, path)->fallback);
 }
 
-/* "found VALUE; expected …" at the value of `path` in the layer that won. */
-static void complain(const struct config_draft *draft, const char *path,
-                     struct config_errors *errors, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void complain(const struct config_draft *draft, const char *path,
-                     struct config_errors *errors, const char *format, ...) {
+void config_service_complain(const struct config_draft *draft, const char *path,
+                             struct config_errors *errors, const char *format, ...) {
     char buffer[CONFIG_PATH_BUFFER], shown[CONFIG_SHOWN_MAX], what[256];
-    unsigned from = origin(draft, path);
+    unsigned from = config_service_origin(draft, path);
     const struct config_layer *layer = &draft->layers[from < LAYER_COUNT ? from : LAYER_FILE];
     struct config_path base = config_service_path(draft->service.name);
     struct config_path whole = config_check_path(&base, path, buffer);
@@ -100,12 +100,12 @@ static void check_heartbeat(const struct config_draft *draft, struct config_erro
     char other[CONFIG_SHOWN_MAX];
     if (ping_ms == 0 || idle_ms == 0 || ping_ms < idle_ms || !is_decided(draft, ping, idle))
         return;
-    if (origin(draft, idle) <= origin(draft, ping)) {
+    if (config_service_origin(draft, idle) <= config_service_origin(draft, ping)) {
         show_value(draft, ping, other);
-        complain(draft, idle, errors, "more than %s, which is %s", ping, other);
+        config_service_complain(draft, idle, errors, "more than %s, which is %s", ping, other);
     } else {
         show_value(draft, idle, other);
-        complain(draft, ping, errors, "less than %s, which is %s", idle, other);
+        config_service_complain(draft, ping, errors, "less than %s, which is %s", idle, other);
     }
 }
 
@@ -113,13 +113,14 @@ static void check_client_ping(const struct config_draft *draft, struct config_er
     static const char ping[] = "heartbeat.client_ping", pong[] = "heartbeat.client_pong";
     const struct config_heartbeat *heartbeat = &draft->service.heartbeat;
     if (*heartbeat->client_pong && !*heartbeat->client_ping && is_decided(draft, ping, pong))
-        complain(draft, pong, errors, "%s to be set too", ping);
+        config_service_complain(draft, pong, errors, "%s to be set too", ping);
 }
 
 static void check_reuse_port(const struct config_draft *draft, struct config_errors *errors) {
     if (draft->service.reuse_port && draft->service.listen.is_unix &&
         is_decided(draft, "reuse_port", "listen"))
-        complain(draft, "reuse_port", errors, "false, as listen is a unix socket");
+        config_service_complain(draft, "reuse_port", errors,
+                                "false, as listen is a unix socket");
 }
 
 /* A peer must always meet the same worker: on a shared socket it meets any of them. */
@@ -129,10 +130,11 @@ static void check_udp(const struct config_draft *draft, struct config_errors *er
     if (service->udp_session_timeout_ms == 0 || !is_decided(draft, timeout, "listen"))
         return;
     if (!listen_is_datagram(service->listen.protocol))
-        complain(draft, timeout, errors, "0, as listen is no udp address");
+        config_service_complain(draft, timeout, errors, "0, as listen is no udp address");
     else if (service->workers > 1 && !service->reuse_port && draft->is_complete)
-        complain(draft, timeout, errors,
-                 "0, or one worker, or reuse_port, with which a peer keeps its worker");
+        config_service_complain(
+            draft, timeout, errors,
+            "0, or one worker, or reuse_port, with which a peer keeps its worker");
 }
 
 /* Whether it may be read is for the worker to say, who has another user. */
@@ -144,7 +146,7 @@ static void check_static(const struct config_draft *draft, struct config_errors 
         return;
     bool is_found = stat(path, &st) == 0;
     if (is_found ? !S_ISDIR(st.st_mode) : errno == ENOENT || errno == ENOTDIR)
-        complain(draft, root, errors, "a folder that exists");
+        config_service_complain(draft, root, errors, "a folder that exists");
 }
 
 void config_service_check(const struct config_draft *draft, struct config_errors *errors) {
@@ -156,7 +158,8 @@ void config_service_check(const struct config_draft *draft, struct config_errors
 }
 
 static bool is_from_file(const struct config_draft *draft) {
-    return origin(draft, "listen") == LAYER_FILE && origin(draft, "reuse_port") == LAYER_FILE;
+    return config_service_origin(draft, "listen") == LAYER_FILE &&
+           config_service_origin(draft, "reuse_port") == LAYER_FILE;
 }
 
 static bool may_share(const struct config_draft *a, const struct config_draft *b) {
@@ -174,9 +177,9 @@ void config_service_check_all(const struct config_draft *drafts, size_t count,
             if (may_share(&drafts[i], &drafts[j]))
                 continue;
             const struct config_service *other = &drafts[j].service;
-            complain(&drafts[i], "listen", errors,
-                     "another address than that of services.%s, \"%s\"", other->name,
-                     other->listen_text);
+            config_service_complain(&drafts[i], "listen", errors,
+                                    "another address than that of services.%s, \"%s\"",
+                                    other->name, other->listen_text);
         }
     }
 }

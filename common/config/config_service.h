@@ -24,8 +24,19 @@ struct config_draft {
  * with config_service_done(&draft->service). */
 void config_service_build(struct config_draft *draft, const char *name);
 
+/* The LAYER_… that the value of a key comes from. */
+unsigned config_service_origin(const struct config_draft *draft, const char *path);
+
 /* The app that serves it, absolute; copied. */
 void config_service_set_app(struct config_draft *draft, const char *app);
+
+/* Make `effective` what the members are now. */
+void config_service_render(struct config_draft *draft);
+
+/* "found VALUE; expected …" at the value of `path` in the layer that won. */
+void config_service_complain(const struct config_draft *draft, const char *path,
+                             struct config_errors *errors, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* Report what does not fit together, within one and among all. */
 void config_service_check(const struct config_draft *draft, struct config_errors *errors);

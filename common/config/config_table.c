@@ -75,6 +75,9 @@ static const struct config_row service_rows[] = {
      .file_only = true, .computed = "the one app that declares the service",
      .help = "The app that serves it. Needed only when several apps declare a service of this "
              "name."},
+    {"label", "\"\"", .example = "\"Chat of the shop\"", .type = CONFIG_LABEL,
+     AT_SERVICE(label), .max = CONFIG_LABEL_MAX, .computed = "none",
+     .help = "A line for people, shown by `crewman status`."},
     {"listen", "\"\"", .example = "\"websocket://0.0.0.0:8282\"", .type = CONFIG_LISTEN,
      AT_SERVICE(listen_text),
      .computed = "as the app declares it; no listener when it does not",
@@ -84,6 +87,23 @@ static const struct config_row service_rows[] = {
     {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
      .max = CONFIG_WORKERS_MAX,
      .help = "The number of processes; \"auto\" is one a usable CPU."},
+    {"process", "\"\"", .type = CONFIG_NAME, AT_SERVICE(process), .max = CONFIG_NAME_MAX,
+     .reload = CONFIG_RELOAD_NEVER, .computed = "processes of its own",
+     .help = "The name of the processes that serve it: services with the same name share "
+             "them."},
+    {"user", "\"\"", .type = CONFIG_USER, AT_SERVICE(user),
+     .computed = "the `user` of the instance, else the one that the app asks for",
+     .help = "The user that its workers run as. An app can never ask for root."},
+    {"group", "\"\"", .type = CONFIG_GROUP, AT_SERVICE(group),
+     .computed = "the group that stands beside `user`, else the user's own",
+     .help = "The group that its workers run as."},
+    {"reloadable", "true", .type = CONFIG_BOOL, AT_SERVICE(reloadable),
+     .help = "Whether a reload replaces its workers. With false they stay as they are, with "
+             "the code and the settings they have, until they end or a restart."},
+    {"settings", "{}", .example = "{ \"greeting\": \"hello\" }", .type = CONFIG_OBJECT,
+     AT_SERVICE(settings),
+     .help = "The app's own settings: any JSON object, which the app reads with "
+             "crew_worker_settings()."},
     {"reuse_port", "false", .type = CONFIG_BOOL, AT_SERVICE(reuse_port),
      .reload = CONFIG_RELOAD_SOCKET,
      .help = "Give each worker a listening socket of its own, among which the kernel spreads "

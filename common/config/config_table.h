@@ -32,7 +32,10 @@ enum config_type {
     CONFIG_MODE,     /* uint32_t, written in octal in a string */
     CONFIG_WORD,     /* int, the index in `words` */
     CONFIG_LISTEN,   /* char *, as written */
-    CONFIG_WORKERS   /* uint32_t, or "auto" */
+    CONFIG_WORKERS,  /* uint32_t, or "auto" */
+    CONFIG_LABEL,    /* char *, a line of text without control characters */
+    CONFIG_NAME,     /* char *, [a-z0-9_-]; "" stays */
+    CONFIG_OBJECT    /* json_t *, an object with any content */
 };
 
 enum config_reload {

@@ -108,9 +108,23 @@ static int parse_workers(const struct config_row *row, const json_t *json, uint6
     return 0;
 }
 
+/* Lines that are shown on terminals: no C0 or C1 control characters, U+0000 to U+001F and
+ * U+007F to U+009F. JSON has been checked for UTF-8. */
+static bool has_control(const char *text) {
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++)
+        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
+            return true;
+    return false;
+}
+
 static int parse_text(const struct config_row *row, const json_t *json, const char **out) {
     const char *text = json_string_value(json);
     if (!text || strlen(text) > config_expect_longest(row))
+        return -EINVAL;
+    if (row->type == CONFIG_LABEL && has_control(text))
+        return -EINVAL;
+    if (row->type == CONFIG_NAME &&
+        text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")] != '\0')
         return -EINVAL;
     if (row->type == CONFIG_USER && *text && !getpwnam(text))
         return -EINVAL;
@@ -163,7 +177,12 @@ static int parse(const struct config_row *row, const json_t *json, struct config
     case CONFIG_USER:
     case CONFIG_GROUP:
     case CONFIG_LISTEN:
+    case CONFIG_LABEL:
+    case CONFIG_NAME:
         return parse_text(row, json, &value->text);
+    case CONFIG_OBJECT:
+        value->list = json;
+        return json_is_object(json) ? 0 : -EINVAL;
     }
     return -EINVAL;
 }
@@ -238,7 +257,12 @@ void config_value_store(const struct config_row *row, const struct config_value 
     case CONFIG_USER:
     case CONFIG_GROUP:
     case CONFIG_LISTEN:
+    case CONFIG_LABEL:
+    case CONFIG_NAME:
         *(char **)place = memory_copy_text(value->text);
+        break;
+    case CONFIG_OBJECT:
+        *(json_t **)place = memory_expect(json_deep_copy(value->list));
         break;
     }
 }
@@ -303,7 +327,12 @@ json_t *config_value_render(const struct config_row *row, const void *object) {
     case CONFIG_USER:
     case CONFIG_GROUP:
     case CONFIG_LISTEN:
+    case CONFIG_LABEL:
+    case CONFIG_NAME:
         json = render_string(*(char *const *)place);
+        break;
+    case CONFIG_OBJECT:
+        json = json_incref(*(json_t *const *)place);
         break;
     }
     return memory_expect(json);
@@ -328,8 +357,14 @@ void config_value_done(const struct config_row *row, void *object) {
     case CONFIG_USER:
     case CONFIG_GROUP:
     case CONFIG_LISTEN:
+    case CONFIG_LABEL:
+    case CONFIG_NAME:
         free(*(char **)place);
         *(char **)place = NULL;
+        break;
+    case CONFIG_OBJECT:
+        json_decref(*(json_t **)place);
+        *(json_t **)place = NULL;
         break;
     case CONFIG_BOOL:
     case CONFIG_COUNT:

@@ -15,7 +15,8 @@
 struct config_value {
     uint64_t number;
     const char *text;   /* borrowed from the JSON */
-    const json_t *list; /* borrowed; of CONFIG_PATHS, a string or a list of strings */
+    const json_t *list; /* borrowed; of CONFIG_PATHS, a string or a list of strings; of
+                           CONFIG_OBJECT the object */
 };
 
 /* -EINVAL with "found …; expected …"; for a list `*out_index` tells the element, else it is -1.

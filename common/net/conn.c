@@ -256,8 +256,24 @@ int conn_adopt(struct crew_conn *conn, struct endpoint *endpoint, int fd,
     return 0;
 }
 
+static size_t state_at(const struct endpoint *endpoint) {
+    size_t align = _Alignof(max_align_t);
+    return (endpoint->transport->conn_size + align - 1) / align * align;
+}
+
+void *conn_allocate(const struct endpoint *endpoint) {
+    if (endpoint->state_size == 0)
+        return calloc(1, endpoint->transport->conn_size);
+    return calloc(1, state_at(endpoint) + endpoint->state_size);
+}
+
+void *conn_app_state(const struct crew_conn *conn) {
+    const struct endpoint *endpoint = conn->endpoint;
+    return endpoint->state_size > 0 ? (char *)(uintptr_t)conn + state_at(endpoint) : NULL;
+}
+
 int conn_open(struct endpoint *endpoint, int fd, const struct address *peer) {
-    struct crew_conn *conn = calloc(1, endpoint->transport->conn_size);
+    struct crew_conn *conn = conn_allocate(endpoint);
     if (!conn)
         return -ENOMEM;
     int err = conn_adopt(conn, endpoint, fd, peer);

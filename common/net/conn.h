@@ -92,7 +92,14 @@ struct crew_conn {
     bool last_was_binary : 1; /* kind of the last message received */
 };
 
-/* Bring a connection into the world in zeroed memory of the transport's conn_size, around an
+/* Zeroed memory for a connection: the transport's conn_size, and behind that the app's state.
+ */
+void *conn_allocate(const struct endpoint *endpoint);
+
+/* The app's state of a connection, NULL when the endpoint has no state_size. */
+void *conn_app_state(const struct crew_conn *conn);
+
+/* Bring a connection into the world in memory of conn_allocate(), around an
  * accepted, non-blocking socket (or none, -1): its preface and its transport come up, it is
  * announced, its protocol begins. -ENOMEM or another negative error: memory and `fd` are the
  * caller's again. After 0 the memory is freed behind endpoint_ops.ended(). */

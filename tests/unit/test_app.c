@@ -18,7 +18,8 @@ struct worker *worker_self(void) {
     return NULL;
 }
 
-static int on_start(void) {
+static int on_start(const struct crew_service_ref *service) {
+    (void)service;
     return 0;
 }
 
@@ -100,6 +101,8 @@ static void the_description_has_all_services(void **state) {
     json_t *last = json_array_get(services, 2);
     assert_string_equal(json_string_value(json_object_get(last, "name")), "three");
     assert_string_equal(json_string_value(json_object_get(last, "listen")), "");
+    assert_string_equal(json_string_value(json_object_get(last, "label")), "");
+    assert_true(json_is_true(json_object_get(last, "reloadable")));
     assert_int_equal(json_integer_value(json_object_get(last, "workers")), 3);
     assert_true(json_is_object(json_object_get(last, "config")));
     json_decref(description);
@@ -120,12 +123,23 @@ static void a_protocol_is_cut_at_what_the_app_knows(void **state) {
     assert_int_equal(protocol.state_size, 0);
 }
 
+static void a_text_that_is_no_utf8_is_told(void **state) {
+    (void)state;
+    char why[256];
+    struct crew_app app = app_with(sizeof(struct crew_service), table, names, 1);
+    struct crew_service *service = (void *)table;
+    *service = (struct crew_service){.name = "one", .label = "\xff"};
+    assert_null(app_describe(&app, "x.so", why, sizeof(why)));
+    assert_string_equal(why, "x.so: service \"one\": its label is no UTF-8");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_that_the_app_lacks_are_zero),
         cmocka_unit_test(fields_that_we_lack_are_left_out),
         cmocka_unit_test(an_unknown_service_is_told),
         cmocka_unit_test(a_protocol_is_cut_at_what_the_app_knows),
+        cmocka_unit_test(a_text_that_is_no_utf8_is_told),
         cmocka_unit_test(the_description_has_all_services),
     };
     return cmocka_run_group_tests_name("app", tests, NULL, NULL);

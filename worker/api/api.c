@@ -2,6 +2,8 @@
  *
  * The functions of crewman.h that concern no connection: errors, names, logging, this worker.
  */
+#include <string.h>
+
 #include "crewman/uv.h"
 #include "log.h"
 #include "worker.h"
@@ -22,7 +24,17 @@ unsigned crew_worker_generation(void) {
 }
 
 const char *crew_worker_service(void) {
-    return worker_self()->plan.service.name;
+    const struct worker *worker = worker_self();
+    return worker->running ? worker->running->config->name : worker->plan.service.name;
+}
+
+const char *crew_worker_settings(const char *service) {
+    const struct worker *worker = worker_self();
+    const char *name = service ? service : crew_worker_service();
+    for (size_t i = 0; i < worker->service_count; i++)
+        if (strcmp(worker->services[i].config->name, name) == 0)
+            return worker->services[i].settings;
+    return NULL;
 }
 
 void crew_worker_stop(void) {

@@ -146,6 +146,14 @@ const char *crew_conn_service(const crew_conn *conn) {
     return service_of(conn)->config->name;
 }
 
+const struct crew_service_ref *crew_conn_service_ref(const crew_conn *conn) {
+    return &service_of(conn)->ref;
+}
+
+void *crew_conn_state(const crew_conn *conn) {
+    return conn_app_state(conn);
+}
+
 size_t crew_conn_count(void) {
     return worker_self()->conns.count;
 }

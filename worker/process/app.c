@@ -18,6 +18,7 @@
 #define APP_SIZE_MIN      (offsetof(struct crew_app, version))
 #define SERVICE_SIZE_MIN  (offsetof(struct crew_service, on_worker_start))
 #define PROTOCOL_SIZE_MIN (offsetof(struct crew_protocol, decode))
+#define STATE_SIZE_MAX    ((size_t)64 << 20)
 
 static int fail(char *why, size_t size, const char *path, const char *text) {
     snprintf(why, size, "%s: %s", path, text);
@@ -53,18 +54,29 @@ static bool is_name(const char *name) {
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
+static int check_service(const struct crew_service *service, size_t number, const char *path,
+                         char *why, size_t size) {
+    if (!is_name(service->name)) {
+        snprintf(why, size,
+                 "%s: service %zu: its name is \"%s\", expected 1 to %d of a-z, 0-9, _ and -",
+                 path, number, service->name ? service->name : "", CONFIG_NAME_MAX);
+        return CREW_EINVAL;
+    }
+    if (service->state_size > STATE_SIZE_MAX) {
+        snprintf(why, size, "%s: service \"%s\": its state_size is %zu, expected at most %zu",
+                 path, service->name, service->state_size, STATE_SIZE_MAX);
+        return CREW_EINVAL;
+    }
+    return 0;
+}
+
 static int check_services(const struct crew_app *app, const char *path, char *why,
                           size_t size) {
     for (size_t i = 0; i < app->service_count; i++) {
         struct crew_service service, other;
         read_service(app, i, &service);
-        if (!is_name(service.name)) {
-            snprintf(
-                why, size,
-                "%s: service %zu: its name is \"%s\", expected 1 to %d of a-z, 0-9, _ and -",
-                path, i + 1, service.name ? service.name : "", CONFIG_NAME_MAX);
+        if (check_service(&service, i + 1, path, why, size) != 0)
             return CREW_EINVAL;
-        }
         for (size_t j = 0; j < i; j++) {
             read_service(app, j, &other);
             if (strcmp(other.name, service.name) == 0) {
@@ -115,21 +127,51 @@ int app_service(const struct crew_app *app, const char *name, struct crew_servic
     return CREW_ENOENT;
 }
 
+static json_t *read_config(const struct crew_service *service, const char *path, char *why,
+                           size_t size) {
+    json_error_t error;
+    json_t *config =
+        json_loads(service->config ? service->config : "{}", JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(config))
+        return config;
+    snprintf(why, size, "%s: service \"%s\": config:%d:%d: %s", path, service->name,
+             config ? 1 : error.line, config ? 1 : error.column,
+             config ? "expected a JSON object" : error.text);
+    json_decref(config);
+    return NULL;
+}
+
+/* The texts of a service; JSON holds none that are no UTF-8. */
+static int describe_texts(const struct crew_service *service, json_t *row, const char *path,
+                          char *why, size_t size) {
+    const struct {
+        const char *key, *text;
+    } texts[] = {{"name", service->name},     {"label", service->label},
+                 {"listen", service->listen}, {"process", service->process},
+                 {"user", service->user},     {"group", service->group}};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const char *text = texts[i].text ? texts[i].text : "";
+        if (json_object_set_new(row, texts[i].key, json_string(text)) == 0)
+            continue;
+        snprintf(why, size, "%s: service \"%s\": its %s is no UTF-8", path, service->name,
+                 texts[i].key);
+        return CREW_EINVAL;
+    }
+    return 0;
+}
+
 static json_t *describe_service(const struct crew_service *service, const char *path, char *why,
                                 size_t size) {
-    const char *config_text = service->config ? service->config : "{}";
-    json_error_t error;
-    json_t *config = json_loads(config_text, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(config)) {
-        snprintf(why, size, "%s: service \"%s\": config:%d:%d: %s", path, service->name,
-                 config ? 1 : error.line, config ? 1 : error.column,
-                 config ? "expected a JSON object" : error.text);
-        json_decref(config);
+    json_t *config = read_config(service, path, why, size);
+    if (!config)
         return NULL;
-    }
-    return json_pack("{s:s, s:s, s:I, s:o}", "name", service->name, "listen",
-                     service->listen ? service->listen : "", "workers",
-                     (json_int_t)service->workers, "config", config);
+    json_t *row =
+        json_pack("{s:I, s:b, s:o}", "workers", (json_int_t)service->workers, "reloadable",
+                  service->reload != CREW_RELOAD_KEEP, "config", config);
+    if (describe_texts(service, row, path, why, size) == 0)
+        return row;
+    json_decref(row);
+    return NULL;
 }
 
 json_t *app_describe(const struct crew_app *app, const char *path, char *out_why, size_t size) {

@@ -211,7 +211,7 @@ static void begin_draining(struct worker *worker, int reason) {
         service_stop_accepting(&worker->services[i]);
     score_set(worker->line->state, SCORE_DRAINING);
     for (size_t i = 0; i < worker->service_count; i++)
-        app_handler_worker_drain(&worker->services[i]);
+        app_handler_worker_drain(&worker->services[i], reason);
 }
 
 /* What udp's peers send goes to the next worker at once: no use to wait for them. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "app_handler.h"
 #include "handler.h"
@@ -71,12 +72,23 @@ static int set_up_endpoint(struct service *service) {
     endpoint->protocol = protocols_find(config->listen.protocol, service->app.protocol);
     endpoint->preface = config->proxy_protocol ? &proxies_preface : NULL;
     set_settings(&endpoint->settings, config);
+    endpoint->state_size = service->app.state_size;
     return endpoint_start(endpoint);
+}
+
+static void make_ref(struct service *service) {
+    service->settings = json_dumps(service->config->settings, JSON_COMPACT);
+    service->ref = (struct crew_service_ref){.size = sizeof(service->ref),
+                                             .slot = service->worker->plan.slot,
+                                             .name = service->config->name,
+                                             .data = service->app.data,
+                                             .settings = service->settings};
 }
 
 int service_start(struct service *service, char *out_why, size_t size) {
     const struct config_service *config = service->config;
     uint64_t seed = 0;
+    make_ref(service);
     int err = networks_init(&service->proxies, config->trusted_proxies,
                             config->trusted_proxy_count, out_why, size);
     if (err)
@@ -108,6 +120,8 @@ void service_stop_accepting(struct service *service) {
 
 void service_stop(struct service *service) {
     networks_done(&service->proxies);
+    free(service->settings);
+    service->settings = NULL;
     if (!service->is_started)
         return;
     service->is_started = false;

@@ -35,6 +35,8 @@ struct service {
     const struct config_service *config; /* borrowed from the plan */
     struct crew_service app;             /* the callbacks */
     struct crew_protocol framing;        /* what app.protocol points to, if it is set */
+    struct crew_service_ref ref;         /* what the app is told of it */
+    char *settings;                      /* the config's, as JSON text */
     int listener_fd;                     /* -1: none */
     struct networks proxies;             /* config->trusted_proxies */
     struct peers peers;
@@ -50,7 +52,8 @@ static inline struct service *service_of(const struct crew_conn *conn) {
 }
 
 /* Into zeroed memory, whose `worker`, `events`, `config`, `app` and `listener_fd` are set: the
- * endpoint, files and cookies. 0; or a negative error, with a line for people that says why. */
+ * reference for the app, endpoint, files and cookies. 0; or a negative error, with a line for
+ * people that says why. */
 int service_start(struct service *service, char *out_why, size_t size);
 
 /* Begin to take connections or datagrams; nothing to do without a listener. 0 or a negative

@@ -160,7 +160,7 @@ static struct udp_conn *begin_session(struct service *service, const struct addr
     struct udp *udp = &service->udp;
     struct udp_conn *peer = NULL;
     if (service->endpoint.count < udp->limit)
-        peer = calloc(1, sizeof(*peer));
+        peer = conn_allocate(&service->endpoint);
     if (peer) {
         peer->peer.address = *address;
         if (udp_peers_put(&udp->peers, &peer->peer) == 0)
@@ -193,6 +193,8 @@ static struct udp_conn *lend(struct service *service, const struct msghdr *messa
     *lent = (struct udp_conn){0};
     address_set(&address, message->msg_name, message->msg_namelen);
     conn_lend(&lent->conn, &service->endpoint, &address);
+    if (service->app.state_size > 0)
+        memset(conn_app_state(&lent->conn), 0, service->app.state_size);
     if (custom) {
         lent->conn.as.custom = custom;
         memset(custom->state, 0, protocol->state_size);
@@ -285,7 +287,7 @@ static int allocate(struct service *service) {
     struct udp *udp = &service->udp;
     const struct crew_protocol *protocol = service->app.protocol;
     udp->batch = calloc(1, sizeof(*udp->batch) + BATCH * (udp->room + 1));
-    udp->lent = calloc(1, sizeof(*udp->lent));
+    udp->lent = conn_allocate(&service->endpoint);
     if (!udp->batch || !udp->lent)
         return -ENOMEM;
     if (protocol && !(udp->lent->conn.as.custom = custom_new(protocol)))

@@ -123,6 +123,15 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
     crew_conn_send(conn, found, strlen(found));
 }
 
+static int on_worker_start(const struct crew_service_ref *service) {
+    int is_right = strcmp(service->name, "web") == 0 && service->slot == 0 &&
+                   service->data == found && CREW_HAS(service, name);
+#ifdef ADDED_crew_service_ref
+    is_right = is_right && !CREW_HAS(service, added);
+#endif
+    return is_right ? 0 : CREW_EINVAL;
+}
+
 static ptrdiff_t input(crew_conn *conn, const char *data, size_t len) {
     (void)conn;
     (void)data;
@@ -150,6 +159,8 @@ static const struct crew_protocol five = {
 CREW_APP({.name = "web",
           .listen = "websocket://127.0.0.1:1",
           .workers = 1,
+          .data = found,
+          .on_worker_start = on_worker_start,
           .on_message = on_message,
           .on_request = on_request},
          {.name = "own",

@@ -278,14 +278,22 @@ static void act(crew_conn *conn, int depth) {
 
 /* -- the callbacks, and what they may count on */
 
-static int on_worker_start(void) {
+static int on_worker_start(const struct crew_service_ref *service) {
     const char *seed = getenv("CHAOS_SEED");
+    (void)service;
     lot ^= (seed ? strtoull(seed, NULL, 10) : 1) * 0x9E3779B97F4A7C15u;
     memset(text, 'x', sizeof(text));
     return 0;
 }
 
-static void on_worker_end(void) {
+static void on_worker_drain(const struct crew_service_ref *service, int reason) {
+    CHECK(strcmp(service->name, crew_worker_service()) == 0);
+    CHECK(reason == CREW_CLOSE_RELOAD || reason == CREW_CLOSE_SHUTDOWN);
+    crew_conn_each(visit, NULL);
+}
+
+static void on_worker_stop(const struct crew_service_ref *service) {
+    CHECK(strcmp(service->name, crew_worker_service()) == 0);
     crew_conn_each(visit, NULL);
 }
 
@@ -433,8 +441,8 @@ static const struct crew_protocol own = {.name = "own",
 CREW_APP({
     .name = "probe",
     .on_worker_start = on_worker_start,
-    .on_worker_stop = on_worker_end,
-    .on_worker_drain = on_worker_end,
+    .on_worker_stop = on_worker_stop,
+    .on_worker_drain = on_worker_drain,
     .on_connect = on_connect,
     .on_open = on_open,
     .on_close = on_close,

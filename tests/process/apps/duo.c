@@ -14,7 +14,8 @@ static void tick(crew_timer timer, void *arg) {
     (void)arg;
 }
 
-static int start_timer(void) {
+static int start_timer(const struct crew_service_ref *service) {
+    (void)service;
     crew_log(CREW_LOG_NOTICE, "duo: timer process started");
     return crew_timer_add(100, tick, NULL) > 0 ? 0 : -1;
 }

@@ -24,7 +24,8 @@ static int is_told_to(const char *what) {
     return access(path, F_OK) == 0;
 }
 
-static int on_worker_start(void) {
+static int on_worker_start(const struct crew_service_ref *service) {
+    (void)service;
     const struct timespec moment = {.tv_nsec = 10000000};
     while (is_told_to("wait"))
         nanosleep(&moment, NULL);

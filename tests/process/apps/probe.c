@@ -381,7 +381,7 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
     run_command(conn, line);
 }
 
-static int on_worker_start(void) {
+static int on_worker_start(const struct crew_service_ref *service) {
     const char *fail_slot = getenv("PROBE_FAIL_SLOT");
 
 #ifdef PROBE_FAIL_START
@@ -396,16 +396,18 @@ static int on_worker_start(void) {
 #endif
     if (fail_slot != NULL && strtoul(fail_slot, NULL, 10) == crew_worker_slot())
         return -1;
-    crew_log(CREW_LOG_NOTICE, "probe: worker start, slot %u", crew_worker_slot());
+    crew_log(CREW_LOG_NOTICE, "probe: worker start, slot %u", service->slot);
     return 0;
 }
 
-static void on_worker_stop(void) {
+static void on_worker_stop(const struct crew_service_ref *service) {
+    (void)service;
     crew_log(CREW_LOG_NOTICE, "probe: worker stop, %zu connections", crew_conn_count());
 }
 
-static void on_worker_drain(void) {
-    crew_log(CREW_LOG_NOTICE, "probe: worker drain");
+static void on_worker_drain(const struct crew_service_ref *service, int reason) {
+    (void)service;
+    crew_log(CREW_LOG_NOTICE, "probe: worker drain, %s", crew_close_reason_name(reason));
 }
 
 static void on_connect(crew_conn *conn) {

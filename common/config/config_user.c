@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See config_user.h. A group belongs to the user beside it: one from another place is not mixed
+ * in.
+ */
+#include "config_user.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+
+#include "memory.h"
+
+static void refuse(const struct config_source *source, const char *service, const char *key,
+                   const char *name, struct config_errors *errors) {
+    struct config_path path = config_service_path(service);
+    path.parts[path.depth++] = key;
+    config_report_at_value(errors, source, &path,
+                           "found \"%s\", which is root; expected another %s: only the config "
+                           "file may ask for root",
+                           name, key);
+}
+
+/* A name that does not exist has been reported already. */
+void config_user_check_declared(const struct config_source *source, const char *service,
+                                const json_t *block, struct config_errors *errors) {
+    const char *user = json_string_value(json_object_get(block, "user"));
+    const char *group = json_string_value(json_object_get(block, "group"));
+    const struct passwd *account = user && *user ? getpwnam(user) : NULL;
+    bool is_root =
+        account && (account->pw_uid == 0 || (account->pw_gid == 0 && !(group && *group)));
+    if (is_root)
+        refuse(source, service, "user", user, errors);
+    const struct group *entry = group && *group ? getgrnam(group) : NULL;
+    if (entry && entry->gr_gid == 0)
+        refuse(source, service, "group", group, errors);
+}
+
+static void replace(char **text, const char *with) {
+    free(*text);
+    *text = memory_copy_text(with);
+}
+
+static bool is_in_file(const struct config_draft *draft, const char *key, const char *value) {
+    return *value && config_service_origin(draft, key) == LAYER_FILE;
+}
+
+void config_user_resolve(struct config_draft *draft, const struct config *config,
+                         struct config_errors *errors) {
+    struct config_service *service = &draft->service;
+    bool has_user = is_in_file(draft, "user", service->user);
+    bool has_group = is_in_file(draft, "group", service->group);
+    if (!has_user && *config->user) {
+        replace(&service->user, config->user);
+        if (!has_group)
+            replace(&service->group, config->group);
+    } else if (has_user && !has_group) {
+        replace(&service->group, "");
+    }
+    if (*service->group && !*service->user)
+        config_service_complain(draft, "group", errors, "user to be set too");
+    config_service_render(draft);
+}
