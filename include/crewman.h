@@ -36,6 +36,24 @@ extern "C" {
 #define CREW_ABI   2u
 #define CREW_MAGIC 0x43524557u /* "CREW" */
 
+/* For C++17 and later: a member that an initialiser leaves out is zero, and without a warning.
+ */
+#ifdef __cplusplus
+#define CREW_UNSET    = {}
+#define CREW_EXTERN_C extern "C"
+/* clang-format off */
+#define CREW_QUIET_BEGIN                                                                       \
+    _Pragma("GCC diagnostic push")                                                             \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+/* clang-format on */
+#define CREW_QUIET_END _Pragma("GCC diagnostic pop")
+#else
+#define CREW_UNSET
+#define CREW_EXTERN_C extern
+#define CREW_QUIET_BEGIN
+#define CREW_QUIET_END
+#endif
+
 /* Has a struct that the worker made (it has a `size`) this member? Always true of those that
  * are here; ask for one that came later, when the worker may be older than this header. */
 #define CREW_HAS(object, member)                                                               \
@@ -368,10 +386,10 @@ enum crew_same_site {
 /* A cookie (RFC 6265). NULL and 0 leave an attribute out; `max_age` counts seconds, negative to
  * forget it. */
 struct crew_cookie {
-    const char *name, *value, *path, *domain;
-    int64_t max_age;
-    int is_secure, is_http_only;
-    enum crew_same_site same_site;
+    const char *name CREW_UNSET, *value CREW_UNSET, *path CREW_UNSET, *domain CREW_UNSET;
+    int64_t max_age CREW_UNSET;
+    int is_secure CREW_UNSET, is_http_only CREW_UNSET;
+    enum crew_same_site same_site CREW_UNSET;
 };
 int crew_reply_cookie_sized(crew_conn *conn, const struct crew_cookie *cookie, size_t size);
 static inline int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
@@ -404,8 +422,8 @@ int crew_reply_end(crew_conn *conn);
 /* One Server-Sent Event, on an answer begun as "text/event-stream". NULL leaves a member out;
  * `retry_ms` negative too. Workerman: ServerSentEvents. */
 struct crew_event {
-    const char *event, *id, *data, *comment;
-    long retry_ms;
+    const char *event CREW_UNSET, *id CREW_UNSET, *data CREW_UNSET, *comment CREW_UNSET;
+    long retry_ms CREW_UNSET;
 };
 int crew_reply_event_sized(crew_conn *conn, const struct crew_event *event, size_t size);
 static inline int crew_reply_event(crew_conn *conn, const struct crew_event *event) {
@@ -461,33 +479,33 @@ int crew_out_add(crew_out *out, const void *data, size_t len);
  * service. Only `input` must be there. All may pause and close the connection and send to it.
  * Workerman: Protocols\ProtocolInterface. */
 struct crew_protocol {
-    const char *name; /* shown by `crewman connections` */
+    const char *name CREW_UNSET; /* shown by `crewman connections` */
 
     /* Bytes of state for each connection, zeroed before on_connect and freed after on_close:
      * crew_protocol_state(). Over udp without sessions it is new for each datagram. */
-    size_t state_size;
+    size_t state_size CREW_UNSET;
 
     /* The length of the first package in `data`, its header included; 0: more bytes are needed
      * to tell; negative: the peer broke the protocol (on_error with CREW_EPROTO, then the end;
      * over udp the datagram is dropped). `len` is at least 1. A length is remembered and not
      * asked for again. Above limits.max_message, or with as many bytes and no length yet, the
      * connection ends with CREW_CLOSE_LIMIT before more is buffered. */
-    ptrdiff_t (*input)(crew_conn *conn, const char *data, size_t len);
+    ptrdiff_t (*input)(crew_conn *conn, const char *data, size_t len) CREW_UNSET;
 
     /* The message of one whole package. *message is the package itself, as CREW_MSG_BINARY, and
      * may be changed: to a part of it, or to memory of the app's that stays until on_message
      * has returned. A pause in here begins behind this message. 0: deliver it; positive: drop
      * it; negative: the peer broke the protocol. NULL: deliver the package. */
-    int (*decode)(crew_conn *conn, char *package, size_t len, crew_msg *message);
+    int (*decode)(crew_conn *conn, char *package, size_t len, crew_msg *message) CREW_UNSET;
 
     /* The bytes that a message is sent as. 0, or a negative error that the send answers;
      * nothing is sent when nothing was added. NULL: the message as it is. */
     int (*encode)(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type,
-                  crew_out *out);
+                  crew_out *out) CREW_UNSET;
 
     /* Before the service's own on_connect, and after its on_close. */
-    void (*on_connect)(crew_conn *conn);
-    void (*on_close)(crew_conn *conn);
+    void (*on_connect)(crew_conn *conn) CREW_UNSET;
+    void (*on_close)(crew_conn *conn) CREW_UNSET;
 };
 
 /* The state of this connection, aligned for anything; NULL without state_size. */
@@ -660,17 +678,19 @@ struct crew_app {
  *     })
  */
 #define CREW_APP(...)                                                                          \
+    CREW_QUIET_BEGIN                                                                           \
     static const struct crew_service crew_app_services_[] = {__VA_ARGS__};                     \
-    __attribute__((visibility("default"))) extern const struct crew_app crew_app;              \
+    CREW_QUIET_END                                                                             \
+    CREW_EXTERN_C __attribute__((visibility("default"))) const struct crew_app crew_app;       \
     const struct crew_app crew_app = {                                                         \
-        .magic = CREW_MAGIC,                                                                   \
-        .abi = CREW_ABI,                                                                       \
-        .size = sizeof(struct crew_app),                                                       \
-        .service_size = sizeof(struct crew_service),                                           \
-        .protocol_size = sizeof(struct crew_protocol),                                         \
-        .service_count = sizeof(crew_app_services_) / sizeof(crew_app_services_[0]),           \
-        .services = crew_app_services_,                                                        \
-        .version = CREW_VERSION,                                                               \
+        CREW_MAGIC,                                                                            \
+        CREW_ABI,                                                                              \
+        sizeof(struct crew_app),                                                               \
+        sizeof(struct crew_service),                                                           \
+        sizeof(struct crew_protocol),                                                          \
+        sizeof(crew_app_services_) / sizeof(crew_app_services_[0]),                            \
+        crew_app_services_,                                                                    \
+        CREW_VERSION,                                                                          \
     };
 
 #pragma GCC visibility pop

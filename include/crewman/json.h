@@ -13,6 +13,10 @@
 
 #include "../crewman.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The body of a request as JSON; NULL when it is none, with the place in *out_error (may be
  * NULL). Any value is taken, an object or list or not; a name twice in an object is refused.
  * Workerman: post() of an application/json request. */
@@ -48,5 +52,9 @@ static inline int crew_conn_send_json(crew_conn *conn, const json_t *value) {
     free(text);
     return result;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

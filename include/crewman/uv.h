@@ -8,6 +8,10 @@
 
 #include <uv.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #pragma GCC visibility push(default)
 
 /* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close
@@ -15,5 +19,9 @@
 uv_loop_t *crew_worker_loop(void);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

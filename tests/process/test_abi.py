@@ -31,7 +31,7 @@ def shorter(struct):
     text = HEADER[:start] + kept + "\n" + HEADER[end:]
     if struct == "crew_app":  # CREW_APP fills what it knows
         assert "version;" in last
-        text = re.sub(r"^ *\.version = .*\n", "", text, flags=re.M)
+        text = re.sub(r"^ *CREW_VERSION, *\\\n", "", text, flags=re.M)
     return text
 
 
