@@ -152,9 +152,9 @@ int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 int crew_conn_send_text(crew_conn *conn, const void *data, size_t len);
 int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len);
 
-/* One message for many connections: encoded, and compressed, once for each form in which it goes
- * out on the wire, and shared by their send buffers. Copies `data`. With one reference, which is
- * the caller's; NULL without memory or for another `type`. */
+/* One message for many connections: encoded, and compressed, once for each form in which it
+ * goes out on the wire, and shared by their send buffers. Copies `data`. With one reference,
+ * which is the caller's; NULL without memory or for another `type`. */
 typedef struct crew_frame crew_frame;
 crew_frame *crew_frame_new(const void *data, size_t len, enum crew_msg_type type);
 
@@ -265,14 +265,34 @@ int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg);
 /* -------------------------------------------------------------------- HTTP */
 
 /* A request on an `http` service, a plain one on a `websocket` service that has on_request, or
- * the opening handshake of a WebSocket. Valid from its callback until its answer is complete,
- * or on_close, or until the connection is closed before the callback has returned. Texts end
- * with a NUL and live as long. Workerman: Protocols\Http\Request. */
+ * the opening handshake of a WebSocket.
+ *
+ * It ends when its answer is complete, or with its connection; the pointer is valid until then,
+ * and until the callback in which it ended has returned: inside of that one an answered request
+ * can be read on, and another answer is CREW_ESTATE. When a callback of a request closes the
+ * connection, the request ends with that callback. Texts end with a NUL and live as long.
+ * Workerman: Protocols\Http\Request. */
 typedef struct crew_request crew_request;
 
-/* The request of this connection that waits for its answer, NULL when there is none: for
- * answers that come later, keep the crew_id of the connection and ask here. */
+/* The request of this connection that waits for its answer, NULL when there is none. */
 crew_request *crew_conn_request(crew_conn *conn);
+
+/* The connection that it came by; as long as the request. */
+crew_conn *crew_request_conn(const crew_request *request);
+
+/* Names a request for as long as it waits for its answer, and nothing else after it, also no
+ * connection: keep it for an answer that comes later. 0 without memory, and for a request that
+ * is over and was not asked for its id before. */
+uint64_t crew_request_id(crew_request *request);
+
+/* The request of this worker with that id, or NULL: it is answered, its connection has gone, or
+ * it is elsewhere. */
+crew_request *crew_request_find(uint64_t id);
+
+/* One pointer of the app's own a request. `destructor` (NULL: none) is called with it once,
+ * when the request has ended, or when it is replaced by another pointer. */
+void crew_request_set_data(crew_request *request, void *data, void (*destructor)(void *data));
+void *crew_request_data(const crew_request *request);
 
 const char *crew_request_method(crew_request *request); /* "GET"; Workerman: method() */
 const char *crew_request_target(crew_request *request); /* as it came, "/a%20b?x=1"; uri() */
@@ -292,6 +312,15 @@ const char *crew_request_header(crew_request *request, const char *name);
 int crew_request_each_header(crew_request *request,
                              int (*visit)(const char *name, const char *value, void *arg),
                              void *arg);
+
+/* The same of the trailers, the fields that came behind a chunked body: they are no headers,
+ * and those that belong into a head (Content-Length, Host, Authorization …) are read over (RFC
+ * 9110 section 6.5). None before the whole body is there. Bounded like headers, by
+ * limits.header_size and limits.headers. Workerman has none. */
+const char *crew_request_trailer(crew_request *request, const char *name);
+int crew_request_each_trailer(crew_request *request,
+                              int (*visit)(const char *name, const char *value, void *arg),
+                              void *arg);
 
 /* The first parameter of that name, decoded; NULL without one. Workerman: get(), cookie(),
  * post(). */
@@ -367,14 +396,20 @@ static inline int crew_file_save(const struct crew_file *file, const char *path)
 const char *crew_request_body(crew_request *request, size_t *out_len);
 
 /* Answers. Each request gets one; until it is complete the next request of the connection
- * waits. A function fails with CREW_ESTATE when no request waits for what it does, CREW_ECLOSED
- * when the connection has gone, CREW_EINVAL for a status, name or value that must not be sent
- * (CR, LF, NUL), CREW_ETOOBIG for a head of more than 16 KiB, CREW_ENOMEM. Workerman:
- * Protocols\Http\Response. */
+ * waits. A function fails with CREW_ESTATE when the answer is not at the point that it is for
+ * (begun already, not begun yet, complete), CREW_ECLOSED when the connection is closing or
+ * closed, CREW_EINVAL for a status, name or value that must not be sent (CR, LF, NUL),
+ * CREW_ETOOBIG for a head of more than 16 KiB, CREW_ENOMEM, CREW_ENOENT for a request that is
+ * NULL. Workerman: Protocols\Http\Response. */
 
 /* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection
  * and Date are ours: CREW_EINVAL. In on_handshake it is added to the 101. */
-int crew_reply_header(crew_conn *conn, const char *name, const char *value);
+int crew_reply_header(crew_request *request, const char *name, const char *value);
+
+/* Let this answer be the last of its connection, before it is begun: its head says so
+ * (Connection: close), and behind it the connection is closed politely. What the client has
+ * sent behind the request is not looked at. */
+int crew_reply_close(crew_request *request);
 
 enum crew_same_site {
     CREW_SAME_SITE_UNSET,
@@ -391,14 +426,16 @@ struct crew_cookie {
     int is_secure CREW_UNSET, is_http_only CREW_UNSET;
     enum crew_same_site same_site CREW_UNSET;
 };
-int crew_reply_cookie_sized(crew_conn *conn, const struct crew_cookie *cookie, size_t size);
-static inline int crew_reply_cookie(crew_conn *conn, const struct crew_cookie *cookie) {
-    return crew_reply_cookie_sized(conn, cookie, sizeof(*cookie));
+int crew_reply_cookie_sized(crew_request *request, const struct crew_cookie *cookie,
+                            size_t size);
+static inline int crew_reply_cookie(crew_request *request, const struct crew_cookie *cookie) {
+    return crew_reply_cookie_sized(request, cookie, sizeof(*cookie));
 }
 
 /* The whole answer. `type` is its Content-Type, NULL for none. The body is copied; with 204,
  * 205 and 304 there is none, whatever is given. */
-int crew_reply(crew_conn *conn, int status, const char *type, const void *body, size_t len);
+int crew_reply(crew_request *request, int status, const char *type, const void *body,
+               size_t len);
 
 /* A file as the answer: 200, or by the request's headers 206, 304, 412 or 416, with ETag and
  * Last-Modified; its type by the extension unless the app has added a Content-Type. Sent as the
@@ -407,27 +444,27 @@ int crew_reply(crew_conn *conn, int status, const char *type, const void *body, 
  * it is: do not make it of what a client sends, that is what static.root is for. CREW_ENOENT
  * when there is no such regular file, or another system error; nothing was sent then.
  * Workerman: withFile(). */
-int crew_reply_file(crew_conn *conn, const char *path);
+int crew_reply_file(crew_request *request, const char *path);
 
 /* 302, or another status from 301 to 308, to `location`. Workerman: redirect(). */
-int crew_reply_redirect(crew_conn *conn, int status, const char *location);
+int crew_reply_redirect(crew_request *request, int status, const char *location);
 
 /* An answer in pieces: begin, write as often as needed (answers like crew_conn_send():
  * CREW_QUEUED asks to wait for on_buffer_drain), end. Chunked for HTTP/1.1; HTTP/1.0 clients
  * see its end by the close. */
-int crew_reply_begin(crew_conn *conn, int status, const char *type);
-int crew_reply_write(crew_conn *conn, const void *data, size_t len);
-int crew_reply_end(crew_conn *conn);
+int crew_reply_begin(crew_request *request, int status, const char *type);
+int crew_reply_write(crew_request *request, const void *data, size_t len);
+int crew_reply_end(crew_request *request);
 
 /* One Server-Sent Event, on an answer begun as "text/event-stream". NULL leaves a member out;
  * `retry_ms` negative too. Workerman: ServerSentEvents. */
-struct crew_event {
+struct crew_sse {
     const char *event CREW_UNSET, *id CREW_UNSET, *data CREW_UNSET, *comment CREW_UNSET;
     long retry_ms CREW_UNSET;
 };
-int crew_reply_event_sized(crew_conn *conn, const struct crew_event *event, size_t size);
-static inline int crew_reply_event(crew_conn *conn, const struct crew_event *event) {
-    return crew_reply_event_sized(conn, event, sizeof(*event));
+int crew_reply_sse_sized(crew_request *request, const struct crew_sse *event, size_t size);
+static inline int crew_reply_sse(crew_request *request, const struct crew_sse *event) {
+    return crew_reply_sse_sized(request, event, sizeof(*event));
 }
 
 /* The session of the client that sent this request, kept here under a name that its cookie
@@ -464,7 +501,7 @@ const char *crew_session_id(crew_request *request);
 
 /* In on_handshake: speak this subprotocol (RFC 6455 section 1.9). CREW_ENOENT when the client
  * did not offer it. */
-int crew_handshake_protocol(crew_conn *conn, const char *name);
+int crew_handshake_protocol(crew_request *request, const char *name);
 
 /* -------------------------------------------------------- an app's own protocol */
 

@@ -3,8 +3,8 @@
 #include <crewman.h>
 
 static void on_request(crew_conn *conn, crew_request *request) {
-    (void)request;
-    crew_reply(conn, 200, "text/plain", "hello", 5);
+    (void)conn;
+    crew_reply(request, 200, "text/plain", "hello", 5);
 }
 
 CREW_APP({

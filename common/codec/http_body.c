@@ -129,6 +129,7 @@ static const char *step(struct http_body *body, char c) {
     }
 }
 
+/* HTTP_BODY_NEED_MORE: the next line. */
 static enum http_body_event_type take_line(struct http_body *body, const char *line, size_t len,
                                            struct http_body_event *out_event) {
     if (len == 0 || line[len - 1] != '\r')
@@ -139,11 +140,16 @@ static enum http_body_event_type take_line(struct http_body *body, const char *l
     const char *error = http_field_parse(line, len - 1, &field);
     if (error)
         return fail(body, 400, error, out_event);
+    if (!http_field_may_trail(&field)) {
+        codec_buffer_free(&body->line);
+        body->is_line_spent = false;
+        return HTTP_BODY_NEED_MORE;
+    }
     *out_event = (struct http_body_event){.type = HTTP_BODY_TRAILER, .trailer = field};
     return HTTP_BODY_TRAILER;
 }
 
-/* Section 7.1.2. */
+/* Section 7.1.2; HTTP_BODY_NEED_MORE: nothing to tell of this line. */
 static enum http_body_event_type step_trailer(struct http_body *body,
                                               const struct http_body_limits *limits,
                                               char **data, size_t *len,

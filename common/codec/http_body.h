@@ -2,7 +2,8 @@
  *
  * The body of an HTTP/1.1 request: by Content-Length, or chunked with trailers (RFC 9112
  * sections 6 and 7.1). Its data is handed out where it lies, as it comes; only an unfinished
- * line of trailers is kept. Strict in sizes, as smuggling lives on two readings of them.
+ * line of trailers is kept, and trailers that belong into a head are read over. Strict in
+ * sizes, as smuggling lives on two readings of them.
  */
 #ifndef CREWMAN_HTTP_BODY_H
 #define CREWMAN_HTTP_BODY_H
@@ -30,8 +31,8 @@ struct http_body_limits {
 enum http_body_event_type {
     HTTP_BODY_NEED_MORE = 0,
     HTTP_BODY_DATA,
-    HTTP_BODY_TRAILER,
-    HTTP_BODY_END, /* what is left of the input is the next request */
+    HTTP_BODY_TRAILER, /* one that http_field_may_trail() */
+    HTTP_BODY_END,     /* what is left of the input is the next request */
     HTTP_BODY_ERROR
 };
 

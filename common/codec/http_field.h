@@ -15,4 +15,8 @@ struct http_field {
 /* A line without its CR LF. NULL, or what is wrong with it; static. */
 const char *http_field_parse(const char *line, size_t len, struct http_field *out_field);
 
+/* Has it a meaning behind a body? False for what frames, routes, authenticates or describes the
+ * message, which had to be known before (RFC 9110 section 6.5.1). */
+bool http_field_may_trail(const struct http_field *field);
+
 #endif

@@ -34,12 +34,15 @@ void conns_done(struct conns *conns) {
     conns->gathered = NULL;
 }
 
+uint64_t conns_next_id(struct conns *conns) {
+    return ((uint64_t)conns->process << 40) | conns->next_counter++;
+}
+
 int conns_remember(struct conns *conns, struct crew_conn *conn) {
-    conn->id = ((uint64_t)conns->process << 40) | conns->next_counter;
+    conn->id = conns_next_id(conns);
     int err = idmap_put(&conns->ids, conn);
     if (err)
         return err;
-    conns->next_counter++;
     list_append(&conns->all, &conn->in_all);
     return 0;
 }

@@ -65,6 +65,9 @@ static inline uint64_t conns_now(const struct conns *conns) {
     return uv_now(conns->loop);
 }
 
+/* A number that names something of this process and nothing else, ever. */
+uint64_t conns_next_id(struct conns *conns);
+
 /* A new connection: give it an id and enter it. 0 or -ENOMEM. And the end of that. */
 int conns_remember(struct conns *conns, struct crew_conn *conn);
 void conns_forget(struct conns *conns, struct crew_conn *conn);

@@ -33,11 +33,11 @@ static inline json_t *crew_msg_json(const crew_msg *msg, json_error_t *out_error
 
 /* The whole answer as application/json; `value` is borrowed. As crew_reply(); CREW_EINVAL for a
  * value that cannot be written (NULL, one that holds itself). Workerman: json(). */
-static inline int crew_reply_json(crew_conn *conn, int status, const json_t *value) {
+static inline int crew_reply_json(crew_request *request, int status, const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text)
         return CREW_EINVAL;
-    int result = crew_reply(conn, status, "application/json", text, strlen(text));
+    int result = crew_reply(request, status, "application/json", text, strlen(text));
     free(text);
     return result;
 }

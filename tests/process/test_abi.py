@@ -42,7 +42,7 @@ def longer(struct):
 
 
 STRUCTS = ["crew_app", "crew_service", "crew_protocol", "crew_conn_stats", "crew_addr", "crew_msg",
-           "crew_file", "crew_cookie", "crew_event", "crew_service_ref"]
+           "crew_file", "crew_cookie", "crew_sse", "crew_service_ref"]
 
 
 def test_every_struct_of_the_header_is_tried():

@@ -143,7 +143,7 @@ def test_an_answer_in_on_error_is_the_only_one(awkward):
     assert b"\r\nConnection: close\r\n" in answers
     # No request at all: nothing to be answered there.
     assert ask(instance.port, "GET\r\n\r\n").startswith(b"HTTP/1.1 400 ")
-    instance.wait_log("in on_error: not possible at this moment")
+    instance.wait_log("in on_error: no such object")
 
 
 def test_a_body_stays_until_its_answer(awkward):

@@ -21,10 +21,6 @@ static const char *text_of(struct crew_request *request, struct http_slice slice
     return text ? text : "";
 }
 
-crew_request *crew_conn_request(crew_conn *conn) {
-    return session_http_request(conn);
-}
-
 const char *crew_request_method(crew_request *request) {
     return text_of(request, request->head.method);
 }
@@ -59,14 +55,15 @@ const char *crew_request_path(crew_request *request) {
 }
 
 /* Several lines of one field become one list (RFC 9110 section 5.3). NULL without memory. */
-static const char *join(struct crew_request *request, const char *name, size_t len) {
+static const char *join(struct crew_request *request, const struct http_head *head,
+                        const char *name, size_t len) {
     char *joined = malloc(len);
     const struct http_field *field;
     size_t from = 0, at = 0;
     const char *gap = strcasecmp(name, "cookie") == 0 ? "; " : ", ";
     if (!joined)
         return NULL;
-    while ((field = http_head_next(&request->head, name, &from)) != NULL) {
+    while ((field = http_head_next(head, name, &from)) != NULL) {
         if (at > 0) {
             memcpy(joined + at, gap, 2);
             at += 2;
@@ -79,31 +76,48 @@ static const char *join(struct crew_request *request, const char *name, size_t l
     return text;
 }
 
-const char *crew_request_header(crew_request *request, const char *name) {
+static const char *value_of(struct crew_request *request, const struct http_head *head,
+                            const char *name) {
     const struct http_field *field, *first = NULL;
     size_t from = 0, len = 0, count = 0;
-    while ((field = http_head_next(&request->head, name, &from)) != NULL) {
+    while ((field = http_head_next(head, name, &from)) != NULL) {
         first = first ? first : field;
         len += field->value.len + 2;
         count++;
     }
     if (count == 0)
         return NULL;
-    return count == 1 ? text_of(request, first->value) : join(request, name, len);
+    return count == 1 ? text_of(request, first->value) : join(request, head, name, len);
+}
+
+static int each_line(struct crew_request *request, const struct http_head *head,
+                     int (*visit)(const char *name, const char *value, void *arg), void *arg) {
+    int result = 0;
+    for (size_t i = 0; i < head->count && result == 0; i++) {
+        const struct http_field *field = &head->fields[i];
+        result = visit(text_of(request, field->name), text_of(request, field->value), arg);
+    }
+    return result;
+}
+
+const char *crew_request_header(crew_request *request, const char *name) {
+    return value_of(request, &request->head, name);
 }
 
 int crew_request_each_header(crew_request *request,
                              int (*visit)(const char *name, const char *value, void *arg),
                              void *arg) {
-    crew_conn *conn = request->conn;
-    size_t count = request->head.count;
-    for (size_t i = 0; i < count; i++) {
-        const struct http_field *field = &request->fields[i];
-        int result = visit(text_of(request, field->name), text_of(request, field->value), arg);
-        if (result != 0 || session_http_request(conn) != request) /* answered by the visitor */
-            return result;
-    }
-    return 0;
+    return each_line(request, &request->head, visit, arg);
+}
+
+const char *crew_request_trailer(crew_request *request, const char *name) {
+    return request->trailers ? value_of(request, request->trailers, name) : NULL;
+}
+
+int crew_request_each_trailer(crew_request *request,
+                              int (*visit)(const char *name, const char *value, void *arg),
+                              void *arg) {
+    return request->trailers ? each_line(request, request->trailers, visit, arg) : 0;
 }
 
 static char *decoded(struct crew_request *request, struct http_slice slice, size_t *out_len) {
@@ -194,12 +208,11 @@ int crew_request_each_field(crew_request *request,
                             int (*visit)(const char *name, const char *value, size_t len,
                                          void *arg),
                             void *arg) {
-    crew_conn *conn = request->conn;
     const struct form_pair *pair = form_of(request);
     int error = request->form_error;
     for (; pair; pair = pair->next) {
         int result = visit(pair->name, pair->value, pair->value_len, arg);
-        if (result != 0 || session_http_request(conn) != request) /* answered by the visitor */
+        if (result != 0)
             return result;
     }
     return error;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api_reply.h"
 #include "conn.h"
 #include "cookie.h"
 #include "http_chars.h"
@@ -160,7 +159,7 @@ static int announce(struct crew_request *request, const char *id) {
                             .same_site = COOKIE_SAME_SITE_LAX};
     long len = cookie_encode(&cookie, text, sizeof(text));
     return len < 0 ? CREW_EINVAL
-                   : api_reply_add_field(request, "Set-Cookie", text, (size_t)len);
+                   : request_add_reply_field(request, "Set-Cookie", text, (size_t)len);
 }
 
 static int end_old(struct cookie_store *store, const char *id) {

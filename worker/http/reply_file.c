@@ -6,7 +6,6 @@
 #include "reply_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,15 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api_reply.h"
 #include "conn_out.h"
-#include "conn_state.h"
 #include "http_condition.h"
 #include "http_date.h"
 #include "http_range.h"
-#include "http_response.h"
-#include "mime.h"
-#include "session_http.h"
+#include "reply.h"
 
 /* More ranges are answered with the whole file. */
 #define RANGES_MAX    16u
@@ -151,7 +146,7 @@ static void plan(const struct crew_request *request, const struct reply_file *fi
 }
 
 static int add(struct crew_request *request, const char *name, const char *value) {
-    return api_reply_add_field(request, name, value, strlen(value));
+    return request_add_reply_field(request, name, value, strlen(value));
 }
 
 static int add_range(struct crew_request *request, const struct reply_file *file,
@@ -173,7 +168,7 @@ static int add_fields(struct crew_request *request, const struct reply_file *fil
     http_date_format(answer->last_modified, date);
     int error = add(request, "ETag", answer->etag);
     if (!error)
-        error = api_reply_add_field(request, "Last-Modified", date, sizeof(date));
+        error = request_add_reply_field(request, "Last-Modified", date, sizeof(date));
     if (!error)
         error = add(request, "Accept-Ranges", "bytes");
     if (!error && file->cache_control[0] != '\0')
@@ -185,100 +180,83 @@ static int add_fields(struct crew_request *request, const struct reply_file *fil
     return error ? error : add_range(request, file, answer);
 }
 
-static int write_run(struct crew_conn *conn, const struct reply_file *file,
+static int write_run(struct crew_request *request, const struct reply_file *file,
                      const struct http_range *range) {
-    return conn_write_file(conn, file->source, range->first,
-                           (size_t)(range->last - range->first + 1));
+    return request->wire->send_file(request, file->source, range->first,
+                                    (size_t)(range->last - range->first + 1));
 }
 
-static int write_parts(struct crew_conn *conn, const struct reply_file *file,
+static int write_parts(struct crew_request *request, const struct reply_file *file,
                        const struct answer *answer) {
     char text[PART_HEAD_MAX];
-    struct iovec part = {.iov_base = text};
     for (int i = 0; i < answer->range_count; i++) {
-        part.iov_len = (size_t)part_head(file, answer, i, text);
-        int result = conn_write_answer(conn, &part, 1);
+        size_t len = (size_t)part_head(file, answer, i, text);
+        int result = request->wire->send_bytes(request, text, len);
         if (result >= 0)
-            result = write_run(conn, file, &answer->ranges[i]);
+            result = write_run(request, file, &answer->ranges[i]);
         if (result < 0)
             return result;
     }
-    part.iov_len = (size_t)part_end(answer, text);
-    return conn_write_answer(conn, &part, 1);
+    return request->wire->send_bytes(request, text, (size_t)part_end(answer, text));
 }
 
-static int write_body(struct crew_conn *conn, const struct reply_file *file,
+static int write_body(struct crew_request *request, const struct reply_file *file,
                       const struct answer *answer) {
     if (answer->range_count > 1)
-        return write_parts(conn, file, answer);
+        return write_parts(request, file, answer);
     if (answer->range_count == 1)
-        return write_run(conn, file, &answer->ranges[0]);
+        return write_run(request, file, &answer->ranges[0]);
     const struct http_range whole = {0, file->size - 1};
-    return file->size > 0 ? write_run(conn, file, &whole) : CREW_SENT;
+    return file->size > 0 ? write_run(request, file, &whole) : CREW_SENT;
 }
 
-static int write_answer(struct crew_conn *conn, struct crew_request *request,
-                        const struct reply_file *file, const struct answer *answer) {
+static int write_answer(struct crew_request *request, const struct reply_file *file,
+                        const struct answer *answer) {
     char type[64];
-    bool has_body = (answer->status == 200 || answer->status == 206) && !request->is_head_only;
+    const struct http_wire *wire = request->wire;
+    bool is_found = answer->status == 200 || answer->status == 206;
     snprintf(type, sizeof(type), "multipart/byteranges;boundary=%s", answer->boundary);
-    const char *said = answer->status >= 300     ? NULL
-                       : answer->range_count > 1 ? type
-                                                 : file->type;
-    int result = api_reply_send_head(conn, request, answer->status, said, answer->length);
-    if (result < 0 || !has_body)
+    const struct reply_head head = {.status = answer->status,
+                                    .type = answer->status >= 300     ? NULL
+                                            : answer->range_count > 1 ? type
+                                                                      : file->type,
+                                    .framing =
+                                        answer->status == 304 ? REPLY_NO_BODY : REPLY_LENGTH,
+                                    .len = answer->length};
+    int result = reply_send_head(request, &head, NULL, 0);
+    if (result < 0 || !is_found || request->is_head_only)
         return result;
-    result = write_body(conn, file, answer);
+    result = write_body(request, file, answer);
     if (result >= 0)
-        result = conn_flush_files(conn);
-    /* What the head has announced cannot be taken back. */
+        result = wire->flush(request);
     if (result < 0)
-        conn_end(conn, CREW_CLOSE_MEMORY, result);
+        wire->abandon(request, result);
     return result;
 }
 
 /* Head and small body leave in one packet, also outside of a read event. */
-static int write_corked(struct crew_conn *conn, struct crew_request *request,
-                        const struct reply_file *file, const struct answer *answer) {
+static int write_corked(struct crew_request *request, const struct reply_file *file,
+                        const struct answer *answer) {
+    struct crew_conn *conn = request->conn;
     bool corks = conns_of(conn)->corked == NULL;
     if (corks)
         conn_cork(conn);
-    int result = write_answer(conn, request, file, answer);
+    int result = write_answer(request, file, answer);
     if (corks)
         conn_uncork(conn);
     return result >= 0 && conn->state > CONN_OPEN ? CREW_ECLOSED : result;
 }
 
-int reply_file_send(struct crew_conn *conn, struct crew_request *request,
-                    const struct reply_file *file) {
+int reply_file_send(struct crew_request *request, const struct reply_file *file) {
     struct answer answer;
     size_t had = request->reply_fields ? request->reply_fields->len : 0;
     plan(request, file, &answer);
     int result = add_fields(request, file, &answer);
     request->reply = REPLY_DONE;
     if (result == 0)
-        result = write_corked(conn, request, file, &answer);
+        result = write_corked(request, file, &answer);
     /* The app may give another answer; what was said of the file is not true of that. */
     if (result < 0 && request->reply_fields)
         request->reply_fields->len = had;
-    return api_reply_ended(conn, request, result, REPLY_NONE);
-}
-
-int crew_reply_file(crew_conn *conn, const char *path) {
-    int error;
-    struct reply_file file;
-    struct crew_request *request = api_reply_answerable(conn, &error);
-    if (!request)
-        return error;
-    /* Without O_NONBLOCK a FIFO would stop the process here. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? CREW_ENOENT : -errno;
-    error = reply_file_open(fd, &file);
-    if (error)
-        return error;
-    file.type = mime_type(path);
-    int result = reply_file_send(conn, request, &file);
-    reply_file_close(&file);
-    return result;
+    return reply_ended(request, result, REPLY_NONE);
 }

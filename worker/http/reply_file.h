@@ -30,7 +30,6 @@ int reply_file_open(int fd, struct reply_file *out_file);
 void reply_file_close(struct reply_file *file);
 
 /* Answer with it; the file remains the caller's. As crew_reply(). */
-int reply_file_send(struct crew_conn *conn, struct crew_request *request,
-                    const struct reply_file *file);
+int reply_file_send(struct crew_request *request, const struct reply_file *file);
 
 #endif

@@ -11,6 +11,8 @@
 #include "cookie_session.h"
 #include "upload.h"
 
+#define FIELDS_MAX (REQUEST_REPLY_HEAD_MAX - 1024u)
+
 struct crew_request *request_new(size_t field_capacity) {
     struct crew_request *request = calloc(1, sizeof(*request));
     struct http_field *fields = calloc(field_capacity, sizeof(*fields));
@@ -100,6 +102,72 @@ int request_keep(struct crew_request *request) {
 bool request_is_kept(const struct crew_request *request) {
     bool has_body = request->body_len == 0 || request->gathered || request->is_body_kept;
     return request->kept && has_body;
+}
+
+int request_add_reply_field(struct crew_request *request, const char *name, const char *value,
+                            size_t len) {
+    struct codec_buffer **fields = &request->reply_fields;
+    size_t have = *fields ? (*fields)->len : 0, name_len = strlen(name);
+    if (!http_is_token(name, name_len) || !http_is_value(value, len))
+        return CREW_EINVAL;
+    if (have + name_len + len + 2 > FIELDS_MAX)
+        return CREW_ETOOBIG;
+    if (!codec_buffer_reserve(fields, name_len + len + 2))
+        return CREW_ENOMEM;
+    codec_buffer_append(fields, name, name_len + 1, FIELDS_MAX);
+    codec_buffer_append(fields, value, len, FIELDS_MAX);
+    codec_buffer_append(fields, "", 1, FIELDS_MAX);
+    return 0;
+}
+
+static const char *behind(const char *text) {
+    return text + strlen(text) + 1;
+}
+
+const char *request_next_reply_field(const struct crew_request *request, const char *before,
+                                     const char **out_value) {
+    const struct codec_buffer *fields = request->reply_fields;
+    if (!fields)
+        return NULL;
+    const char *name = before ? behind(behind(before)) : fields->data;
+    if (name == fields->data + fields->len)
+        return NULL;
+    *out_value = behind(name);
+    return name;
+}
+
+static struct http_head *trailers_of(struct crew_request *request) {
+    size_t size = request->field_capacity * sizeof(struct http_field);
+    struct http_head *trailers = request->trailers;
+    if (trailers)
+        return trailers;
+    trailers = arena_take(&request->arena, sizeof(*trailers));
+    struct http_field *fields = trailers ? arena_take(&request->arena, size) : NULL;
+    if (!fields)
+        return NULL;
+    *trailers = (struct http_head){.fields = fields, .capacity = request->field_capacity};
+    request->trailers = trailers;
+    return trailers;
+}
+
+static bool copy_slice(struct arena *arena, struct http_slice from, struct http_slice *out) {
+    const char *copy = arena_copy(arena, from.data, from.len);
+    *out = (struct http_slice){copy, from.len};
+    return copy != NULL;
+}
+
+int request_add_trailer(struct crew_request *request, const struct http_field *trailer) {
+    struct http_head *trailers = trailers_of(request);
+    if (!trailers)
+        return 500;
+    if (trailers->count == trailers->capacity)
+        return 431;
+    struct http_field *field = &trailers->fields[trailers->count];
+    if (!copy_slice(&request->arena, trailer->name, &field->name) ||
+        !copy_slice(&request->arena, trailer->value, &field->value))
+        return 500;
+    trailers->count++;
+    return 0;
 }
 
 bool request_has_form(const struct crew_request *request, struct http_slice *out_form) {

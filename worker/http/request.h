@@ -14,12 +14,17 @@
 #include "arena.h"
 #include "codec_memory.h"
 #include "crewman.h"
+#include "guard.h"
 #include "http_body.h"
 #include "http_head.h"
 #include "http_target.h"
 
+/* The largest head of an answer. */
+#define REQUEST_REPLY_HEAD_MAX 16384u
+
 struct cookie_session;
 struct crew_conn;
+struct http_wire;
 struct upload;
 
 enum reply_state {
@@ -35,7 +40,12 @@ struct form_pair {
 };
 
 struct crew_request {
+    struct guard_held held; /* first; once it is over, see session_http.c */
     struct crew_conn *conn;
+    const struct http_wire *wire;
+    uint64_t id; /* 0: nobody has asked for it */
+    void *data;  /* of the app */
+    void (*data_destructor)(void *data);
     struct http_head head;
     struct http_field *fields; /* as many as the configuration allows */
     size_t field_capacity;
@@ -57,11 +67,13 @@ struct crew_request {
     bool has_body, is_body_over, is_body_kept, is_dispatched, is_streaming_body;
     bool owes_last_piece;           /* without a body, and on_body has not been told so */
     struct upload *upload;          /* of a form with parts: it takes the body */
+    struct http_head *trailers;     /* fields alone, in the arena; NULL: none came */
     struct cookie_session *cookies; /* NULL: not asked for yet */
     bool is_handshake;              /* answered by what on_handshake returns */
 
     enum reply_state reply;
-    struct codec_buffer *reply_fields; /* lines that the app has added, each ended by CR LF */
+    bool is_over;                      /* no connection waits for its answer any more */
+    struct codec_buffer *reply_fields; /* name, NUL, value, NUL of each that was added */
     bool is_head_only, is_chunked, closes_after, has_type, has_date;
     const char *subprotocol; /* chosen in on_handshake */
 };
@@ -81,6 +93,17 @@ int request_keep_body(struct crew_request *request);
 
 /* Does all of it lie in memory of its own? */
 bool request_is_kept(const struct crew_request *request);
+
+/* Add a field to the answer. CREW_EINVAL, CREW_ETOOBIG, CREW_ENOMEM. */
+int request_add_reply_field(struct crew_request *request, const char *name, const char *value,
+                            size_t len);
+
+/* The name of the field behind that with the name `before` (NULL: the first), or NULL. */
+const char *request_next_reply_field(const struct crew_request *request, const char *before,
+                                     const char **out_value);
+
+/* Keep a field that came behind the body. 0, or the status to refuse with: 431, 500. */
+int request_add_trailer(struct crew_request *request, const struct http_field *trailer);
 
 /* Is the whole body an urlencoded form? */
 bool request_has_form(const struct crew_request *request, struct http_slice *out_form);

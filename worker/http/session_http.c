@@ -6,27 +6,23 @@
  */
 #include "session_http.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app_handler.h"
 #include "conn_close.h"
 #include "conn_out.h"
 #include "conn_state.h"
 #include "handshake.h"
-#include "http_date.h"
-#include "http_response.h"
+#include "http1.h"
 #include "proxies.h"
+#include "reply.h"
 #include "request.h"
 #include "service.h"
 #include "session_http_body.h"
 #include "upload.h"
 #include "worker.h"
 #include "ws.h"
-
-#define ERROR_MAX 1024u
 
 static struct http_shared *shared_of(const struct crew_conn *conn) {
     return &service_of(conn)->worker->http;
@@ -40,7 +36,12 @@ static bool is_http(const struct crew_conn *conn) {
     return conn->protocol == &protocol_http;
 }
 
+void session_http_shared_init(struct http_shared *shared) {
+    idmap_init(&shared->requests, offsetof(struct crew_request, id));
+}
+
 void session_http_shared_done(struct http_shared *shared) {
+    idmap_done(&shared->requests);
     request_free(shared->spare);
     shared->spare = NULL;
 }
@@ -53,17 +54,23 @@ struct crew_request *session_http_request(const struct crew_conn *conn) {
     return is_there ? request : NULL;
 }
 
-const char *session_http_date(struct worker *worker) {
-    struct http_shared *shared = &worker->http;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if ((uint64_t)now.tv_sec != shared->date_s) {
-        shared->date_s = (uint64_t)now.tv_sec;
-        http_date_format(now.tv_sec, shared->date);
-        shared->date[HTTP_DATE_LEN] = '\0';
-    }
-    return shared->date;
+/* From the numbers that name connections: what is kept of one never finds the other. */
+uint64_t session_http_id(struct crew_request *request) {
+    struct worker *worker = service_of(request->conn)->worker;
+    if (request->id || request->is_over)
+        return request->id;
+    request->id = conns_next_id(&worker->conns);
+    if (idmap_put(&worker->http.requests, request) != 0)
+        request->id = 0;
+    return request->id;
 }
+
+struct crew_request *session_http_find(const struct worker *worker, uint64_t id) {
+    struct crew_request *request = idmap_find(&worker->http.requests, id);
+    return request && session_http_request(request->conn) == request ? request : NULL;
+}
+
+static const struct http_wire wire;
 
 static struct crew_request *take_request(struct crew_conn *conn) {
     struct http_shared *shared = shared_of(conn);
@@ -71,23 +78,37 @@ static struct crew_request *take_request(struct crew_conn *conn) {
     shared->spare = NULL;
     if (!request)
         request = request_new(limits_of(conn)->headers);
-    if (request)
+    if (request) {
         request->conn = conn;
+        request->wire = &wire;
+    }
     conn->as.http.request = request;
     return request;
 }
 
-static void give_back(struct crew_conn *conn) {
-    struct http_shared *shared = shared_of(conn);
-    struct crew_request *request = conn->as.http.request;
-    conn->as.http.request = NULL;
-    if (!request)
-        return;
+static void release(struct guard_held *held) {
+    struct crew_request *request = (struct crew_request *)(void *)held; /* its first member */
+    struct http_shared *shared = shared_of(request->conn);
+    if (request->data && request->data_destructor)
+        app_handler_destroy(request->conn, request->data_destructor, request->data);
     request_reset(request);
     if (shared->spare)
         request_free(request);
     else
         shared->spare = request;
+}
+
+/* The app may hold it in its hand still, when it has been answered just now. */
+static void give_back(struct crew_conn *conn) {
+    struct crew_request *request = conn->as.http.request;
+    conn->as.http.request = NULL;
+    if (!request)
+        return;
+    if (request->id)
+        idmap_take(&shared_of(conn)->requests, request->id);
+    request->is_over = true;
+    request->held.release = release;
+    guard_hold(&service_of(conn)->worker->guard, &request->held);
 }
 
 static void start(struct crew_conn *conn) {
@@ -113,29 +134,10 @@ static void begin_plain(struct crew_conn *conn) {
     conn_set_state(conn, CONN_OPEN);
 }
 
-static const char *fields_for(int status) {
-    if (status == 405)
-        return "Allow: GET\r\nConnection: close\r\n";
-    if (status == 426)
-        return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-               "Connection: close, Upgrade\r\n";
-    return "Connection: close\r\n";
-}
-
-/* RFC 9110 sections 7.8, 10.2.1, 15.5.22; RFC 6455 section 4.4 for the fields. */
 static void write_error(struct crew_conn *conn, int status, const char *text) {
     const struct crew_request *request = conn->as.http.request;
-    char response[ERROR_MAX];
-    bool is_head = request && request->head.method_id == HTTP_HEAD;
-    int len = snprintf(response, sizeof(response),
-                       "HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain\r\n"
-                       "Content-Length: %zu\r\n\r\n%s%s",
-                       status, http_response_phrase(status),
-                       session_http_date(service_of(conn)->worker), fields_for(status),
-                       strlen(text) + 1, is_head ? "" : text, is_head ? "" : "\n");
     begin_plain(conn);
-    if (len > 0 && (size_t)len < sizeof(response))
-        conn_write_control(conn, response, (size_t)len);
+    http1_send_error(conn, status, text, !request || request->head.method_id != HTTP_HEAD);
 }
 
 static int error_of(int status) {
@@ -334,8 +336,9 @@ static void drained(struct crew_conn *conn) {
         conns_due(conn);
 }
 
-void session_http_answered(struct crew_conn *conn) {
-    struct crew_request *request = conn->as.http.request;
+/* The answer is complete: the next request, or the end. */
+static void ended(struct crew_request *request) {
+    struct crew_conn *conn = request->conn;
     bool closes = request->closes_after || !request->is_body_over;
     give_back(conn);
     if (closes) {
@@ -346,13 +349,28 @@ void session_http_answered(struct crew_conn *conn) {
     drained(conn);
 }
 
+static const struct http_wire wire = {
+    .check_head = http1_check_head,
+    .send_head = http1_send_head,
+    .send_piece = http1_send_piece,
+    .send_end = http1_send_end,
+    .send_bytes = http1_send_bytes,
+    .send_file = http1_send_file,
+    .flush = http1_flush,
+    .abandon = http1_abandon,
+    .ended = ended,
+};
+
 /* A plain send is the body of a whole answer, as in Workerman; on a `websocket` service before
  * the handshake it is a message for later. */
 static int send_answer(struct crew_conn *conn, const void *data, size_t len,
                        enum crew_msg_type type) {
     if (conn->state == CONN_OPENING)
         return protocol_websocket.send(conn, data, len, type);
-    return crew_reply(conn, 200, "text/html;charset=utf-8", data, len);
+    struct crew_request *request = session_http_request(conn);
+    if (!request)
+        return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
+    return reply_whole(request, 200, "text/html;charset=utf-8", data, len);
 }
 
 static void goodbye(struct crew_conn *conn, int code, const char *text) {

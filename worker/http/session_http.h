@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "crewman.h"
+#include "idmap.h"
 #include "protocol.h"
 
 struct crew_conn;
@@ -20,22 +21,25 @@ struct worker;
 /* What all HTTP connections of a worker share. */
 struct http_shared {
     struct crew_request *spare; /* the next request uses it: most end inside their callback */
+    struct idmap requests;      /* those whose id was asked for, while they wait */
     char date[30];              /* the Date field's value, of this second */
     uint64_t date_s;
 };
 
 extern const struct protocol protocol_http;
 
+void session_http_shared_init(struct http_shared *shared);
 void session_http_shared_done(struct http_shared *shared);
 
 /* The exchange that waits for its answer, or NULL. */
 struct crew_request *session_http_request(const struct crew_conn *conn);
 
-/* The answer is complete: go on with the next request, or end. From api_reply.c. */
-void session_http_answered(struct crew_conn *conn);
+/* Its id, from now on in the table; never used again, also not by a connection. 0 without
+ * memory, or when the request is over and nobody has asked before. */
+uint64_t session_http_id(struct crew_request *request);
 
-/* The Date of now. */
-const char *session_http_date(struct worker *worker);
+/* The waiting exchange of that id, or NULL. */
+struct crew_request *session_http_find(const struct worker *worker, uint64_t id);
 
 /* An error that the server answers itself, and the end of the connection. */
 void session_http_refuse(struct crew_conn *conn, int status, const char *text);

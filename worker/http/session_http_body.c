@@ -5,14 +5,12 @@
 #include "session_http_body.h"
 
 #include "app_handler.h"
-#include "conn_out.h"
 #include "conn_state.h"
+#include "http1.h"
 #include "request.h"
 #include "service.h"
 #include "session_http.h"
 #include "upload.h"
-
-#define STATUS_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
 static const struct config_limits *limits_of(const struct crew_conn *conn) {
     return &service_of(conn)->config->limits;
@@ -71,6 +69,15 @@ void session_http_body_none(struct crew_conn *conn, struct crew_request *request
     deliver_piece(conn, request, "", 0, true);
 }
 
+static bool take_trailer(struct crew_conn *conn, struct crew_request *request,
+                         const struct http_field *trailer) {
+    int status = request_add_trailer(request, trailer);
+    if (status)
+        session_http_refuse(conn, status,
+                            status == 431 ? "too many trailers" : "out of memory");
+    return status == 0;
+}
+
 static uint64_t body_bound(const struct crew_conn *conn, const struct crew_request *request) {
     return request->upload ? upload_bound(service_of(conn)->config) : limits_of(conn)->max_body;
 }
@@ -92,6 +99,10 @@ bool session_http_body_receive(struct crew_conn *conn, struct crew_request *requ
                 deliver_piece(conn, request, event.data, event.len, false);
             else if (request->upload ? !take_upload(conn, request, event.data, event.len)
                                      : !take_piece(conn, request, event.data, event.len))
+                return false;
+            break;
+        case HTTP_BODY_TRAILER:
+            if (!take_trailer(conn, request, &event.trailer))
                 return false;
             break;
         case HTTP_BODY_END:
@@ -139,5 +150,5 @@ void session_http_body_begin(struct crew_conn *conn, struct crew_request *reques
     }
     if (session_http_is_current(conn, request) && request->head.expects_continue &&
         request->reply == REPLY_NONE)
-        conn_write_control(conn, STATUS_CONTINUE, sizeof(STATUS_CONTINUE) - 1);
+        http1_send_continue(conn);
 }

@@ -15,6 +15,7 @@
 #include "conn_state.h"
 #include "http_params.h"
 #include "mime.h"
+#include "reply.h"
 #include "reply_file.h"
 #include "service.h"
 #include "worker.h"
@@ -209,11 +210,12 @@ static void use_gzip(struct crew_conn *conn, const struct crew_request *request,
     *file = packed;
 }
 
-static void fail(struct crew_conn *conn, int error) {
+static void fail(struct crew_request *request, int error) {
+    struct crew_conn *conn = request->conn;
     static const char text[] = "the file cannot be sent now\n";
     if (conn->state > CONN_OPEN)
         return;
-    if (crew_reply(conn, 503, "text/plain", text, sizeof(text) - 1) < 0)
+    if (reply_whole(request, 503, "text/plain", text, sizeof(text) - 1) < 0)
         conn_end(conn, CREW_CLOSE_MEMORY, error);
 }
 
@@ -223,10 +225,10 @@ static void send_it(struct crew_conn *conn, struct crew_request *request, struct
     use_gzip(conn, request, name, file);
     file->type = mime_type_of(name->text, config->types, config->type_count);
     file->cache_control = config->cache_control;
-    int result = reply_file_send(conn, request, file);
+    int result = reply_file_send(request, file);
     reply_file_close(file);
     if (result < 0)
-        fail(conn, result);
+        fail(request, result);
 }
 
 /* RFC 3986 section 2.3, and the slash. */
@@ -237,8 +239,7 @@ static bool is_plain(char c) {
 
 /* Made anew from the cleaned name: what came could begin with two slashes, which leads to
  * another host. */
-static bool redirect(struct crew_conn *conn, const struct crew_request *request,
-                     const struct name *name) {
+static bool redirect(struct crew_request *request, const struct name *name) {
     char location[LOCATION_SIZE];
     struct http_slice query = request->target.query;
     size_t at = 0;
@@ -251,12 +252,12 @@ static bool redirect(struct crew_conn *conn, const struct crew_request *request,
             at += (size_t)snprintf(location + at, 4, "%%%02X", (unsigned char)name->text[i]);
     snprintf(location + at, sizeof(location) - at, "/%s%.*s", query.len > 0 ? "?" : "",
              (int)query.len, query.data);
-    return crew_reply_redirect(conn, 301, location) >= 0;
+    return reply_redirect(request, 301, location) >= 0;
 }
 
 /* A folder named without its slash: its pages' relative links need one. Only if it has an
  * index, as nobody shall learn which folders there are. */
-static bool answer_folder(struct crew_conn *conn, const struct crew_request *request,
+static bool answer_folder(struct crew_conn *conn, struct crew_request *request,
                           const struct name *name) {
     struct name index = *name;
     struct reply_file file;
@@ -266,7 +267,7 @@ static bool answer_folder(struct crew_conn *conn, const struct crew_request *req
     if (fd < 0 || reply_file_open(fd, &file) != 0)
         return false;
     reply_file_close(&file);
-    return redirect(conn, request, name);
+    return redirect(request, name);
 }
 
 static bool is_absent(int error) {
@@ -295,21 +296,21 @@ static bool answer(struct crew_conn *conn, struct crew_request *request) {
     else if (error == CREW_ENOENT)
         return !name.is_folder && answer_folder(conn, request, &name);
     else
-        fail(conn, error);
+        fail(request, error);
     return true;
 }
 
 /* Where nobody answers but files, other methods are allowed for no target (RFC 9110 section
  * 15.5.6). */
-static void refuse(struct crew_conn *conn, const struct crew_request *request) {
+static void refuse(struct crew_request *request) {
     static const char absent[] = "nothing here\n", unchanging[] = "files are only read here\n";
     bool is_known = is_read(request);
     const char *text = is_known ? absent : unchanging;
-    int error = is_known ? 0 : crew_reply_header(conn, "Allow", "GET, HEAD");
+    int error = is_known ? 0 : request_add_reply_field(request, "Allow", "GET, HEAD", 9);
     if (!error)
-        error = crew_reply(conn, is_known ? 404 : 405, "text/plain", text, strlen(text));
+        error = reply_whole(request, is_known ? 404 : 405, "text/plain", text, strlen(text));
     if (error < 0)
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        conn_end(request->conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
 }
 
 bool static_answer(struct crew_conn *conn, struct crew_request *request) {
@@ -319,6 +320,6 @@ bool static_answer(struct crew_conn *conn, struct crew_request *request) {
         return true;
     if (service_of(conn)->app.on_request)
         return false;
-    refuse(conn, request);
+    refuse(request);
     return true;
 }

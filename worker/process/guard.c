@@ -38,6 +38,22 @@ void guard_end(struct guard *guard, uint32_t callback) {
         log_slow(guard, callback, took, now);
 }
 
+/* One by one: a release may be a callback of the app too. */
+void guard_release(struct guard *guard) {
+    while (guard->held) {
+        struct guard_held *held = guard->held;
+        guard->held = held->next;
+        held->release(held);
+    }
+}
+
+void guard_hold(struct guard *guard, struct guard_held *held) {
+    held->next = guard->held;
+    guard->held = held;
+    if (guard->depth == 0)
+        guard_release(guard);
+}
+
 bool guard_begin_row(struct guard *guard) {
     if (guard->depth > 0 || guard->is_row)
         return false;

@@ -2,8 +2,8 @@
  *
  * The one place where the app's code is entered and left. Notes on the scoreboard which
  * callback runs (for status and obituary), logs a callback that blocked the loop for too long,
- * and counts the depth, so that what must wait for the app to return (on_close, freeing a
- * connection) can.
+ * and counts the depth, so that what must wait for the app to return (the end of a request)
+ * can.
  */
 #ifndef CREWMAN_GUARD_H
 #define CREWMAN_GUARD_H
@@ -12,6 +12,13 @@
 #include <stdint.h>
 
 #include "scoreboard.h"
+
+/* Something that the app may hold on to until its outermost callback has returned; a part of
+ * what it releases, on one list at most. */
+struct guard_held {
+    struct guard_held *next;
+    void (*release)(struct guard_held *held);
+};
 
 /* A callback that runs longer is logged, at most once a second. */
 #define GUARD_SLOW_MS 100u
@@ -24,6 +31,7 @@ struct guard {
     uint64_t since;          /* ms, of the outermost callback, or of the first of its row */
     uint64_t slow_logged_at; /* ms */
     uint64_t worst_ms;       /* the longest since somebody last asked */
+    struct guard_held *held; /* to be released when no callback runs any more */
 };
 
 /* Around each call of the app's code, always in pairs. */
@@ -31,9 +39,11 @@ struct guard_entry {
     uint32_t outer; /* the callback that was running, SCORE_IN_NONE at depth 0 */
 };
 
-/* For guard_enter() and guard_leave() only: the outermost callback begins, and has returned. */
+/* For guard_enter() and guard_leave() only: the outermost callback begins, and has returned;
+ * what waited for that is released. */
 void guard_begin(struct guard *guard);
 void guard_end(struct guard *guard, uint32_t callback);
+void guard_release(struct guard *guard);
 
 static inline struct guard_entry guard_enter(struct guard *guard,
                                              enum score_callback callback) {
@@ -53,6 +63,8 @@ static inline void guard_leave(struct guard *guard, struct guard_entry entry) {
         guard->last = callback;
     else
         guard_end(guard, callback);
+    if (guard->held)
+        guard_release(guard);
 }
 
 /* Around callbacks with next to nothing between them, those of the messages of one read: the
@@ -60,6 +72,9 @@ static inline void guard_leave(struct guard *guard, struct guard_entry entry) {
  * (neither in a callback nor in another row) is it to be ended. */
 bool guard_begin_row(struct guard *guard);
 void guard_end_row(struct guard *guard);
+
+/* Release it when no callback runs any more: at once, if none does. */
+void guard_hold(struct guard *guard, struct guard_held *held);
 
 /* How long the app's code has held the loop up at the longest, since the last call of this. */
 uint64_t guard_take_worst_ms(struct guard *guard);

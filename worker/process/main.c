@@ -107,6 +107,7 @@ static void on_turned(void *owner) {
 static int set_up(struct worker *worker) {
     worker->line = worker->guard.line = &worker->own_line;
     timers_init(&worker->timers);
+    session_http_shared_init(&worker->http);
     if (uv_loop_init(&worker->loop) != 0)
         return CREW_ENOMEM;
     lifecycle_init(worker);

@@ -11,7 +11,7 @@
 #include "app_handler.h"
 #include "conn_state.h"
 #include "cookie_session.h"
-#include "http_response.h"
+#include "http1.h"
 #include "log.h"
 #include "request.h"
 #include "service.h"
@@ -65,24 +65,12 @@ static void accept_it(struct crew_conn *conn, struct crew_request *request,
                       const struct http_slice *key, const struct ws_deflate_terms *terms,
                       const char *extensions, int extensions_len) {
     char accept[ACCEPT_KEY_SIZE], head[RESPONSE_MAX];
-    struct http_response response;
     if (accept_key_make(key->data, key->len, accept) != 0) {
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return;
     }
-    http_response_begin(&response, head, sizeof(head), 101, NULL);
-    http_response_add_own(&response, "Upgrade", "websocket");
-    http_response_add_own(&response, "Connection", "Upgrade");
-    http_response_add_own(&response, "Sec-WebSocket-Accept", accept);
-    if (request->subprotocol)
-        http_response_add_text(&response, "Sec-WebSocket-Protocol", request->subprotocol);
-    if (extensions_len > 0)
-        http_response_add(&response, "Sec-WebSocket-Extensions", extensions,
-                          (size_t)extensions_len);
-    if (request->reply_fields)
-        http_response_add_lines(&response, request->reply_fields->data,
-                                request->reply_fields->len);
-    long len = http_response_finish(&response);
+    long len = http1_make_upgrade(request, accept, extensions, (size_t)extensions_len, head,
+                                  sizeof(head));
     if (len < 0) {
         session_http_refuse(conn, 500, "the answer to the handshake cannot be sent");
         return;

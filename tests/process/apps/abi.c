@@ -73,7 +73,7 @@ static void check_file(crew_request *request) {
 #endif
 }
 
-static void check_cookie(crew_conn *conn) {
+static void check_cookie(crew_request *request) {
     struct {
         struct crew_cookie it;
         unsigned char guard[GUARD_BYTES];
@@ -82,35 +82,35 @@ static void check_cookie(crew_conn *conn) {
 #ifdef ADDED_crew_cookie
     memset(cookie.it.added, 0xa5, sizeof(cookie.it.added));
 #endif
-    check(crew_reply_cookie(conn, &cookie.it) == 0, "cookie: refused");
+    check(crew_reply_cookie(request, &cookie.it) == 0, "cookie: refused");
 }
 
-static void check_event(crew_conn *conn) {
+static void check_event(crew_request *request) {
     struct {
-        struct crew_event it;
+        struct crew_sse it;
         unsigned char guard[GUARD_BYTES];
     } event = {{.event = "e", .data = "d"}, {0}};
     memset(event.guard, 0xa5, GUARD_BYTES);
-#ifdef ADDED_crew_event
+#ifdef ADDED_crew_sse
     memset(event.it.added, 0xa5, sizeof(event.it.added));
 #endif
-    crew_reply_begin(conn, 200, "text/event-stream");
-    check(crew_reply_event(conn, &event.it) >= 0, "event: refused");
-    crew_reply_write(conn, found, strlen(found));
-    crew_reply_end(conn);
+    crew_reply_begin(request, 200, "text/event-stream");
+    check(crew_reply_sse(request, &event.it) >= 0, "event: refused");
+    crew_reply_write(request, found, strlen(found));
+    crew_reply_end(request);
 }
 
 static void on_request(crew_conn *conn, crew_request *request) {
     found[0] = '\0';
     if (strcmp(crew_request_path(request), "/event") == 0) {
-        check_event(conn);
+        check_event(request);
         return;
     }
     check_stats(conn);
     check_addr(conn);
     check_file(request);
-    check_cookie(conn);
-    crew_reply(conn, 200, "text/plain", found, strlen(found));
+    check_cookie(request);
+    crew_reply(request, 200, "text/plain", found, strlen(found));
 }
 
 static void on_message(crew_conn *conn, const crew_msg *msg) {

@@ -32,7 +32,7 @@ static void answer_late(crew_timer timer, void *arg) {
     (void)timer;
     crew_conn *conn = of(arg);
     if (conn)
-        crew_reply(conn, 200, "text/plain", "late", 4);
+        crew_reply(crew_conn_request(conn), 200, "text/plain", "late", 4);
 }
 
 static void resume(crew_timer timer, void *arg) {
@@ -47,23 +47,23 @@ static int is_at(crew_conn *conn, const char *path) {
     return request && strcmp(crew_request_path(request), path) == 0;
 }
 
-static void reply_big(crew_conn *conn) {
+static void reply_big(crew_request *request) {
     char *data = calloc(1, BIG);
     if (!data)
         abort();
-    crew_log(CREW_LOG_NOTICE, "big: %d", crew_reply(conn, 200, "text/plain", data, BIG));
+    crew_log(CREW_LOG_NOTICE, "big: %d", crew_reply(request, 200, "text/plain", data, BIG));
     free(data);
 }
 
 /* Fields that fit, behind a type that then does not. */
-static void reply_long(crew_conn *conn) {
+static void reply_long(crew_request *request) {
     char value[15001] = "", type[1501] = "";
     memset(value, 'v', sizeof(value) - 1);
     memset(type, 't', sizeof(type) - 1);
-    int field = crew_reply_header(conn, "X-Long", value);
-    int both = crew_reply(conn, 200, type, "", 0);
+    int field = crew_reply_header(request, "X-Long", value);
+    int both = crew_reply(request, 200, type, "", 0);
     crew_log(CREW_LOG_NOTICE, "long: %d, %s", field, crew_strerror(both));
-    crew_reply(conn, 200, "text/plain", "", 0);
+    crew_reply(request, 200, "text/plain", "", 0);
 }
 
 static int count_field(const char *name, const char *value, size_t len, void *arg) {
@@ -75,7 +75,7 @@ static int count_field(const char *name, const char *value, size_t len, void *ar
 }
 
 /* "fields first body" */
-static void reply_form(crew_conn *conn, crew_request *request) {
+static void reply_form(crew_request *request) {
     int count = 0, error = crew_request_each_field(request, count_field, &count);
     const char *first = crew_request_form(request, "a");
     size_t len;
@@ -84,16 +84,16 @@ static void reply_form(crew_conn *conn, crew_request *request) {
     int size = snprintf(text, sizeof(text), "%d \"%s\" %.*s", error ? error : count,
                         first ? first : "none", (int)len, body);
     bool is_cut = size >= (int)sizeof(text);
-    crew_reply(conn, 200, "text/plain", text, is_cut ? sizeof(text) - 1 : (size_t)size);
+    crew_reply(request, 200, "text/plain", text, is_cut ? sizeof(text) - 1 : (size_t)size);
 }
 
 /* More than is read behind, before the body has come. */
-static void begin_stream(crew_conn *conn) {
+static void begin_stream(crew_request *request) {
     char *data = calloc(1, MUCH);
     if (!data)
         abort();
-    crew_reply_begin(conn, 200, "text/plain");
-    crew_reply_write(conn, data, MUCH);
+    crew_reply_begin(request, 200, "text/plain");
+    crew_reply_write(request, data, MUCH);
     free(data);
 }
 
@@ -105,7 +105,7 @@ static void answer_held(crew_timer timer, void *arg) {
     (void)timer;
     crew_conn *conn = of(arg);
     if (conn)
-        crew_reply(conn, 200, "text/plain", held, held_len);
+        crew_reply(crew_conn_request(conn), 200, "text/plain", held, held_len);
 }
 
 static int answer_field(const char *name, const char *value, size_t len, void *arg) {
@@ -119,10 +119,10 @@ static int answer_header(const char *name, const char *value, void *arg) {
     return answer_field(name, value, 0, arg);
 }
 
-static void reply_cookie(crew_conn *conn) {
+static void reply_cookie(crew_request *request) {
     struct crew_cookie cookie = {.name = "a", .value = "b", .same_site = 9};
-    int error = crew_reply_cookie(conn, &cookie);
-    crew_reply(conn, 200, "text/plain", "no", error == CREW_EINVAL ? 2 : 0);
+    int error = crew_reply_cookie(request, &cookie);
+    crew_reply(request, 200, "text/plain", "no", error == CREW_EINVAL ? 2 : 0);
 }
 
 static void on_request(crew_conn *conn, crew_request *request) {
@@ -130,17 +130,17 @@ static void on_request(crew_conn *conn, crew_request *request) {
         held = crew_request_body(request, &held_len);
         later(conn, answer_held);
     } else if (is_at(conn, "/fields")) {
-        crew_request_each_field(request, answer_field, conn);
+        crew_request_each_field(request, answer_field, request);
     } else if (is_at(conn, "/headers")) {
-        crew_request_each_header(request, answer_header, conn);
+        crew_request_each_header(request, answer_header, request);
     } else if (is_at(conn, "/cookie")) {
-        reply_cookie(conn);
+        reply_cookie(request);
     } else if (is_at(conn, "/form"))
-        reply_form(conn, request);
+        reply_form(request);
     else if (is_at(conn, "/big"))
-        reply_big(conn);
+        reply_big(request);
     else if (is_at(conn, "/long"))
-        reply_long(conn);
+        reply_long(request);
     else if (is_at(conn, "/drop"))
         crew_conn_close(conn);
     else if (is_at(conn, "/rest")) {
@@ -149,9 +149,9 @@ static void on_request(crew_conn *conn, crew_request *request) {
     } else if (is_at(conn, "/late"))
         later(conn, answer_late);
     else if (is_at(conn, "/stream"))
-        begin_stream(conn);
+        begin_stream(request);
     else if (!HAS_ON_BODY)
-        crew_reply(conn, 200, "text/plain", "ok", 2);
+        crew_reply(request, 200, "text/plain", "ok", 2);
 }
 
 #ifdef AWKWARD_ON_BODY
@@ -168,9 +168,9 @@ static void on_body(crew_conn *conn, crew_request *request, const char *data, si
     } else if (is_last && is_at(conn, "/slow")) {
         later(conn, answer_late);
     } else if (is_last && is_at(conn, "/stream")) {
-        crew_reply_end(conn);
+        crew_reply_end(request);
     } else if (is_last) {
-        crew_reply(conn, 200, "text/plain", "taken", 5);
+        crew_reply(request, 200, "text/plain", "taken", 5);
     }
 }
 #endif
@@ -187,7 +187,7 @@ static void on_connect(crew_conn *conn) {
 
 static int on_handshake(crew_conn *conn, crew_request *request) {
     (void)request;
-    crew_reply_redirect(conn, 302, "/elsewhere"); /* which is not possible here */
+    crew_reply_redirect(request, 302, "/elsewhere"); /* which is not possible here */
     crew_conn_pause(conn);
     later(conn, resume);
     return 0;
@@ -203,7 +203,7 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 }
 
 static void on_buffer_full(crew_conn *conn) {
-    int result = crew_reply(conn, 503, "text/plain", "slow", 4);
+    int result = crew_reply(crew_conn_request(conn), 503, "text/plain", "slow", 4);
     crew_log(CREW_LOG_NOTICE, "in on_buffer_full: %s", crew_strerror(result));
 }
 
@@ -223,7 +223,7 @@ static void on_error(crew_conn *conn, int error, const char *text) {
     (void)error;
     if (request)
         crew_request_body(request, &len);
-    int result = crew_reply(conn, 422, "text/plain", text, strlen(text));
+    int result = crew_reply(request, 422, "text/plain", text, strlen(text));
     crew_log(CREW_LOG_NOTICE, "in on_error: %s, body of %zu", crew_strerror(result), len);
 }
 

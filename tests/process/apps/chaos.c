@@ -117,6 +117,7 @@ static void look_at_request(crew_request *request) {
     crew_request_cookie(request, "CREWSID");
     crew_request_form(request, "a");
     crew_request_each_header(request, visit_texts, NULL);
+    crew_request_each_trailer(request, visit_texts, NULL);
     crew_request_each_field(request, visit_field, NULL);
     CHECK(crew_request_body(request, &len));
     look_at_files(request);
@@ -193,39 +194,49 @@ static void send_some(crew_conn *conn, size_t len) {
     CHECK(result != CREW_QUEUED || get(conn)->is_full || get(conn)->is_closing);
 }
 
-static void answer(crew_conn *conn, size_t len) {
-    static const struct crew_event event = {.event = "e", .data = "a\nb", .retry_ms = 5};
+static void answer(crew_request *request, size_t len) {
+    static const struct crew_sse event = {.event = "e", .data = "a\nb", .retry_ms = 5};
     static const struct crew_cookie cookie = {.name = "k", .value = "v", .max_age = -1};
     static const char *const paths[] = {"/proc/self/exe", "/nowhere", "/", "/dev/null"};
-    switch (draw(9)) {
+    switch (draw(10)) {
+    case 9:
+        crew_reply_close(request);
+        break;
     case 0:
-        crew_reply_begin(conn, 200, draw(2) ? "text/event-stream" : NULL);
+        crew_reply_begin(request, 200, draw(2) ? "text/event-stream" : NULL);
         break;
     case 1:
-        crew_reply_write(conn, text, len);
+        crew_reply_write(request, text, len);
         break;
     case 2:
-        crew_reply_end(conn);
+        crew_reply_end(request);
         break;
     case 3:
-        crew_reply_event(conn, &event);
+        crew_reply_sse(request, &event);
         break;
     case 4:
-        crew_reply_file(conn, paths[draw(4)]);
+        crew_reply_file(request, paths[draw(4)]);
         break;
     case 5:
-        crew_reply_redirect(conn, (int)(300 + draw(10)), "/x");
+        crew_reply_redirect(request, (int)(300 + draw(10)), "/x");
         break;
     case 6:
-        crew_reply_header(conn, draw(2) ? "X-A" : "Content-Type", draw(5) ? "v" : "v\r\nx");
+        crew_reply_header(request, draw(2) ? "X-A" : "Content-Type", draw(5) ? "v" : "v\r\nx");
         break;
     case 7:
-        crew_reply_cookie(conn, &cookie);
+        crew_reply_cookie(request, &cookie);
         break;
     default:
-        crew_reply(conn, (int)(draw(10) ? 200 : draw(700)), "text/plain", text, len);
+        crew_reply(request, (int)(draw(10) ? 200 : draw(700)), "text/plain", text, len);
         break;
     }
+}
+
+/* The request that is in a callback's hand, answered or not, or that which waits. */
+static crew_request *in_hand;
+
+static void answer_any(crew_conn *conn, size_t len) {
+    answer(in_hand && draw(2) ? in_hand : crew_conn_request(conn), len);
 }
 
 static void do_one(crew_conn *conn, int depth) {
@@ -242,7 +253,7 @@ static void do_one(crew_conn *conn, int depth) {
         crew_conn_resume(conn);
         break;
     case 3:
-        crew_handshake_protocol(conn, draw(2) ? "chat" : "soap");
+        crew_handshake_protocol(crew_conn_request(conn), draw(2) ? "chat" : "soap");
         break;
     case 4:
         if (depth < 2)
@@ -264,7 +275,7 @@ static void do_one(crew_conn *conn, int depth) {
         look(conn);
         break;
     default:
-        answer(conn, len);
+        answer_any(conn, len);
         break;
     }
 }
@@ -359,12 +370,26 @@ static void on_buffer_drain(crew_conn *conn) {
     act(conn, 0);
 }
 
+/* A request can be read to the end of its callback, whatever has become of it. */
+static void act_on(crew_conn *conn, crew_request *request) {
+    look_at_request(request);
+    uint64_t id = crew_request_id(request);
+    CHECK(id && crew_request_find(id) == request && crew_request_conn(request) == conn);
+    if (draw(4) == 0)
+        crew_request_set_data(request, malloc(8), free);
+    in_hand = request;
+    act(conn, 0);
+    in_hand = NULL;
+    look_at_request(request);
+    crew_request *found = crew_request_find(id);
+    CHECK((!found || found == request) && crew_request_id(request) == id);
+}
+
 static void on_request(crew_conn *conn, crew_request *request) {
     struct known *known = enter(conn);
     CHECK(crew_conn_request(conn) == request && !known->is_paused);
     known->has_last_piece = false;
-    look(conn);
-    act(conn, 0);
+    act_on(conn, request);
 }
 
 #ifdef CHAOS_BODY
@@ -375,15 +400,14 @@ static void on_body(crew_conn *conn, crew_request *request, const char *data, si
     CHECK(!known->has_last_piece && !known->is_paused);
     known->has_last_piece = is_last;
     CHECK((len > 0) == !is_last);
-    act(conn, 0);
+    act_on(conn, request);
 }
 #endif
 
 static int on_handshake(crew_conn *conn, crew_request *request) {
     enter(conn);
     CHECK(crew_conn_request(conn) == request);
-    look(conn);
-    act(conn, 0);
+    act_on(conn, request);
     return draw(8) == 0 ? 400 + (int)draw(200) : 0;
 }
 

@@ -45,12 +45,12 @@ void on_message(crew_conn *conn, const crew_msg *msg) {
     crew_conn_send(conn, answer.data(), answer.size());
 }
 
-void on_request(crew_conn *conn, crew_request *request) {
+void on_request(crew_conn *, crew_request *request) {
     crew_cookie cookie = {.name = "seen", .value = "yes", .path = "/"};
     json_t *value =
         json_pack("{s:s, s:s}", "path", crew_request_path(request), "motd", motd.c_str());
-    crew_reply_cookie(conn, &cookie);
-    crew_reply_json(conn, 200, value);
+    crew_reply_cookie(request, &cookie);
+    crew_reply_json(request, 200, value);
     json_decref(value);
 }
 

@@ -14,12 +14,12 @@ static void answer_file(crew_conn *conn, crew_request *request, const char *file
     const char *type = crew_request_query(request, "type");
     int closes = crew_request_query(request, "close") != NULL;
     if (type)
-        crew_reply_header(conn, "Content-Type", type);
-    crew_reply_header(conn, "X-App", "yes");
-    int result = crew_reply_file(conn, file);
+        crew_reply_header(request, "Content-Type", type);
+    crew_reply_header(request, "X-App", "yes");
+    int result = crew_reply_file(request, file);
     if (result < 0) {
         const char *text = crew_strerror(result);
-        crew_reply(conn, 404, "text/plain", text, strlen(text));
+        crew_reply(request, 404, "text/plain", text, strlen(text));
     }
     if (closes)
         crew_conn_close(conn);
@@ -34,7 +34,7 @@ static void on_request(crew_conn *conn, crew_request *request) {
     }
     snprintf(text, sizeof(text), "app: %s %s", crew_request_method(request),
              crew_request_path(request));
-    crew_reply(conn, 200, "text/plain", text, strlen(text));
+    crew_reply(request, 200, "text/plain", text, strlen(text));
 }
 #endif
 

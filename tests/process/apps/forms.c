@@ -59,7 +59,7 @@ static int list_field(const char *name, const char *value, size_t len, void *arg
     return 0;
 }
 
-static void list(crew_conn *conn, crew_request *request) {
+static void list(crew_request *request) {
     static struct text text;
     struct crew_file file;
     size_t len;
@@ -70,11 +70,11 @@ static void list(crew_conn *conn, crew_request *request) {
             (unsigned long long)file.size, checksum(&file), file.data ? "memory" : "disk");
     crew_request_body(request, &len);
     add(&text, "body|%zu\n", len);
-    crew_reply(conn, 200, "text/plain", text.data, text.len);
+    crew_reply(request, 200, "text/plain", text.data, text.len);
 }
 
 /* By name: the field and the file called so. */
-static void find(crew_conn *conn, crew_request *request) {
+static void find(crew_request *request) {
     static struct text text;
     struct crew_file file;
     const char *name = crew_request_query(request, "name");
@@ -83,10 +83,10 @@ static void find(crew_conn *conn, crew_request *request) {
     add(&text, "%s", field ? field : "none");
     for (size_t i = 0; crew_request_file(request, name, i, &file) == 0; i++)
         add(&text, "|%s", file.file_name);
-    crew_reply(conn, 200, "text/plain", text.data, text.len);
+    crew_reply(request, 200, "text/plain", text.data, text.len);
 }
 
-static void save(crew_conn *conn, crew_request *request) {
+static void save(crew_request *request) {
     char text[256] = "";
     struct crew_file file;
     const char *path = crew_request_query(request, "path");
@@ -98,32 +98,33 @@ static void save(crew_conn *conn, crew_request *request) {
     if (result == 0 && again)
         result = crew_file_save(&file, again);
     snprintf(text, sizeof(text), "%s", result ? crew_strerror(result) : "saved");
-    crew_reply(conn, 200, "text/plain", text, strlen(text));
+    crew_reply(request, 200, "text/plain", text, strlen(text));
 }
 
 static void answer_late(crew_timer timer, void *arg) {
     (void)timer;
-    crew_id *id = arg;
-    crew_conn *conn = crew_conn_find(*id);
-    if (conn && crew_conn_request(conn))
-        list(conn, crew_conn_request(conn));
+    uint64_t *id = arg;
+    crew_request *request = crew_request_find(*id);
+    if (request)
+        list(request);
     free(id);
 }
 
 static void on_request(crew_conn *conn, crew_request *request) {
+    (void)conn;
     const char *path = crew_request_path(request);
     crew_log(CREW_LOG_NOTICE, "forms: request %s", path);
     if (strcmp(path, "/list") == 0) {
-        list(conn, request);
+        list(request);
     } else if (strcmp(path, "/find") == 0) {
-        find(conn, request);
+        find(request);
     } else if (strcmp(path, "/save") == 0) {
-        save(conn, request);
+        save(request);
     } else if (strcmp(path, "/late") == 0) {
-        crew_id *id = malloc(sizeof(*id));
+        uint64_t *id = malloc(sizeof(*id));
         if (!id)
             return;
-        *id = crew_conn_id(conn);
+        *id = crew_request_id(request);
         crew_timer_add_once(50, answer_late, id);
     } else if (strcmp(path, "/crash") == 0) {
         abort();

@@ -11,43 +11,43 @@
 #include <crewman.h>
 #include <crewman/json.h>
 
-static void answer(crew_conn *conn, int status, const char *text) {
-    int error = crew_reply(conn, status, "text/plain", text, strlen(text));
-    if (error < 0 && crew_conn_request(conn)) {
+static void answer(crew_request *request, int status, const char *text) {
+    int error = crew_reply(request, status, "text/plain", text, strlen(text));
+    if (error < 0) {
         text = crew_strerror(error);
-        crew_reply(conn, 500, "text/plain", text, strlen(text));
+        crew_reply(request, 500, "text/plain", text, strlen(text));
     }
 }
 
-static void answer_result(crew_conn *conn, int result) {
-    answer(conn, result < 0 ? 409 : 200, result < 0 ? crew_strerror(result) : "ok");
+static void answer_result(crew_request *request, int result) {
+    answer(request, result < 0 ? 409 : 200, result < 0 ? crew_strerror(result) : "ok");
 }
 
 /* An answer that waits until there is a file. */
 struct later {
-    crew_id id;
+    uint64_t id;
     char go[200];
 };
 
 static void look(crew_timer timer, void *arg) {
     struct later *later = arg;
-    crew_conn *conn = crew_conn_find(later->id);
+    crew_request *request = crew_request_find(later->id);
     FILE *go = fopen(later->go, "r");
-    if (!go && conn)
+    if (!go && request)
         return;
     if (go)
         fclose(go);
-    if (conn && crew_conn_request(conn))
-        answer(conn, 200, "at last");
+    if (request)
+        answer(request, 200, "at last");
     crew_timer_del(timer);
     free(later);
 }
 
-static void answer_later(crew_conn *conn, crew_request *request) {
+static void answer_later(crew_request *request) {
     struct later *later = calloc(1, sizeof(*later));
     if (!later)
         return;
-    later->id = crew_conn_id(conn);
+    later->id = crew_request_id(request);
     snprintf(later->go, sizeof(later->go), "%s", crew_request_query(request, "go"));
     crew_timer_add(10, look, later);
 }
@@ -58,58 +58,59 @@ static int gather(const char *name, const char *value, void *arg) {
     return 0;
 }
 
-static void answer_json(crew_conn *conn, crew_request *request) {
+static void answer_json(crew_request *request) {
     json_error_t error;
     json_t *body = crew_request_json(request, &error);
     json_t *reply = body ? json_pack("{s:o}", "got", body)
                          : json_pack("{s:s, s:i}", "error", error.text, "line", error.line);
-    crew_reply_json(conn, body ? 200 : 400, reply);
+    crew_reply_json(request, body ? 200 : 400, reply);
     json_decref(reply);
 }
 
 static void on_request(crew_conn *conn, crew_request *request) {
+    (void)conn;
     const char *path = crew_request_path(request);
     const char *name = crew_request_query(request, "name");
     const char *value = crew_request_query(request, "value");
     char text[1000] = "";
     if (strcmp(path, "/get") == 0) {
         value = crew_session_get(request, name);
-        answer(conn, value ? 200 : 404, value ? value : "none");
+        answer(request, value ? 200 : 404, value ? value : "none");
     } else if (strcmp(path, "/set") == 0) {
-        answer_result(conn, crew_session_set(request, name, value));
+        answer_result(request, crew_session_set(request, name, value));
     } else if (strcmp(path, "/fill") == 0) {
         memset(text, 'x', sizeof(text) - 1);
         text[sizeof(text) - 1] = '\0';
-        answer_result(conn, crew_session_set(request, name, text));
+        answer_result(request, crew_session_set(request, name, text));
     } else if (strcmp(path, "/del") == 0) {
-        answer_result(conn, crew_session_del(request, name));
+        answer_result(request, crew_session_del(request, name));
     } else if (strcmp(path, "/clear") == 0) {
-        answer_result(conn, crew_session_clear(request));
+        answer_result(request, crew_session_clear(request));
     } else if (strcmp(path, "/login") == 0) {
         crew_session_set(request, "user", name);
-        answer_result(conn, crew_session_regenerate(request));
+        answer_result(request, crew_session_regenerate(request));
     } else if (strcmp(path, "/id") == 0) {
-        answer(conn, 200, crew_session_id(request));
+        answer(request, 200, crew_session_id(request));
     } else if (strcmp(path, "/all") == 0) {
         crew_session_each(request, gather, text);
-        answer(conn, 200, text);
+        answer(request, 200, text);
     } else if (strcmp(path, "/slow") == 0) {
         crew_session_set(request, name, value);
         if (crew_request_query(request, "login"))
             crew_session_regenerate(request);
-        answer_later(conn, request);
+        answer_later(request);
     } else if (strcmp(path, "/wrong") == 0) {
         crew_session_set(request, name, value);
-        int result = crew_reply(conn, 200, "no\ntype", "", 0);
-        answer_result(conn,
+        int result = crew_reply(request, 200, "no\ntype", "", 0);
+        answer_result(request,
                       result == CREW_EINVAL ? crew_session_set(request, name, "again") : 0);
     } else if (strcmp(path, "/late") == 0) {
-        crew_reply_begin(conn, 200, "text/plain");
+        crew_reply_begin(request, 200, "text/plain");
         int result = crew_session_set(request, name, value);
-        crew_reply_write(conn, crew_strerror(result), strlen(crew_strerror(result)));
-        crew_reply_end(conn);
+        crew_reply_write(request, crew_strerror(result), strlen(crew_strerror(result)));
+        crew_reply_end(request);
     } else {
-        answer_json(conn, request);
+        answer_json(request);
     }
 }
 

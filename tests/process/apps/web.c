@@ -44,11 +44,11 @@ static struct flow *flow_of(crew_conn *conn) {
     return flow;
 }
 
-static int reply_text(crew_conn *conn, int status, const char *text) {
-    return crew_reply(conn, status, "text/plain", text, strlen(text));
+static int reply_text(crew_request *request, int status, const char *text) {
+    return crew_reply(request, status, "text/plain", text, strlen(text));
 }
 
-static void reply_echo(crew_conn *conn, crew_request *request) {
+static void reply_echo(crew_request *request) {
     char head[1024];
     size_t len;
     const char *body = crew_request_body(request, &len);
@@ -59,16 +59,16 @@ static void reply_echo(crew_conn *conn, crew_request *request) {
              crew_request_method(request), crew_request_target(request),
              crew_request_path(request), crew_request_host(request), query ? query : "-",
              form ? form : "-", cookie ? cookie : "-", len, len > 64 ? 64 : (int)len, body);
-    reply_text(conn, 200, head);
+    reply_text(request, 200, head);
 }
 
-static void reply_big(crew_conn *conn, size_t size) {
+static void reply_big(crew_request *request, size_t size) {
     char *body = malloc(size + 1);
     if (!body)
         return;
     for (size_t i = 0; i < size; i++)
         body[i] = (char)('a' + i % 26);
-    int result = crew_reply(conn, 200, "application/octet-stream", body, size);
+    int result = crew_reply(request, 200, "application/octet-stream", body, size);
     if (result < 0)
         note("big: %d", result);
     free(body);
@@ -76,10 +76,10 @@ static void reply_big(crew_conn *conn, size_t size) {
 
 static void answer_late(crew_timer timer, void *arg) {
     (void)timer;
-    crew_id *id = arg;
-    crew_conn *conn = crew_conn_find(*id);
-    if (conn && crew_conn_request(conn))
-        reply_echo(conn, crew_conn_request(conn));
+    uint64_t *id = arg;
+    crew_request *request = crew_request_find(*id);
+    if (request)
+        reply_echo(request);
     else
         note("late: gone");
     free(id);
@@ -87,21 +87,21 @@ static void answer_late(crew_timer timer, void *arg) {
 
 static void end_later(crew_timer timer, void *arg) {
     (void)timer;
-    crew_id *id = arg;
-    crew_conn *conn = crew_conn_find(*id);
-    if (conn) {
-        crew_reply_write(conn, "second", 6);
-        crew_reply_end(conn);
+    uint64_t *id = arg;
+    crew_request *request = crew_request_find(*id);
+    if (request) {
+        crew_reply_write(request, "second", 6);
+        crew_reply_end(request);
     }
-    note("hold: %s", conn ? "ended" : "gone");
+    note("hold: %s", request ? "ended" : "gone");
     free(id);
 }
 
-static void later(crew_conn *conn, size_t ms, void (*tick)(crew_timer, void *)) {
-    crew_id *id = malloc(sizeof(*id));
+static void later(crew_request *request, size_t ms, void (*tick)(crew_timer, void *)) {
+    uint64_t *id = malloc(sizeof(*id));
     if (!id)
         return;
-    *id = crew_conn_id(conn);
+    *id = crew_request_id(request);
     crew_timer_add_once(ms, tick, id);
 }
 
@@ -109,10 +109,11 @@ static void later(crew_conn *conn, size_t ms, void (*tick)(crew_timer, void *)) 
 static void pump(crew_conn *conn) {
     static char piece[PIECE];
     struct flow *flow = flow_of(conn);
+    crew_request *request = crew_conn_request(conn);
     memset(piece, 'p', sizeof(piece));
     while (flow->left > 0) {
         size_t size = flow->left < PIECE ? flow->left : PIECE;
-        int result = crew_reply_write(conn, piece, size);
+        int result = crew_reply_write(request, piece, size);
         if (result < 0) {
             note("pump: %d", result);
             return;
@@ -121,43 +122,43 @@ static void pump(crew_conn *conn) {
         if (result == CREW_QUEUED)
             return;
     }
-    note("pump: end %d", crew_reply_end(conn));
+    note("pump: end %d", crew_reply_end(request));
 }
 
-static void reply_events(crew_conn *conn) {
-    struct crew_event first = {
+static void reply_events(crew_request *request) {
+    struct crew_sse first = {
         .event = "greeting", .id = "1", .data = "two\nlines", .retry_ms = 500};
-    struct crew_event second = {.data = "bye", .comment = "last", .retry_ms = -1};
-    struct crew_event evil = {.event = "a\nb", .data = "x", .retry_ms = -1};
-    crew_reply_begin(conn, 200, "text/event-stream");
-    crew_reply_event(conn, &first);
-    note("evil event: %s", crew_strerror(crew_reply_event(conn, &evil)));
-    crew_reply_event(conn, &second);
-    crew_reply_end(conn);
+    struct crew_sse second = {.data = "bye", .comment = "last", .retry_ms = -1};
+    struct crew_sse evil = {.event = "a\nb", .data = "x", .retry_ms = -1};
+    crew_reply_begin(request, 200, "text/event-stream");
+    crew_reply_sse(request, &first);
+    note("evil event: %s", crew_strerror(crew_reply_sse(request, &evil)));
+    crew_reply_sse(request, &second);
+    crew_reply_end(request);
 }
 
 /* Everything that would break out of its field; the answers are the answer. */
-static void reply_injected(crew_conn *conn) {
+static void reply_injected(crew_request *request) {
     struct crew_cookie cookie = {.name = "a", .value = "b\r\nX-Evil: 1"};
     struct crew_cookie path = {.name = "a", .value = "b", .path = "/;x\r\nX-Evil: 1"};
     char text[256];
-    int results[] = {crew_reply_header(conn, "X-A", "b\r\nX-Evil: 1"),
-                     crew_reply_header(conn, "X-A\r\nX-Evil", "1"),
-                     crew_reply_header(conn, "X-A", "b\nX-Evil: 1"),
-                     crew_reply_header(conn, "X A", "b"),
-                     crew_reply_header(conn, "", "b"),
-                     crew_reply_header(conn, "Content-Length", "5"),
-                     crew_reply_header(conn, "transfer-encoding", "chunked"),
-                     crew_reply_header(conn, "Connection", "close"),
-                     crew_reply_cookie(conn, &cookie),
-                     crew_reply_cookie(conn, &path),
-                     crew_reply_redirect(conn, 302, "/\r\nX-Evil: 1"),
-                     crew_reply(conn, 200, "text/plain\r\nX-Evil: 1", "", 0),
-                     crew_reply(conn, 99, NULL, "", 0),
-                     crew_reply(conn, 101, NULL, "", 0),
-                     crew_reply(conn, 600, NULL, "", 0),
-                     crew_reply_begin(conn, 200, "a\r\nX-Evil: 1"),
-                     crew_reply_begin(conn, 204, NULL)};
+    int results[] = {crew_reply_header(request, "X-A", "b\r\nX-Evil: 1"),
+                     crew_reply_header(request, "X-A\r\nX-Evil", "1"),
+                     crew_reply_header(request, "X-A", "b\nX-Evil: 1"),
+                     crew_reply_header(request, "X A", "b"),
+                     crew_reply_header(request, "", "b"),
+                     crew_reply_header(request, "Content-Length", "5"),
+                     crew_reply_header(request, "transfer-encoding", "chunked"),
+                     crew_reply_header(request, "Connection", "close"),
+                     crew_reply_cookie(request, &cookie),
+                     crew_reply_cookie(request, &path),
+                     crew_reply_redirect(request, 302, "/\r\nX-Evil: 1"),
+                     crew_reply(request, 200, "text/plain\r\nX-Evil: 1", "", 0),
+                     crew_reply(request, 99, NULL, "", 0),
+                     crew_reply(request, 101, NULL, "", 0),
+                     crew_reply(request, 600, NULL, "", 0),
+                     crew_reply_begin(request, 200, "a\r\nX-Evil: 1"),
+                     crew_reply_begin(request, 204, NULL)};
     size_t refused = 0, count = sizeof(results) / sizeof(results[0]);
     for (size_t i = 0; i < count; i++)
         if (results[i] == CREW_EINVAL)
@@ -165,10 +166,10 @@ static void reply_injected(crew_conn *conn) {
         else
             note("injected %zu: %d", i, results[i]);
     snprintf(text, sizeof(text), "%zu of %zu", refused, count);
-    reply_text(conn, 200, text);
+    reply_text(request, 200, text);
 }
 
-static void reply_cookies(crew_conn *conn) {
+static void reply_cookies(crew_request *request) {
     struct crew_cookie all = {.name = "sid",
                               .value = "xy",
                               .path = "/p",
@@ -178,79 +179,79 @@ static void reply_cookies(crew_conn *conn) {
                               .is_http_only = 1,
                               .same_site = CREW_SAME_SITE_STRICT};
     struct crew_cookie gone = {.name = "old", .value = "", .max_age = -1};
-    int first = crew_reply_cookie(conn, &all);
-    int second = crew_reply_cookie(conn, &gone);
+    int first = crew_reply_cookie(request, &all);
+    int second = crew_reply_cookie(request, &gone);
     note("cookies: %d %d", first, second);
-    reply_text(conn, 200, "cookies");
+    reply_text(request, 200, "cookies");
 }
 
-static void reply_twice(crew_conn *conn) {
-    reply_text(conn, 200, "once");
-    int second = reply_text(conn, 200, "twice");
-    int header = crew_reply_header(conn, "X-Late", "1");
+static void reply_twice(crew_request *request) {
+    reply_text(request, 200, "once");
+    int second = reply_text(request, 200, "twice");
+    int header = crew_reply_header(request, "X-Late", "1");
     note("twice: %d %d %d", second == CREW_ESTATE, header == CREW_ESTATE,
-         crew_reply_write(conn, "x", 1) == CREW_ESTATE);
+         crew_reply_write(request, "x", 1) == CREW_ESTATE);
 }
 
-static void begin_hold(crew_conn *conn, crew_request *request) {
-    crew_reply_begin(conn, 200, "text/plain");
-    crew_reply_write(conn, "first", 5);
-    later(conn, number(request, "ms", 300), end_later);
+static void begin_hold(crew_request *request) {
+    crew_reply_begin(request, 200, "text/plain");
+    crew_reply_write(request, "first", 5);
+    later(request, number(request, "ms", 300), end_later);
 }
 
 static void begin_flow(crew_conn *conn, crew_request *request) {
     flow_of(conn)->left = number(request, "size", 100000);
-    crew_reply_begin(conn, 200, "application/octet-stream");
+    crew_reply_begin(request, 200, "application/octet-stream");
     pump(conn);
 }
 
 static void reply_rest(crew_conn *conn, crew_request *request, const char *path) {
     char text[64];
     if (strcmp(path, "/status") == 0) {
-        reply_text(conn, (int)number(request, "code", 200), "status");
+        reply_text(request, (int)number(request, "code", 200), "status");
     } else if (strcmp(path, "/send") == 0) {
         crew_conn_send(conn, "sent", 4);
     } else if (strcmp(path, "/redirect") == 0) {
-        crew_reply_redirect(conn, (int)number(request, "code", 0), "/there");
+        crew_reply_redirect(request, (int)number(request, "code", 0), "/there");
     } else if (strcmp(path, "/worker") == 0) {
         snprintf(text, sizeof(text), "%d %u", (int)getpid(), crew_worker_generation());
-        reply_text(conn, 200, text);
+        reply_text(request, 200, text);
     } else if (strcmp(path, "/close") == 0) {
         crew_conn_close(conn);
     } else if (strcmp(path, "/field") == 0) {
         const char *value = crew_request_header(request, "x-field");
-        crew_reply_header(conn, "X-Field", value ? value : "none");
-        reply_text(conn, 200, "field");
+        crew_reply_header(request, "X-Field", value ? value : "none");
+        reply_text(request, 200, "field");
     } else if (strcmp(path, "/never") != 0) {
-        reply_text(conn, 404, "no such page");
+        reply_text(request, 404, "no such page");
     }
 }
 
 static void answer(crew_conn *conn, crew_request *request) {
     const char *path = crew_request_path(request);
     if (strcmp(path, "/hello") == 0) {
-        reply_text(conn, 200, "hello");
+        reply_text(request, 200, "hello");
     } else if (strncmp(path, "/echo", 5) == 0) {
-        reply_echo(conn, request);
+        reply_echo(request);
     } else if (strcmp(path, "/late") == 0) {
-        later(conn, number(request, "ms", 50), answer_late);
+        later(request, number(request, "ms", 50), answer_late);
     } else if (strcmp(path, "/stream") == 0) {
         begin_flow(conn, request);
     } else if (strcmp(path, "/hold") == 0) {
-        begin_hold(conn, request);
+        begin_hold(request);
     } else if (strcmp(path, "/big") == 0) {
-        reply_big(conn, number(request, "size", 100000));
+        reply_big(request, number(request, "size", 100000));
     } else if (strcmp(path, "/bigclose") == 0) {
-        reply_big(conn, number(request, "size", 100000));
+        reply_big(request, number(request, "size", 100000));
         crew_conn_close(conn);
     } else if (strcmp(path, "/events") == 0) {
-        reply_events(conn);
+        reply_events(request);
     } else if (strcmp(path, "/inject") == 0) {
-        reply_injected(conn);
+        reply_injected(request);
     } else if (strcmp(path, "/cookies") == 0) {
-        reply_cookies(conn);
+        reply_cookies(request);
     } else if (strcmp(path, "/twice") == 0) {
-        reply_twice(conn);
+        reply_twice(request);
     } else {
         reply_rest(conn, request, path);
     }
@@ -260,7 +261,7 @@ static void answer(crew_conn *conn, crew_request *request) {
 static void on_request(crew_conn *conn, crew_request *request) {
     flow_of(conn)->received = 0;
     if (strcmp(crew_request_path(request), "/deny") == 0)
-        reply_text(conn, 403, "denied");
+        reply_text(request, 403, "denied");
     else if (strcmp(crew_request_path(request), "/upload") != 0)
         answer(conn, request);
 }
@@ -269,7 +270,6 @@ static void on_request(crew_conn *conn, crew_request *request) {
 static void on_body(crew_conn *conn, crew_request *request, const char *data, size_t len,
                     int is_last) {
     char text[64];
-    (void)request;
     (void)data;
     struct flow *flow = flow_of(conn);
     flow->received += len;
@@ -278,7 +278,7 @@ static void on_body(crew_conn *conn, crew_request *request, const char *data, si
         return;
     }
     snprintf(text, sizeof(text), "%zu bytes", flow->received);
-    reply_text(conn, 200, text);
+    reply_text(request, 200, text);
 }
 #else
 #define BODY_CALLBACK NULL
@@ -293,16 +293,17 @@ static int on_handshake(crew_conn *conn, crew_request *request) {
     if (strcmp(path, "/refuse") == 0)
         return (int)number(request, "code", 401);
     if (strcmp(path, "/answer") == 0)
-        note("answer: %s", crew_strerror(reply_text(conn, 200, "an answer of its own")));
+        note("answer: %s", crew_strerror(reply_text(request, 200, "an answer of its own")));
     if (strcmp(path, "/early") == 0)
         note("early: %d", crew_conn_send(conn, "early", 5));
     if (strcmp(path, "/close") == 0)
         crew_conn_close(conn);
     if (strcmp(path, "/inject") == 0)
-        note("inject: %d %d", crew_reply_header(conn, "X-A", "b\r\nX-Evil: 1") == CREW_EINVAL,
-             crew_reply_header(conn, "Sec-WebSocket-Accept", "mine") == CREW_EINVAL);
-    note("choose: %s", crew_strerror(crew_handshake_protocol(conn, "chat")));
-    return crew_reply_header(conn, "X-Hand", "shaken");
+        note("inject: %d %d",
+             crew_reply_header(request, "X-A", "b\r\nX-Evil: 1") == CREW_EINVAL,
+             crew_reply_header(request, "Sec-WebSocket-Accept", "mine") == CREW_EINVAL);
+    note("choose: %s", crew_strerror(crew_handshake_protocol(request, "chat")));
+    return crew_reply_header(request, "X-Hand", "shaken");
 }
 
 static void on_open(crew_conn *conn) {

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The functions of crewman.h that tell one request from another: by connection, by id, and what
+ * the app hangs on one. The exchange itself is session_http.c's.
+ */
+#include "app_handler.h"
+#include "request.h"
+#include "session_http.h"
+#include "worker.h"
+
+crew_request *crew_conn_request(crew_conn *conn) {
+    return session_http_request(conn);
+}
+
+crew_conn *crew_request_conn(const crew_request *request) {
+    return request->conn;
+}
+
+uint64_t crew_request_id(crew_request *request) {
+    return session_http_id(request);
+}
+
+crew_request *crew_request_find(uint64_t id) {
+    return session_http_find(worker_self(), id);
+}
+
+void crew_request_set_data(crew_request *request, void *data, void (*destructor)(void *data)) {
+    void *old = request->data;
+    void (*old_destructor)(void *) = request->data_destructor;
+    request->data = data;
+    request->data_destructor = destructor;
+    if (old && old_destructor && old != data)
+        app_handler_destroy(request->conn, old_destructor, old);
+}
+
+void *crew_request_data(const crew_request *request) {
+    return request->data;
+}
