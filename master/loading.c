@@ -109,7 +109,7 @@ static void gather_apps(struct loading *loading, const struct options *options) 
         loading->apps[loading->count++] = memory_copy_text(options->apps[i]);
     for (size_t i = 0; i < loading->config->app_count; i++)
         loading->apps[loading->count++] = memory_copy_text(loading->config->apps[i]);
-    if (loading->count == 0)
+    if (loading->count == 0 && !config_has_builtin(loading->config))
         add_error(
             loading,
             "no app: name one on the command line, or as \"app\" at the top level of a config "

@@ -15,6 +15,7 @@
 
 #include "config_check.h"
 #include "config_file.h"
+#include "config_kind.h"
 #include "config_service.h"
 #include "config_value.h"
 #include "memory.h"
@@ -159,6 +160,8 @@ static void check_services(const struct config *config, struct config_errors *er
             continue;
         drafts[count].layers[LAYER_FILE] = (struct config_layer){&source, block};
         config_service_build(&drafts[count], name);
+        /* No app adds to it. */
+        drafts[count].is_complete = drafts[count].service.kind != CONFIG_KIND_APP;
         config_service_check(&drafts[count], errors);
         count++;
     }
@@ -166,6 +169,14 @@ static void check_services(const struct config *config, struct config_errors *er
     while (count > 0)
         config_service_done(&drafts[--count].service);
     free(drafts);
+}
+
+bool config_has_builtin(const struct config *config) {
+    const char *name;
+    json_t *block;
+    json_object_foreach((json_t *)(uintptr_t)config_file_services(config), name,
+                        block) if (config_kind_is_builtin(block)) return true;
+    return false;
 }
 
 static void check_keys(const struct config *config, struct config_errors *errors) {

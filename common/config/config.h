@@ -79,9 +79,12 @@ struct config_static {
     bool gzip;
 };
 
+enum config_kind { CONFIG_KIND_APP, CONFIG_KIND_STATIC, CONFIG_KIND_COUNT };
+
 struct config_service {
     char name[CONFIG_NAME_MAX + 1];
-    char *app;         /* absolute path of its shared object */
+    int kind;          /* enum config_kind */
+    char *app;         /* absolute path of its shared object; "" : of a built-in kind */
     char *label;       /* "" : none */
     char *listen_text; /* as written; "" : no listener */
     struct listen_address listen;
@@ -153,6 +156,9 @@ int config_read(const char *path, const char *run_dir, struct config **out_confi
  * Same answers; on failure *config is unchanged. */
 int config_merge(struct config *config, const struct config_app *apps, size_t count,
                  struct config_errors *out_errors);
+
+/* Does the file have a service that needs no app? Then an instance needs none. */
+bool config_has_builtin(const struct config *config);
 
 void config_errors_done(struct config_errors *errors);
 void config_free(struct config *config);

@@ -13,6 +13,7 @@
 
 #include "config_check.h"
 #include "config_file.h"
+#include "config_kind.h"
 #include "config_service.h"
 #include "config_user.h"
 #include "config_value.h"
@@ -165,27 +166,53 @@ static void refuse_twice(struct merge *merge, const struct declaration *first,
             first->app->path, second->app->path, first->name);
 }
 
-static void add_draft(struct merge *merge, const struct declaration *declaration) {
+static void add_draft(struct merge *merge, const char *name,
+                      const struct declaration *declaration) {
     struct config_draft *draft;
     merge->drafts =
         memory_resize(merge->drafts, merge->draft_count + 1, sizeof(*merge->drafts));
     draft = &merge->drafts[merge->draft_count++];
     *draft = (struct config_draft){
-        .layers = {[LAYER_FILE] = {&merge->file, file_block(merge, declaration->name)},
+        .layers = {[LAYER_FILE] = {&merge->file, file_block(merge, name)},
                    [LAYER_APP] = {&declaration->source, declaration->config},
                    [LAYER_DESCRIPTOR] = {&declaration->source, declaration->descriptor}},
         .is_complete = true};
-    config_service_build(draft, declaration->name);
-    config_service_set_app(draft, declaration->app->path);
+    config_service_build(draft, name);
+    if (declaration->app)
+        config_service_set_app(draft, declaration->app->path);
     config_user_resolve(draft, merge->config, &merge->errors);
     config_service_check(draft, &merge->errors);
+}
+
+/* Of a kind that no app serves. */
+static void add_builtin(struct merge *merge, const char *name, const json_t *block) {
+    struct config_path path = config_service_path(name);
+    path.parts[path.depth++] = "kind";
+    for (size_t i = 0; i < merge->count; i++)
+        if (strcmp(merge->declarations[i].name, name) == 0)
+            config_report_at_value(
+                &merge->errors, &merge->file, &path,
+                "found \"%s\"; expected \"app\", as %s declares a service of "
+                "this name",
+                json_string_value(json_object_get(block, "kind")),
+                merge->declarations[i].app->path);
+    add_draft(merge, name, &(struct declaration){0});
+}
+
+static void add_builtins(struct merge *merge) {
+    const char *name;
+    json_t *block;
+    json_object_foreach((json_t *)(uintptr_t)config_file_services(merge->config), name,
+                        block) if (config_kind_is_builtin(block))
+        add_builtin(merge, name, block);
 }
 
 static void choose(struct merge *merge) {
     for (size_t i = 0; i < merge->count; i++) {
         const struct declaration *declaration = &merge->declarations[i];
         const struct declaration *first = NULL;
-        if (!is_chosen(merge, declaration))
+        if (!is_chosen(merge, declaration) ||
+            config_kind_is_builtin(file_block(merge, declaration->name)))
             continue;
         for (size_t j = 0; j < i && !first; j++)
             if (strcmp(merge->declarations[j].name, declaration->name) == 0 &&
@@ -194,7 +221,7 @@ static void choose(struct merge *merge) {
         if (first)
             refuse_twice(merge, first, declaration);
         else
-            add_draft(merge, declaration);
+            add_draft(merge, declaration->name, declaration);
     }
 }
 
@@ -239,7 +266,7 @@ static void check_names(struct merge *merge) {
             is_declared = is_declared || strcmp(merge->declarations[i].name, name) == 0;
         for (size_t i = 0; i < merge->draft_count; i++)
             is_running = is_running || strcmp(merge->drafts[i].service.name, name) == 0;
-        if (!is_declared && merge->count > 0)
+        if (!is_declared && !is_running && merge->count > 0)
             refuse_unknown(merge, name);
         else if (is_declared && !is_running)
             refuse_choice(merge, name);
@@ -248,12 +275,13 @@ static void check_names(struct merge *merge) {
 
 static void collect(struct merge *merge, const struct config_app *apps, size_t count) {
     struct config_path path = {.parts = {"app"}, .depth = 1, .index = -1};
-    if (count == 0)
+    if (count == 0 && !config_has_builtin(merge->config))
         config_report_at_value(&merge->errors, &merge->file, &path,
                                "found nothing; expected the path of an app");
     for (size_t i = 0; i < count; i++)
         read_app(merge, &apps[i]);
     choose(merge);
+    add_builtins(merge);
     check_names(merge);
     config_service_check_all(merge->drafts, merge->draft_count, &merge->errors);
     if (merge->draft_count > CONFIG_SERVICES_MAX)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config_kind.h"
 #include "config_render.h"
 #include "config_value.h"
 #include "memory.h"
@@ -44,6 +45,7 @@ void config_service_set_app(struct config_draft *draft, const char *app) {
     struct config_service *service = &draft->service;
     free(service->app);
     service->app = memory_copy_text(app);
+    service->kind = CONFIG_KIND_APP; /* whatever the app says, who may not */
     config_service_render(draft);
 }
 
@@ -155,6 +157,8 @@ void config_service_check(const struct config_draft *draft, struct config_errors
     check_reuse_port(draft, errors);
     check_udp(draft, errors);
     check_static(draft, errors);
+    if (draft->is_complete)
+        config_kind_check(draft, errors);
 }
 
 static bool is_from_file(const struct config_draft *draft) {

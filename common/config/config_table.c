@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "config_kind.h"
 #include "crewman.h"
 #include "nearest.h"
 
@@ -71,6 +72,10 @@ static const struct config_row instance_rows[] = {
 };
 
 static const struct config_row service_rows[] = {
+    {"kind", "\"app\"", .type = CONFIG_WORD, AT_SERVICE(kind), .words = config_kind_names,
+     .file_only = true, .reload = CONFIG_RELOAD_NEVER,
+     .help = "\"app\": an app serves it. \"static\": the worker itself serves the files of "
+             "static.root, without an app; listen is an http address then."},
     {"app", "\"\"", .example = "\"/srv/chat/chat.so\"", .type = CONFIG_PATH, AT_SERVICE(app),
      .file_only = true, .computed = "the one app that declares the service",
      .help = "The app that serves it. Needed only when several apps declare a service of this "

@@ -11,6 +11,7 @@
 #include "admin.h"
 #include "app.h"
 #include "app_handler.h"
+#include "builtin.h"
 #include "custom.h"
 #include "log.h"
 #include "process.h"
@@ -56,6 +57,11 @@ static int become_user(const struct plan *plan, char *why, size_t size) {
 
 static int load_app(struct worker *worker, char *why, size_t size) {
     const struct crew_app *app;
+    enum config_kind kind = (enum config_kind)worker->plan.service.kind;
+    if (kind != CONFIG_KIND_APP) {
+        worker->services[0].app = *builtin_service(kind);
+        return 0;
+    }
     static const char no_service[] = "the app has no such service any more";
     struct guard_entry entry = guard_enter(&worker->guard, SCORE_IN_LOAD);
     int err = app_load(worker->plan.app, &app, why, size);
