@@ -5,7 +5,11 @@ import subprocess
 
 import pytest
 
+import circles
 import crew
+
+# The largest circle of calls between files of a part; the numbers may only fall.
+CIRCLE_MAX = {"master": 0, "worker": 31, "common": 2}
 
 HEADER = crew.ROOT / "include" / "crewman.h"
 
@@ -93,6 +97,29 @@ def test_parts_include_only_what_they_may():
         for path in sorted((crew.ROOT / part).rglob("*.[ch]")):
             for name in re.findall(r'#include "(.*?)"', path.read_text()):
                 assert name in own or name not in foreign, f"{part}/{path.name} includes {name}"
+
+
+@pytest.mark.parametrize("part", CIRCLE_MAX)
+def test_calls_go_down(part):
+    edges = circles.calls(crew.ROOT / part)
+    for circle in circles.find(edges):
+        assert len(circle) <= CIRCLE_MAX[part], circles.explain(edges, circle)
+
+
+def test_circles_are_found(tmp_path):
+    texts = {"a": "int b_x(void);\nint a_x(void);\nint a_x(void) { return b_x(); }\n",
+             "b": "int c_x(void);\nint b_x(void);\nint b_x(void) { return c_x(); }\n",
+             "c": "int a_x(void);\nint c_x(void);\nint c_x(void) { return a_x(); }\n",
+             "d": "int a_x(void);\nint d_x(void);\nint d_x(void) { return a_x(); }\n",
+             "e": '/* d_x() */\nstatic int a_x(void) { return "d_x"[0]; }\n'
+                  "int e_x(void);\nint e_x(void) { return a_x(); }\n"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.c").write_text(text)
+    edges = circles.calls(tmp_path)
+    assert [[path.stem for path in circle] for circle in circles.find(edges)] == [["a", "b", "c"]]
+    assert edges[tmp_path / "d.c"] == {tmp_path / "a.c": {"a_x"}}
+    assert edges[tmp_path / "e.c"] == {}
+    assert "b.c -> c.c: c_x" in circles.explain(edges, circles.find(edges)[0])
 
 
 def test_no_forbidden_functions():

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "crewman.h"
-#include "master.h"
+#include "instance.h"
 #include "service.h"
 #include "table.h"
 
@@ -20,31 +20,31 @@ static const struct table_column columns[] = {{"service", false},
                                               {"user", false},
                                               {"state", false}};
 
-static void print_end(const struct master *master) {
-    const char *log = master->config->log_file;
-    if (master->is_daemon)
-        printf("Log: %s%s\n", log[0] ? log : master->config->run_dir,
+static void print_end(const struct instance *instance) {
+    const char *log = instance->config->log_file;
+    if (instance->is_daemon)
+        printf("Log: %s%s\n", log[0] ? log : instance->config->run_dir,
                log[0] ? "" : "/crewman.log");
     else if (log[0])
         printf("Log: %s\n", log);
-    if (master->is_daemon)
+    if (instance->is_daemon)
         printf("Started, pid %d. Stop it with: crewman stop --run-dir %s\n", (int)getpid(),
-               master->config->run_dir);
+               instance->config->run_dir);
     else
         printf("Started, pid %d. Press Ctrl+C to stop.\n", (int)getpid());
     fflush(stdout);
 }
 
-void banner_print(const struct master *master) {
+void banner_print(const struct instance *instance) {
     struct utsname system = {0};
     struct table table;
     struct list *node;
     uname(&system);
     printf("Crewman %s  %s %s  run_dir %s\n", CREW_VERSION, system.sysname, system.release,
-           master->config->run_dir);
+           instance->config->run_dir);
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-    list_each (node, &master->services) {
-        const struct service *service = list_entry(node, struct service, in_master);
+    list_each (node, &instance->services) {
+        const struct service *service = list_entry(node, struct service, in_instance);
         table_add(&table, "%s", service->name);
         table_add(&table, "%s", service->listen[0] ? service->listen : "-");
         table_add(&table, "%u", service->config->workers);
@@ -54,5 +54,5 @@ void banner_print(const struct master *master) {
     }
     table_print(&table, stdout);
     table_done(&table);
-    print_end(master);
+    print_end(instance);
 }

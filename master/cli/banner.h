@@ -5,8 +5,8 @@
 #ifndef CREWMAN_BANNER_H
 #define CREWMAN_BANNER_H
 
-struct master;
+struct instance;
 
-void banner_print(const struct master *master);
+void banner_print(const struct instance *instance);
 
 #endif

@@ -15,7 +15,7 @@
 struct loading {
     uv_loop_t *loop;
     uv_timer_t later; /* results are told from the loop */
-    const char *worker_path;
+    char *worker_path;
     const struct loading_done *done;
     void *owner;
     struct config *config;
@@ -34,6 +34,7 @@ static void on_closed(uv_handle_t *handle) {
         json_decref(loading->descriptions[i]);
     }
     free(loading->apps);
+    free(loading->worker_path);
     free(loading->descriptions);
     config_errors_done(&loading->errors);
     config_free(loading->config);
@@ -101,12 +102,12 @@ static void describe_next(struct loading *loading) {
 }
 
 /* Those on the command line, and those in the file. */
-static void gather_apps(struct loading *loading, const struct options *options) {
-    size_t count = options->app_count + loading->config->app_count;
+static void gather_apps(struct loading *loading, const struct loading_source *source) {
+    size_t count = source->app_count + loading->config->app_count;
     loading->apps = memory_new((count + 1) * sizeof(char *));
     loading->descriptions = memory_new((count + 1) * sizeof(json_t *));
-    for (size_t i = 0; i < options->app_count; i++)
-        loading->apps[loading->count++] = memory_copy_text(options->apps[i]);
+    for (size_t i = 0; i < source->app_count; i++)
+        loading->apps[loading->count++] = memory_copy_text(source->apps[i]);
     for (size_t i = 0; i < loading->config->app_count; i++)
         loading->apps[loading->count++] = memory_copy_text(loading->config->apps[i]);
     if (loading->count == 0 && !config_has_builtin(loading->config))
@@ -116,19 +117,19 @@ static void gather_apps(struct loading *loading, const struct options *options) 
             "file");
 }
 
-struct loading *loading_start(uv_loop_t *loop, const struct options *options,
+struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,
                               const char *worker_path, const struct loading_done *done,
                               void *owner) {
     struct loading *loading = memory_new(sizeof(*loading));
     loading->loop = loop;
-    loading->worker_path = worker_path;
+    loading->worker_path = memory_copy_text(worker_path);
     loading->done = done;
     loading->owner = owner;
     uv_timer_init(loop, &loading->later);
     loading->later.data = loading;
-    if (config_read(options->config_path, options->run_dir, &loading->config,
-                    &loading->errors) == 0)
-        gather_apps(loading, options);
+    if (config_read(source->config_path, source->run_dir, &loading->config, &loading->errors) ==
+        0)
+        gather_apps(loading, source);
     if (loading->errors.count > 0)
         finish(loading);
     else

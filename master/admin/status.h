@@ -7,13 +7,13 @@
 
 #include <jansson.h>
 
-struct master;
+struct instance;
 
 /* {"master": {…}, "workers": [one row for each process, and for each slot that has none]}; a
  * new reference. */
-json_t *status_make(const struct master *master);
+json_t *status_make(const struct instance *instance);
 
 /* {"workers": [{"service", "slot", "generation", "pid", "socket"}]}; a new reference. */
-json_t *status_roster(const struct master *master);
+json_t *status_roster(const struct instance *instance);
 
 #endif

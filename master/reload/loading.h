@@ -10,9 +10,16 @@
 #include <uv.h>
 
 #include "config.h"
-#include "options.h"
 
 struct loading;
+
+/* Where to read: the same at the start and at each reload. */
+struct loading_source {
+    const char *config_path; /* absolute, or NULL */
+    const char *run_dir;     /* absolute, or NULL */
+    char *const *apps;       /* absolute; beside those that the file names */
+    size_t app_count;
+};
 
 struct loading_done {
     /* Once, from the loop, never from inside loading_start(). `config` is the callee's, NULL on
@@ -20,7 +27,8 @@ struct loading_done {
     void (*on_done)(void *owner, struct config *config, const struct config_errors *errors);
 };
 
-struct loading *loading_start(uv_loop_t *loop, const struct options *options,
+/* `worker_path` is copied, `source` borrowed for the call. */
+struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,
                               const char *worker_path, const struct loading_done *done,
                               void *owner);
 

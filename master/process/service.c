@@ -9,11 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "master.h"
+#include "instance.h"
 #include "memory.h"
 
-struct service *service_new(struct master *master, const struct config_service *config,
-                            struct sockets *sockets, char *out_why, size_t size) {
+struct service *service_new(struct instance *instance, const struct kind *kind,
+                            const struct config_service *config, struct sockets *sockets,
+                            char *out_why, size_t size) {
     int board_fd = scoreboard_create();
     struct scoreboard *board = board_fd < 0 ? NULL : scoreboard_open(board_fd);
     if (!board) {
@@ -24,14 +25,15 @@ struct service *service_new(struct master *master, const struct config_service *
         return NULL;
     }
     struct service *service = memory_new(sizeof(*service));
-    service->master = master;
+    service->instance = instance;
+    service->kind = kind;
     snprintf(service->name, sizeof(service->name), "%s", config->name);
     service_adopt(service, config);
     service->sockets = sockets;
     service->board_fd = board_fd;
     service->board = board;
     list_init(&service->children);
-    list_append(&master->services, &service->in_master);
+    list_append(&instance->services, &service->in_instance);
     service_grow(service, config->workers);
     return service;
 }
@@ -44,7 +46,8 @@ void service_grow(struct service *service, unsigned count) {
         struct place *place = memory_new(sizeof(*place));
         place->service = service;
         place->index = service->place_count;
-        uv_timer_init(&service->master->loop, &place->timer);
+        snprintf(place->label, sizeof(place->label), "%s/%u", service->name, place->index);
+        uv_timer_init(&service->instance->loop, &place->timer);
         place->timer.data = place;
         service->places[service->place_count++] = place;
     }
@@ -76,7 +79,7 @@ static void on_place_closed(uv_handle_t *handle) {
 }
 
 void service_free(struct service *service) {
-    list_remove(&service->in_master);
+    list_remove(&service->in_instance);
     for (unsigned i = 0; i < service->place_count; i++)
         uv_close((uv_handle_t *)&service->places[i]->timer, on_place_closed);
     free(service->places);
@@ -88,10 +91,18 @@ void service_free(struct service *service) {
     free(service);
 }
 
-struct service *service_find(struct master *master, const char *name) {
+bool service_keeps(const struct service *service, unsigned slot) {
+    return service->is_kept && service->places[slot]->slot.state == SLOT_READY;
+}
+
+bool service_has_canary(const struct service *service) {
+    return service->next && !service_keeps(service, 0);
+}
+
+struct service *service_find(struct instance *instance, const char *name) {
     struct list *node;
-    list_each (node, &master->services) {
-        struct service *service = list_entry(node, struct service, in_master);
+    list_each (node, &instance->services) {
+        struct service *service = list_entry(node, struct service, in_instance);
         if (strcmp(service->name, name) == 0 && !service->is_leaving)
             return service;
     }

@@ -9,22 +9,35 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "banner.h"
 #include "daemon.h"
+#include "instance.h"
 #include "loading.h"
 #include "master.h"
 #include "memory.h"
 #include "verbs.h"
 
+static struct loading_source source_of(const struct options *options) {
+    return (struct loading_source){.config_path = options->config_path,
+                                   .run_dir = options->run_dir,
+                                   .apps = options->apps,
+                                   .app_count = options->app_count};
+}
+
 int verb_start(struct options *options) {
-    int report_fd = -1;
+    struct master_options start = {.source = source_of(options),
+                                   .is_daemon = options->is_daemon,
+                                   .report_fd = -1,
+                                   .on_started = options->is_quiet ? NULL : banner_print};
     if (options->is_daemon) {
-        report_fd = daemon_fork();
-        if (report_fd < 0) {
-            fprintf(stderr, "crewman: cannot become a daemon: %s\n", strerror(-report_fd));
+        start.report_fd = daemon_fork();
+        if (start.report_fd < 0) {
+            fprintf(stderr, "crewman: cannot become a daemon: %s\n",
+                    strerror(-start.report_fd));
             return EXIT_FAILED;
         }
     }
-    return master_run(options, report_fd);
+    return master_run(&start);
 }
 
 struct checking {
@@ -59,11 +72,14 @@ static int check(const struct options *options, bool prints) {
         fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
         return EXIT_FAILED;
     }
-    char *worker = master_find_worker();
-    loading_start(&loop, options, worker, &done, &checking);
+    char *folder = instance_find_programs();
+    char *worker = memory_format("%screwman-worker", folder);
+    struct loading_source source = source_of(options);
+    loading_start(&loop, &source, worker, &done, &checking);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
     free(worker);
+    free(folder);
     return checking.exit_code;
 }
 

@@ -9,24 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "birth.h"
 #include "human.h"
 #include "log.h"
-#include "master.h"
 #include "memory.h"
 #include "process.h"
-#include "reload.h"
 
 #define EXIT_NEVER 78 /* EX_CONFIG: the app or the plan can never work */
 
 static uint64_t now_of(const struct place *place) {
-    return uv_now(&place->service->master->loop);
+    return uv_now(&place->service->instance->loop);
+}
+
+static struct place *place_of(const struct child *child) {
+    return child->owner;
 }
 
 void supervisor_drain_child(struct child *child) {
-    const struct master *master = child->service->master;
-    const struct config *config = master->config;
-    bool stops = master->phase == MASTER_STOPPING;
-    bool is_graceful = stops ? master->is_graceful : reload_is_graceful(master);
+    const struct instance *instance = place_of(child)->service->instance;
+    const struct config *config = instance->config;
+    bool stops = instance->phase == INSTANCE_STOPPING;
+    bool is_graceful = stops ? instance->stops_gracefully : instance->reloads_gracefully;
     uint64_t spread = stops ? 0 : config->reload_spread_ms;
     uint64_t timeout =
         is_graceful ? config->drain_timeout_ms : 2 * spread + config->stop_timeout_ms;
@@ -56,7 +59,7 @@ static void promote(struct place *place) {
     place->serving = place->coming;
     place->coming = NULL;
     if (place->serving)
-        place->serving->role = CHILD_SERVING;
+        child_promote(place->serving);
 }
 
 static void on_retry(uv_timer_t *timer) {
@@ -65,36 +68,37 @@ static void on_retry(uv_timer_t *timer) {
 
 static void wait_to_retry(struct place *place, uint64_t wait_ms) {
     place->retry_at_ms = now_of(place) + wait_ms;
-    log_notice("%s/%u: trying again in %.1f s", place->service->name, place->index,
-               (double)wait_ms / 1000.0);
+    log_notice("%s: trying again in %.1f s", place->label, (double)wait_ms / 1000.0);
     uv_timer_start(&place->timer, on_retry, wait_ms, 0);
 }
 
+static void on_child_ready(struct child *child);
+static void on_child_ended(struct child *child, int status, int signal);
+static void on_child_gone(void *owner);
+
+static const struct child_events child_events = {on_child_ready, on_child_ended, on_child_gone};
+
 static void spawn(struct place *place) {
-    struct service *service = place->service;
-    struct master *master = service->master;
     char why[512];
-    bool is_new = place->slot.is_ahead && service->next;
-    place->coming =
-        child_start(service, is_new ? service->next : service->config, place->index,
-                    is_new ? master->generation + 1 : master->generation,
-                    service_listener(service, place->index, is_new), why, sizeof(why));
+    bool is_new = place->slot.is_ahead && place->service->next;
+    place->coming = birth_start(place, is_new, &child_events, why, sizeof(why));
     if (place->coming)
         return;
-    log_error("%s/%u: %s", service->name, place->index, why);
+    log_error("%s: %s", place->label, why);
     free(place->last_failure);
     place->last_failure = memory_copy_text(why);
     supervisor_tell(place, SLOT_ON_NEW_DIED);
 }
 
-static void tell_others(struct place *place, enum slot_event event, unsigned actions) {
-    struct master *master = place->service->master;
+static void tell_owner(struct place *place, enum slot_event event, unsigned actions) {
+    const struct instance *instance = place->service->instance;
+    const struct supervisor_events *events = instance->events;
     if (actions & SLOT_DO_TELL_READY)
-        reload_place_ready(master, place);
+        events->replaced(instance->owner, place);
     if (actions & SLOT_DO_TELL_FAILED)
-        reload_place_failed(master, place);
+        events->not_replaced(instance->owner, place);
     if (event == SLOT_ON_NEW_DIED || event == SLOT_ON_NEW_REFUSED)
-        master_place_failed(master, place);
+        events->not_started(instance->owner, place);
 }
 
 static bool is_waiting_for_child(const struct place *place) {
@@ -102,9 +106,14 @@ static bool is_waiting_for_child(const struct place *place) {
            !place->coming;
 }
 
+static uint32_t draw(void) {
+    uint32_t value = (uint32_t)uv_hrtime();
+    (void)uv_random(NULL, NULL, &value, sizeof(value), 0, NULL);
+    return value;
+}
+
 void supervisor_tell(struct place *place, enum slot_event event) {
-    struct slot_step step =
-        slot_step(&place->slot, event, now_of(place), master_random(place->service->master));
+    struct slot_step step = slot_step(&place->slot, event, now_of(place), draw());
     if (step.actions & SLOT_DO_KILL_NEW)
         kill_coming(place);
     if (step.actions & SLOT_DO_DRAIN_NEW)
@@ -116,18 +125,18 @@ void supervisor_tell(struct place *place, enum slot_event event) {
     }
     if (step.actions & SLOT_DO_PROMOTE)
         promote(place);
-    tell_others(place, event, step.actions);
-    /* Those others may have retired the slot meanwhile. */
+    tell_owner(place, event, step.actions);
+    /* Who may have retired the slot meanwhile. */
     if ((step.actions & SLOT_DO_SPAWN) && is_waiting_for_child(place))
         spawn(place);
     if ((step.actions & SLOT_DO_WAIT) && place->slot.state == SLOT_BACKOFF)
         wait_to_retry(place, step.wait_ms);
     if (event == SLOT_ON_READY)
-        master_check_started(place->service->master);
+        place->service->instance->events->became_ready(place->service->instance->owner);
 }
 
-void supervisor_child_ready(struct child *child) {
-    struct place *place = child->service->places[child->slot];
+static void on_child_ready(struct child *child) {
+    struct place *place = place_of(child);
     if (place->coming == child)
         supervisor_tell(place, SLOT_ON_READY);
 }
@@ -145,33 +154,22 @@ static char *describe_end(const struct child *child, int status, int signal) {
 /* Slot, pid, signal or exit code, uptime, connections lost and the callback it was in: from the
  * scoreboard, which outlives the process. */
 static void log_obituary(const struct child *child, const char *end) {
-    const struct score_line *line = &child->service->board->lines[child->line];
+    const struct score_line *line = &place_of(child)->service->board->lines[child->line];
     char lived[32];
     uint32_t callback = score_get(line->callback);
-    uint64_t now = uv_now(&child->service->master->loop);
-    human_duration(now - child->started_ms, lived, sizeof(lived));
-    log_error("%s/%u: pid %d %s after %s, generation %u, in %s; %u connections lost",
-              child->service->name, child->slot, child->process.pid, end, lived,
-              child->generation,
+    human_duration(now_of(place_of(child)) - child->started_ms, lived, sizeof(lived));
+    log_error("%s: pid %d %s after %s, generation %u, in %s; %u connections lost", child->label,
+              child->process.pid, end, lived, child->generation,
               callback == SCORE_IN_NONE ? "the loop" : score_callback_name(callback),
               score_get(line->connections));
 }
 
-static bool has_ended_well(const struct child *child, int status, int signal) {
-    if (child->is_dismissed && signal == SIGKILL)
-        return !child->killed_for;
-    return status == 0 && !signal &&
-           (child->is_drained || (child->is_expected && !child->killed_for));
-}
-
 static void note_end(struct place *place, const struct child *child, int status, int signal) {
     char *end = describe_end(child, status, signal);
-    if (has_ended_well(child, status, signal))
-        log_info("%s/%u: pid %d has ended", child->service->name, child->slot,
-                 child->process.pid);
+    if (child_has_ended_well(child, status, signal))
+        log_info("%s: pid %d has ended", child->label, child->process.pid);
     else if (child->refusal)
-        log_error("%s/%u: pid %d: %s", child->service->name, child->slot, child->process.pid,
-                  end);
+        log_error("%s: pid %d: %s", child->label, child->process.pid, end);
     else
         log_obituary(child, end);
     if (child->role == CHILD_DRAINING) {
@@ -182,35 +180,41 @@ static void note_end(struct place *place, const struct child *child, int status,
     place->last_failure = end;
 }
 
-void supervisor_child_ended(struct child *child, int status, int signal) {
-    struct place *place = child->service->places[child->slot];
+static void on_child_ended(struct child *child, int status, int signal) {
+    struct place *place = place_of(child);
     bool is_final = !signal && status == EXIT_NEVER;
     note_end(place, child, status, signal);
+    service_free_line(place->service, child->line);
     if (place->coming == child) {
         place->coming = NULL;
         supervisor_tell(place, is_final ? SLOT_ON_NEW_REFUSED : SLOT_ON_NEW_DIED);
     } else if (place->serving == child) {
         place->serving = NULL;
-        supervisor_tell(place, is_final                                ? SLOT_ON_REFUSED
-                               : has_ended_well(child, status, signal) ? SLOT_ON_ENDED
-                                                                       : SLOT_ON_DIED);
+        supervisor_tell(place, is_final                                      ? SLOT_ON_REFUSED
+                               : child_has_ended_well(child, status, signal) ? SLOT_ON_ENDED
+                                                                             : SLOT_ON_DIED);
     }
 }
 
-static bool has_child(const struct service *service, unsigned slot) {
+static bool has_child(const struct place *place) {
     struct list *node;
-    list_each (node, &service->children)
-        if (list_entry(node, struct child, in_service)->slot == slot)
+    list_each (node, &place->service->children)
+        if (list_entry(node, struct child, in_siblings)->owner == place)
             return true;
     return false;
 }
 
 void supervisor_check_empty(struct service *service) {
-    struct master *master = service->master;
+    const struct instance *instance = service->instance;
     for (unsigned i = 0; i < service->place_count; i++)
-        if (service->places[i]->slot.state == SLOT_DRAINING && !has_child(service, i))
+        if (service->places[i]->slot.state == SLOT_DRAINING && !has_child(service->places[i]))
             supervisor_tell(service->places[i], SLOT_ON_EMPTY);
     if (service->is_leaving && list_is_empty(&service->children))
         service_free(service);
-    master_check_stopped(master);
+    instance->events->lost_child(instance->owner);
+}
+
+static void on_child_gone(void *owner) {
+    struct place *place = owner;
+    supervisor_check_empty(place->service);
 }

@@ -10,7 +10,7 @@
 
 #include "child.h"
 #include "crewman.h"
-#include "master.h"
+#include "instance.h"
 #include "process.h"
 #include "service.h"
 
@@ -28,7 +28,8 @@ static void set_count(json_t *row, const char *name, uint64_t value) {
 
 static void add_counters(json_t *row, const struct child *child) {
     const struct beat *beat = &child->beat;
-    const struct score_line *line = &child->service->board->lines[child->line];
+    const struct place *place = child->owner;
+    const struct score_line *line = &place->service->board->lines[child->line];
     bool is_busy = child_is_busy(child);
     set_count(row, "connections", is_busy ? score_get(line->connections) : beat->connections);
     set_count(row, "accepted", beat->accepted);
@@ -52,12 +53,12 @@ static void add_counters(json_t *row, const struct child *child) {
 }
 
 static json_t *row_of_child(const struct child *child) {
-    const struct service *service = child->service;
-    const struct place *place = service->places[child->slot];
-    uint64_t now = uv_now(&service->master->loop);
+    const struct place *place = child->owner;
+    const struct service *service = place->service;
+    uint64_t now = uv_now(&service->instance->loop);
     json_t *row = json_pack(
         "{s:s, s:i, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:i}", "service", service->name, "slot",
-        (int)child->slot, "generation", (int)child->generation, "pid", (int)child->process.pid,
+        (int)place->index, "generation", (int)child->generation, "pid", (int)child->process.pid,
         "label", service->label, "listen", service->listen, "state", state_of(child), "rss",
         (json_int_t)process_rss(child->process.pid), "uptime_ms",
         (json_int_t)(now - child->started_ms), "restarts", (int)place->slot.restarts);
@@ -68,16 +69,16 @@ static json_t *row_of_child(const struct child *child) {
 /* A slot that has no process: it waits, or has given up. */
 static json_t *row_of_empty(const struct place *place) {
     const struct service *service = place->service;
-    uint64_t now = uv_now(&service->master->loop);
+    uint64_t now = uv_now(&service->instance->loop);
     uint64_t wait = place->slot.state == SLOT_BACKOFF && place->retry_at_ms > now
                         ? place->retry_at_ms - now
                         : 0;
     return json_pack("{s:s, s:i, s:i, s:n, s:s, s:s, s:s, s:i, s:I, s:s}", "service",
                      service->name, "slot", (int)place->index, "generation",
-                     (int)service->master->generation, "pid", "label", service->label, "listen",
-                     service->listen, "state", slot_state_name(place->slot.state), "restarts",
-                     (int)place->slot.restarts, "retry_in_ms", (json_int_t)wait, "reason",
-                     place->last_failure ? place->last_failure : "");
+                     (int)service->instance->generation, "pid", "label", service->label,
+                     "listen", service->listen, "state", slot_state_name(place->slot.state),
+                     "restarts", (int)place->slot.restarts, "retry_in_ms", (json_int_t)wait,
+                     "reason", place->last_failure ? place->last_failure : "");
 }
 
 static void add_rows(json_t *rows, const struct service *service) {
@@ -85,8 +86,8 @@ static void add_rows(json_t *rows, const struct service *service) {
     for (unsigned i = 0; i < service->place_count; i++) {
         const struct place *place = service->places[i];
         list_each (node, &service->children) {
-            const struct child *child = list_entry(node, struct child, in_service);
-            if (child->slot == i)
+            const struct child *child = list_entry(node, struct child, in_siblings);
+            if (child->owner == place)
                 json_array_append_new(rows, row_of_child(child));
         }
         if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
@@ -94,38 +95,39 @@ static void add_rows(json_t *rows, const struct service *service) {
     }
 }
 
-static json_t *describe_master(const struct master *master) {
+static json_t *describe_master(const struct instance *instance) {
     static const char *const phases[] = {"starting", "running", "stopping"};
     double load[3] = {0};
-    const char *phase = master->reload ? "reloading" : phases[master->phase];
+    const char *phase = instance->is_reloading ? "reloading" : phases[instance->phase];
     uv_loadavg(load);
     return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I, s:I}", "version",
                      CREW_VERSION, "pid", (int)getpid(), "phase", phase, "uptime_ms",
-                     (json_int_t)(uv_now(&master->loop) - master->started_ms), "generation",
-                     (int)master->generation, "config",
-                     master->config->path ? master->config->path : "", "run_dir",
-                     master->config->run_dir, "load", load[0], load[1], load[2], "rss",
-                     (json_int_t)process_rss(getpid()), "turns", (json_int_t)master->turns);
+                     (json_int_t)(uv_now(&instance->loop) - instance->started_ms), "generation",
+                     (int)instance->generation, "config",
+                     instance->config->path ? instance->config->path : "", "run_dir",
+                     instance->config->run_dir, "load", load[0], load[1], load[2], "rss",
+                     (json_int_t)process_rss(getpid()), "turns", (json_int_t)instance->turns);
 }
 
-json_t *status_make(const struct master *master) {
+json_t *status_make(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node;
-    list_each (node, &master->services)
-        add_rows(rows, list_entry(node, struct service, in_master));
-    return json_pack("{s:o, s:o}", "master", describe_master(master), "workers", rows);
+    list_each (node, &instance->services)
+        add_rows(rows, list_entry(node, struct service, in_instance));
+    return json_pack("{s:o, s:o}", "master", describe_master(instance), "workers", rows);
 }
 
-json_t *status_roster(const struct master *master) {
+json_t *status_roster(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node, *inner;
-    list_each (node, &master->services) {
-        const struct service *service = list_entry(node, struct service, in_master);
+    list_each (node, &instance->services) {
+        const struct service *service = list_entry(node, struct service, in_instance);
         list_each (inner, &service->children) {
-            const struct child *child = list_entry(inner, struct child, in_service);
+            const struct child *child = list_entry(inner, struct child, in_siblings);
+            const struct place *place = child->owner;
             json_array_append_new(
                 rows, json_pack("{s:s, s:i, s:i, s:i, s:s}", "service", service->name, "slot",
-                                (int)child->slot, "generation", (int)child->generation, "pid",
+                                (int)place->index, "generation", (int)child->generation, "pid",
                                 (int)child->process.pid, "socket", child->admin_path));
         }
     }

@@ -16,27 +16,30 @@
 #include "slot.h"
 #include "sockets.h"
 
-struct master;
 struct child;
+struct instance;
+struct kind;
 
 /* A slot with what it needs to act. */
 struct place {
     struct slot slot;
     struct service *service;
     unsigned index;
-    struct child *serving, *coming; /* borrowed from service->children */
+    char label[CONFIG_NAME_MAX + 16]; /* "chat/0" */
+    struct child *serving, *coming;   /* borrowed from service->children */
     uv_timer_t timer;
     uint64_t retry_at_ms; /* in backoff */
     char *last_failure;   /* of the last death, for status; may be NULL */
 };
 
 struct service {
-    struct list in_master;
-    struct master *master;
+    struct list in_instance;
+    struct instance *instance;
+    const struct kind *kind; /* of its children */
     char name[CONFIG_NAME_MAX + 1];
     char *listen, *label;                /* as configured, for people */
-    const struct config_service *config; /* in force; borrowed from the master's config; NULL of
-                                            one that leaves */
+    const struct config_service *config; /* in force; borrowed from the instance's config; NULL
+                                            of one that leaves */
     const struct config_service *next;   /* of the reload that runs, or NULL */
     struct sockets *sockets, *next_sockets;
     bool is_moving; /* the reload brings next_sockets */
@@ -52,8 +55,9 @@ struct service {
 
 /* NULL with a line for people. The places are EMPTY; takes `sockets` (NULL: no listener) only
  * on success. */
-struct service *service_new(struct master *master, const struct config_service *config,
-                            struct sockets *sockets, char *out_why, size_t size);
+struct service *service_new(struct instance *instance, const struct kind *kind,
+                            const struct config_service *config, struct sockets *sockets,
+                            char *out_why, size_t size);
 
 /* Only when no child is left. */
 void service_free(struct service *service);
@@ -70,7 +74,11 @@ void service_stop_listening(struct service *service);
 /* That, and no configuration any more; what drains keeps its own copies. */
 void service_release(struct service *service);
 
-struct service *service_find(struct master *master, const char *name);
+/* Of a reload: a child that serves a service which is not reloadable stays. */
+bool service_keeps(const struct service *service, unsigned slot);
+bool service_has_canary(const struct service *service);
+
+struct service *service_find(struct instance *instance, const char *name);
 
 uint32_t service_take_line(struct service *service);
 void service_free_line(struct service *service, uint32_t line);

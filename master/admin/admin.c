@@ -12,23 +12,25 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "instance.h"
 #include "log.h"
-#include "master.h"
 #include "memory.h"
-#include "reload.h"
 #include "sockets.h"
 #include "status.h"
 
 struct admin_client {
     struct list in_clients;
-    struct master *master;
+    struct admin *admin;
     struct channel *channel;
+    bool awaits_reload;
 };
 
 static void drop(struct admin_client *client) {
-    reload_forget_client(client->master, client);
+    struct admin *admin = client->admin;
+    if (client->awaits_reload)
+        admin->verbs->gone(admin->owner, client);
     list_remove(&client->in_clients);
-    client->master->admin.count--;
+    admin->count--;
     channel_close(client->channel);
     free(client);
 }
@@ -38,11 +40,16 @@ static void say(struct admin_client *client, enum message_id id, json_t *body) {
         log_debug("admin: an answer could not be sent");
 }
 
-void admin_answer(struct admin_client *client, const char *why) {
+static void answer(struct admin_client *client, const char *why) {
     if (why)
         say(client, MSG_REFUSED, json_pack("{s:s}", "reason", why));
     else
         say(client, MSG_DONE, json_object());
+}
+
+void admin_answer(struct admin_client *client, const char *why) {
+    client->awaits_reload = false;
+    answer(client, why);
 }
 
 void admin_progress(struct admin_client *client, const char *format, ...) {
@@ -59,32 +66,43 @@ static bool is_graceful(const json_t *body) {
 }
 
 static void reopen_logs(struct admin_client *client) {
-    int err = master_reopen_logs(client->master);
-    admin_answer(client, err ? uv_strerror(err) : NULL);
+    const struct admin *admin = client->admin;
+    int err = admin->verbs->reopen_logs(admin->owner);
+    answer(client, err ? uv_strerror(err) : NULL);
+}
+
+/* One that waits already asks again: it gets a refusal and waits on. */
+static void reload(struct admin_client *client, bool graceful) {
+    const struct admin *admin = client->admin;
+    const char *why = admin->verbs->reload(admin->owner, graceful, client);
+    if (why)
+        answer(client, why);
+    else
+        client->awaits_reload = true;
 }
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct admin_client *client = owner;
-    struct master *master = client->master;
+    const struct admin *admin = client->admin;
     (void)fd;
     switch (type->id) {
     case MSG_ASK_STATUS:
-        say(client, MSG_STATUS, status_make(master));
+        say(client, MSG_STATUS, status_make(admin->instance));
         break;
     case MSG_ASK_ROSTER:
-        say(client, MSG_ROSTER, status_roster(master));
+        say(client, MSG_ROSTER, status_roster(admin->instance));
         break;
     case MSG_ASK_STOP:
-        master_stop(master, is_graceful(body));
+        admin->verbs->stop(admin->owner, is_graceful(body));
         break;
     case MSG_ASK_RELOAD:
-        reload_start(master, is_graceful(body), client);
+        reload(client, is_graceful(body));
         break;
     case MSG_ASK_REOPEN_LOGS:
         reopen_logs(client);
         break;
     default:
-        admin_answer(client, "the master does not answer that; ask a worker");
+        answer(client, "the master does not answer that; ask a worker");
     }
 }
 
@@ -104,37 +122,37 @@ static bool may_ask(int fd) {
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
-static struct admin_client *adopt(struct master *master, int fd) {
+static struct admin_client *adopt(struct admin *admin, int fd) {
     struct channel *channel;
     struct admin_client *client = memory_new(sizeof(*client));
-    client->master = master;
+    client->admin = admin;
     list_init(&client->in_clients);
-    channel = channel_open(&master->loop, fd, MESSAGE_TO_ADMIN, &events, client);
+    channel = channel_open(&admin->instance->loop, fd, MESSAGE_TO_ADMIN, &events, client);
     if (!channel) {
         free(client);
         return NULL;
     }
     client->channel = channel;
-    list_append(&master->admin.clients, &client->in_clients);
-    master->admin.count++;
+    list_append(&admin->clients, &client->in_clients);
+    admin->count++;
     return client;
 }
 
 /* With a word, which fits into an empty socket. */
-static void turn_away(struct master *master, int fd, const char *why) {
-    struct admin_client *client = adopt(master, fd);
+static void turn_away(struct admin *admin, int fd, const char *why) {
+    struct admin_client *client = adopt(admin, fd);
     if (!client)
         return;
-    admin_answer(client, why);
+    answer(client, why);
     drop(client);
 }
 
 /* The one that waits for a reload is not the one that hangs. */
-static void drop_oldest(struct master *master) {
+static void drop_oldest(struct admin *admin) {
     struct list *node;
-    list_each (node, &master->admin.clients) {
+    list_each (node, &admin->clients) {
         struct admin_client *client = list_entry(node, struct admin_client, in_clients);
-        if (reload_is_for(master, client))
+        if (client->awaits_reload)
             continue;
         log_warning("admin: too many clients at once; the oldest is dropped");
         drop(client);
@@ -143,60 +161,63 @@ static void drop_oldest(struct master *master) {
 }
 
 static void on_readable(uv_poll_t *handle, int status, int happened) {
-    struct master *master = handle->data;
+    struct admin *admin = handle->data;
     (void)happened;
-    int fd =
-        status < 0 ? -1 : accept4(master->admin.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = status < 0 ? -1 : accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
         uv_poll_stop(handle); /* no descriptor is left: admin_watch() tries again */
     if (fd < 0)
         return;
-    bool is_full = master->admin.count >= ADMIN_CLIENTS_MAX;
+    bool is_full = admin->count >= ADMIN_CLIENTS_MAX;
     if (!may_ask(fd)) {
-        turn_away(master, fd, "only root and the user that runs the instance may ask");
+        turn_away(admin, fd, "only root and the user that runs the instance may ask");
         return;
     }
     /* While the instance stops, the old ones wait for its end. */
-    if (is_full && master->phase == MASTER_STOPPING) {
-        turn_away(master, fd, "the instance is stopping");
+    if (is_full && admin->instance->phase == INSTANCE_STOPPING) {
+        turn_away(admin, fd, "the instance is stopping");
         return;
     }
     if (is_full)
-        drop_oldest(master);
-    (void)adopt(master, fd);
+        drop_oldest(admin);
+    (void)adopt(admin, fd);
 }
 
-void admin_watch(struct master *master) {
-    if (master->admin.fd >= 0)
-        uv_poll_start(&master->admin.poll, UV_READABLE, on_readable);
+void admin_watch(struct admin *admin) {
+    if (admin->fd >= 0)
+        uv_poll_start(&admin->poll, UV_READABLE, on_readable);
 }
 
-int admin_open(struct master *master) {
-    struct admin *admin = &master->admin;
+void admin_init(struct admin *admin, struct instance *instance, const struct admin_verbs *verbs,
+                void *owner) {
+    *admin = (struct admin){.instance = instance, .verbs = verbs, .owner = owner, .fd = -1};
+    list_init(&admin->clients);
+}
+
+int admin_open(struct admin *admin) {
     struct sockets_unix options = {.mode = 0600, .backlog = 16};
-    int fd = sockets_listen_unix(master_path(master, "admin.sock"), &options);
+    int fd = sockets_listen_unix(instance_path(admin->instance, "admin.sock"), &options);
     if (fd < 0)
         return fd;
     admin->fd = fd;
-    uv_poll_init(&master->loop, &admin->poll, fd);
-    admin->poll.data = master;
+    uv_poll_init(&admin->instance->loop, &admin->poll, fd);
+    admin->poll.data = admin;
     return uv_poll_start(&admin->poll, UV_READABLE, on_readable);
 }
 
 /* The path goes first: once the socket is closed the next instance may take it as its own. */
-void admin_stop(struct master *master) {
-    struct admin *admin = &master->admin;
+void admin_stop(struct admin *admin) {
     if (admin->fd < 0)
         return;
-    unlink(master_path(master, "admin.sock"));
+    unlink(instance_path(admin->instance, "admin.sock"));
     uv_close((uv_handle_t *)&admin->poll, NULL);
     close(admin->fd);
     admin->fd = -1;
 }
 
-void admin_close(struct master *master) {
+void admin_close(struct admin *admin) {
     struct list *node, *after;
-    admin_stop(master);
-    list_each_safe (node, after, &master->admin.clients)
+    admin_stop(admin);
+    list_each_safe (node, after, &admin->clients)
         drop(list_entry(node, struct admin_client, in_clients));
 }

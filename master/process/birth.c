@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See birth.h.
+ */
+#include "birth.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "instance.h"
+#include "kind.h"
+#include "memory.h"
+
+#define START_DEADLINE_MS 60000u
+
+/* The length of the path is bounded by CONFIG_SOCKET_NAME_MAX. */
+static int open_admin(const struct birth *birth, char *out_path, size_t size) {
+    const struct service *service = birth->place->service;
+    struct sockets_unix options = {.mode = 0600, .backlog = 8};
+    snprintf(out_path, size, "%s/w.%s.%u.%u.sock", service->instance->config->run_dir,
+             service->name, birth->place->index, birth->number);
+    return sockets_listen_unix(out_path, &options);
+}
+
+void birth_sweep(const char *run_dir) {
+    struct dirent *entry;
+    DIR *folder = opendir(run_dir);
+    while (folder && (entry = readdir(folder))) {
+        size_t len = strlen(entry->d_name);
+        if (len > 7 && strncmp(entry->d_name, "w.", 2) == 0 &&
+            strcmp(entry->d_name + len - 5, ".sock") == 0)
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder)
+        closedir(folder);
+}
+
+static struct birth conceive(struct place *place, bool is_new) {
+    struct service *service = place->service;
+    struct instance *instance = service->instance;
+    struct birth birth = {.place = place,
+                          .config = is_new ? instance->next : instance->config,
+                          .service = is_new ? service->next : service->config,
+                          .generation = instance->generation + (is_new ? 1 : 0),
+                          .number = instance_next_number(instance),
+                          .is_new = is_new};
+    service->kind->equip(&birth);
+    return birth;
+}
+
+static struct child *deliver(struct place *place, const struct birth *birth,
+                             struct child_spec *spec, char *out_why, size_t size) {
+    struct service *service = place->service;
+    const struct instance *instance = service->instance;
+    char title[128];
+    char *program = instance_program(instance, service->kind->program);
+    snprintf(title, sizeof(title), "crewman: %s %s generation %u", service->kind->word,
+             place->label, birth->generation);
+    spec->program = program;
+    spec->title = title;
+    /* Whoever waits for the end of a daemon's output must not wait for its children. */
+    spec->out_fd = instance->is_daemon ? instance->log_fd : STDOUT_FILENO;
+    spec->log_fd = instance->log_fd;
+    spec->board_fd = service->board_fd;
+    spec->plan = service->kind->plan(birth);
+    struct child *child = child_start(&service->instance->loop, spec, out_why, size);
+    free(program);
+    return child;
+}
+
+struct child *birth_start(struct place *place, bool is_new, const struct child_events *events,
+                          char *out_why, size_t size) {
+    struct service *service = place->service;
+    struct birth birth = conceive(place, is_new);
+    char admin_path[108];
+    int admin_fd = open_admin(&birth, admin_path, sizeof(admin_path));
+    if (admin_fd < 0) {
+        snprintf(out_why, size, "%s: %s", admin_path, strerror(-admin_fd));
+        return NULL;
+    }
+    uint64_t watchdog_ms = service->instance->config->watchdog_ms;
+    birth.line = service_take_line(service);
+    struct child_spec spec = {.label = place->label,
+                              .admin_path = admin_path,
+                              .admin_fd = admin_fd,
+                              .own_count = birth.own_count,
+                              .generation = birth.generation,
+                              .number = birth.number,
+                              .line = birth.line,
+                              .start_ms = watchdog_ms ? watchdog_ms : START_DEADLINE_MS,
+                              .orphan_ms = birth.config->drain_timeout_ms +
+                                           birth.config->reload_spread_ms,
+                              .siblings = &service->children,
+                              .events = events,
+                              .owner = place};
+    memcpy(spec.own_fds, birth.own_fds, sizeof(spec.own_fds));
+    struct child *child = deliver(place, &birth, &spec, out_why, size);
+    close(admin_fd);
+    if (!child)
+        service_free_line(service, birth.line);
+    return child;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See child.h. The descriptors: docs/control-protocol.md.
+ */
+#include "child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "memory.h"
+
+#define KILL_MARGIN_MS   2000u
+#define ABORT_GRACE_MS   5000u
+#define ORPHAN_MARGIN_MS 10000u
+#define BUSY_MS          3000u /* a beat a second, and 2 s late */
+
+static uint64_t now_ms(const struct child *child) {
+    return uv_now(child->loop);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct child *child = handle->data;
+    if (--child->handles > 0)
+        return;
+    free(child->refusal);
+    free(child);
+}
+
+static void forget(struct child *child) {
+    channel_close(child->channel);
+    child->channel = NULL;
+    list_remove(&child->in_siblings);
+    if (child->admin_path[0])
+        unlink(child->admin_path);
+    uv_close((uv_handle_t *)&child->timer, on_closed);
+    if (child->handles > 1)
+        uv_close((uv_handle_t *)&child->process, on_closed);
+}
+
+static void on_ended(uv_process_t *process, int64_t status, int signal) {
+    struct child *child = (struct child *)process;
+    const struct child_events *events = child->events;
+    void *owner = child->owner;
+    events->ended(child, (int)status, signal);
+    forget(child);
+    events->gone(owner);
+}
+
+static uint64_t field(const json_t *body, const char *name) {
+    return (uint64_t)json_integer_value(json_object_get(body, name));
+}
+
+static void receive_beat(struct child *child, const json_t *body) {
+    struct beat beat = {
+        .connections = field(body, "connections"),
+        .accepted = field(body, "accepted"),
+        .messages_in = field(body, "messages_in"),
+        .messages_out = field(body, "messages_out"),
+        .bytes_in = field(body, "bytes_in"),
+        .bytes_out = field(body, "bytes_out"),
+        .send_failures = field(body, "send_failures"),
+        .reaped = field(body, "reaped"),
+        .refused = field(body, "refused"),
+        .protocol_errors = field(body, "protocol_errors"),
+        .limit_errors = field(body, "limit_errors"),
+        .timeouts = field(body, "timeouts"),
+        .timers = field(body, "timers"),
+        .lag_us = field(body, "lag_us"),
+    };
+    uint64_t now = now_ms(child), passed = now - child->beat_ms;
+    if (passed > 0 && beat.messages_in >= child->beat.messages_in)
+        child->rate =
+            (double)(beat.messages_in - child->beat.messages_in) * 1000.0 / (double)passed;
+    child->beat = beat;
+    child->beat_ms = now;
+    child->is_aborted = false;
+}
+
+static void receive_failed(struct child *child, const json_t *body) {
+    free(child->refusal);
+    child->refusal = memory_copy_text(json_string_value(json_object_get(body, "reason")));
+    /* It will be shown on terminals. */
+    for (char *at = child->refusal; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+}
+
+static void receive_ready(struct child *child) {
+    if (child->is_ready || child->role == CHILD_DRAINING)
+        return;
+    child->is_ready = true;
+    child->beat_ms = now_ms(child);
+    uv_timer_stop(&child->timer);
+    child->events->ready(child);
+}
+
+static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
+    struct child *child = owner;
+    (void)fd;
+    if (type->id == MSG_BEAT)
+        receive_beat(child, body);
+    else if (type->id == MSG_READY)
+        receive_ready(child);
+    else if (type->id == MSG_FAILED)
+        receive_failed(child, body);
+    else if (type->id == MSG_DRAINED)
+        child->is_drained = true;
+}
+
+static void on_too_late(uv_timer_t *timer) {
+    child_kill(timer->data, "it did not end in time");
+}
+
+/* A pipe that ends is the process ending, which uv_process tells: unless the app closed it,
+ * then the child believes that it is orphaned and drains. One that talks nonsense costs the
+ * child.
+ */
+static void on_end(void *owner, const char *reason) {
+    struct child *child = owner;
+    channel_close(child->channel);
+    child->channel = NULL;
+    if (!reason && child->role == CHILD_DRAINING)
+        return;
+    if (!reason) {
+        uv_timer_start(&child->timer, on_too_late, child->orphan_ms + ORPHAN_MARGIN_MS, 0);
+        return;
+    }
+    log_error("%s: pid %d: control pipe: %s", child->label, child->process.pid, reason);
+    child_kill(child, "it broke the control protocol");
+}
+
+static const struct channel_events pipe_events = {on_message, on_end};
+
+static void on_not_ready(uv_timer_t *timer) {
+    child_kill(timer->data, "it was not ready in time");
+}
+
+/* Not a branch for each kind: what is there is inherited, in this order. */
+static int spawn(struct child *child, const struct child_spec *spec, int pipe) {
+    uv_stdio_container_t stdio[CHILD_OWN_FIRST + CHILD_OWN_MAX];
+    int fds[CHILD_OWN_FIRST + CHILD_OWN_MAX] = {-1,   spec->out_fd,   spec->log_fd,
+                                                pipe, spec->board_fd, spec->admin_fd};
+    int count = CHILD_OWN_FIRST + (int)spec->own_count;
+    memcpy(fds + CHILD_OWN_FIRST, spec->own_fds, sizeof(spec->own_fds));
+    for (int i = 0; i < count; i++) {
+        stdio[i].flags = fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
+        stdio[i].data.fd = fds[i];
+    }
+    char *arguments[] = {(char *)(uintptr_t)spec->title, NULL};
+    uv_process_options_t options = {.exit_cb = on_ended,
+                                    .file = spec->program,
+                                    .args = arguments,
+                                    .stdio_count = count,
+                                    .stdio = stdio};
+    child->handles = 2; /* libuv wants the handle closed even when it could not spawn */
+    return uv_spawn(child->loop, &child->process, &options);
+}
+
+static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
+    struct child *child = memory_new(sizeof(*child));
+    child->events = spec->events;
+    child->owner = spec->owner;
+    child->loop = loop;
+    snprintf(child->label, sizeof(child->label), "%s", spec->label);
+    snprintf(child->admin_path, sizeof(child->admin_path), "%s", spec->admin_path);
+    child->generation = spec->generation;
+    child->number = spec->number;
+    child->line = spec->line;
+    child->orphan_ms = spec->orphan_ms;
+    child->started_ms = child->beat_ms = uv_now(loop);
+    uv_timer_init(loop, &child->timer);
+    child->timer.data = child->process.data = child;
+    child->handles = 1;
+    list_append(spec->siblings, &child->in_siblings);
+    return child;
+}
+
+/* Takes `pipe` and the plan. */
+static void begin_talk(struct child *child, const struct child_spec *spec, int pipe) {
+    child->channel = channel_open(child->loop, pipe, MESSAGE_TO_MASTER, &pipe_events, child);
+    if (!child->channel) {
+        json_decref(spec->plan);
+        child_kill(child, "its control pipe could not be set up");
+        return;
+    }
+    channel_send(child->channel, message_get(MSG_PLAN), spec->plan, -1);
+    uv_timer_start(&child->timer, on_not_ready, spec->start_ms, 0);
+}
+
+struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *out_why,
+                          size_t size) {
+    int ends[2] = {-1, -1};
+    struct child *child = child_new(loop, spec);
+    int err = 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+        err = -errno;
+    if (!err) {
+        err = spawn(child, spec, ends[1]);
+        close(ends[1]);
+    }
+    if (!err) {
+        begin_talk(child, spec, ends[0]);
+        return child;
+    }
+    snprintf(out_why, size, "cannot start %s: %s", spec->program, uv_strerror(err));
+    if (ends[0] >= 0)
+        close(ends[0]);
+    json_decref(spec->plan);
+    forget(child);
+    return NULL;
+}
+
+void child_kill(struct child *child, const char *why) {
+    if (!child->killed_for)
+        child->killed_for = why;
+    uv_process_kill(&child->process, SIGKILL);
+}
+
+void child_promote(struct child *child) {
+    child->role = CHILD_SERVING;
+}
+
+void child_dismiss(struct child *child) {
+    child->role = CHILD_DRAINING;
+    child->is_expected = true;
+    child->is_dismissed = true;
+    uv_process_kill(&child->process, SIGKILL);
+}
+
+void child_drain(struct child *child, const char *reason, bool is_graceful, uint64_t timeout_ms,
+                 uint64_t spread_ms) {
+    uint64_t until = now_ms(child) + timeout_ms + KILL_MARGIN_MS;
+    bool is_first = child->role != CHILD_DRAINING;
+    if (!is_first && until >= child->drain_ms)
+        return;
+    child->role = CHILD_DRAINING;
+    child->is_expected = true;
+    child->drain_ms = until;
+    if (child->channel)
+        channel_send(child->channel, message_get(MSG_DRAIN),
+                     json_pack("{s:s, s:b, s:I, s:I}", "reason", reason, "graceful",
+                               (int)is_graceful, "timeout_ms", (json_int_t)timeout_ms,
+                               "spread_ms", (json_int_t)spread_ms),
+                     -1);
+    uv_timer_start(&child->timer, on_too_late, timeout_ms + KILL_MARGIN_MS, 0);
+}
+
+void child_reopen_log(struct child *child, int fd) {
+    if (child->channel)
+        channel_send(child->channel, message_get(MSG_REOPEN_LOGS), json_object(), fd);
+}
+
+bool child_is_busy(const struct child *child) {
+    return child->is_ready && now_ms(child) - child->beat_ms >= BUSY_MS;
+}
+
+void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms) {
+    uint64_t silent = now_ms(child) - child->beat_ms;
+    if (paused_ms > silent)
+        paused_ms = silent;
+    child->beat_ms += paused_ms;
+    silent -= paused_ms;
+    if (watchdog_ms == 0 || !child->is_ready || silent < watchdog_ms)
+        return;
+    if (!child->is_aborted) {
+        child->is_aborted = true;
+        child->killed_for = "its loop was stuck: no beat within the watchdog's time";
+        uv_process_kill(&child->process, SIGABRT);
+    } else if (silent >= watchdog_ms + ABORT_GRACE_MS) {
+        uv_process_kill(&child->process, SIGKILL);
+    }
+}
+
+bool child_has_ended_well(const struct child *child, int status, int signal) {
+    if (child->is_dismissed && signal == SIGKILL)
+        return !child->killed_for;
+    return status == 0 && !signal &&
+           (child->is_drained || (child->is_expected && !child->killed_for));
+}

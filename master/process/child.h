@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One child process of the master, of whatever kind: its descriptors, its control pipe, its
+ * last beat, its end. Knows how to start and to end one. What it is for stands in the spec that
+ * it is started with; what its life means is its owner's business, who hears of it through
+ * child_events.
+ */
+#ifndef CREWMAN_CHILD_H
+#define CREWMAN_CHILD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "channel.h"
+#include "list.h"
+
+struct child;
+
+enum child_role {
+    CHILD_COMING, /* not promoted yet */
+    CHILD_SERVING,
+    CHILD_DRAINING /* told to end; nobody's any more */
+};
+
+struct child_events {
+    /* It said READY, and has not been told to end before. */
+    void (*ready)(struct child *child);
+    /* Its process has ended; the child is still whole. */
+    void (*ended)(struct child *child, int status, int signal);
+    /* Behind that: it is in no list any more. */
+    void (*gone)(void *owner);
+};
+
+/* Descriptors 0 to 5 are the same for every kind; its own follow. */
+#define CHILD_OWN_FIRST 6
+#define CHILD_OWN_MAX   4
+#define CHILD_LABEL_MAX 96
+
+/* All is borrowed for the call, but for `plan`, `siblings`, `events` and `owner`. */
+struct child_spec {
+    const char *program;    /* its path */
+    const char *title;      /* what ps shows of it */
+    const char *label;      /* how log lines name it: "chat/0" */
+    const char *admin_path; /* of `admin_fd`; removed at its end */
+    int out_fd, log_fd, board_fd, admin_fd;
+    int own_fds[CHILD_OWN_MAX];
+    unsigned own_count;
+    unsigned generation;
+    uint32_t number;    /* the process number in its ids */
+    uint32_t line;      /* on the scoreboard */
+    json_t *plan;       /* taken in any case */
+    uint64_t start_ms;  /* to be ready by */
+    uint64_t orphan_ms; /* so long it may drain when it believes that we are gone */
+    struct list *siblings;
+    const struct child_events *events;
+    void *owner;
+};
+
+/* The last beat. */
+struct beat {
+    uint64_t connections, accepted, messages_in, messages_out, bytes_in, bytes_out,
+        send_failures, reaped, refused, protocol_errors, limit_errors, timeouts, timers, lag_us;
+};
+
+struct child {
+    uv_process_t process; /* first: the handle is the child */
+    struct list in_siblings;
+    const struct child_events *events;
+    void *owner;
+    uv_loop_t *loop;
+    char label[CHILD_LABEL_MAX];
+    unsigned generation;
+    uint32_t number, line;
+    enum child_role role;
+    struct channel *channel;
+    uv_timer_t timer; /* to be ready by; then: to be gone by */
+    char admin_path[108];
+    uint64_t started_ms, beat_ms, drain_ms, orphan_ms;
+    struct beat beat;
+    double rate;   /* messages in a second, between the last two beats */
+    char *refusal; /* the reason of its "failed" message */
+    bool is_ready, is_drained, is_expected; /* its end: asked for */
+    bool is_dismissed;
+    bool is_aborted;        /* the watchdog sent SIGABRT */
+    const char *killed_for; /* why we killed it, for the obituary; static */
+    int handles;            /* to be closed before it is freed */
+};
+
+/* NULL with a line for people; then no event follows. */
+struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *out_why,
+                          size_t size);
+
+/* Ask it to drain; SIGKILL follows when it does not end in time. Harmless twice; a later call
+ * with less time shortens it. */
+void child_drain(struct child *child, const char *reason, bool is_graceful, uint64_t timeout_ms,
+                 uint64_t spread_ms);
+
+/* From now on it is the one that serves. */
+void child_promote(struct child *child);
+
+/* It is not wanted any more and has served nobody yet: end it at once, which is no fault. */
+void child_dismiss(struct child *child);
+
+/* End it at once. `why` is static text for the obituary. */
+void child_kill(struct child *child, const char *why);
+
+/* Hand it the new log. */
+void child_reopen_log(struct child *child, int fd);
+
+/* One look a second: beats that do not come. `paused_ms`: for so long we could not have seen
+ * one. */
+void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms);
+
+/* A beat is 2 s late. */
+bool child_is_busy(const struct child *child);
+
+/* Did it end as it was asked to, or by its own wish in good order? */
+bool child_has_ended_well(const struct child *child, int status, int signal);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See instance.h.
+ */
+#include "instance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+#define NUMBER_MASK 0xffffffu
+
+const char *instance_path(const struct instance *instance, const char *name) {
+    static char path[256];
+    snprintf(path, sizeof(path), "%s/%s", instance->config->run_dir, name);
+    return path;
+}
+
+char *instance_find_programs(void) {
+    char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    path[len > 0 ? len : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return memory_copy_text("");
+    slash[1] = '\0';
+    return memory_copy_text(path);
+}
+
+char *instance_program(const struct instance *instance, const char *name) {
+    return memory_format("%s%s", instance->programs, name);
+}
+
+/* Ids of an earlier instance must not come again: the numbers start at the time of day, and
+ * grow. */
+uint32_t instance_next_number(struct instance *instance) {
+    instance->last_number = (instance->last_number + 1) & NUMBER_MASK;
+    if (instance->last_number == 0)
+        instance->last_number = 1;
+    return instance->last_number;
+}
+
+static void on_turn(uv_prepare_t *handle) {
+    struct instance *instance = handle->data;
+    instance->turns++;
+}
+
+int instance_init(struct instance *instance) {
+    struct timespec now;
+    *instance = (struct instance){.generation = 1, .pid_fd = -1, .log_fd = -1};
+    int err = uv_loop_init(&instance->loop);
+    if (err)
+        return err;
+    clock_gettime(CLOCK_REALTIME, &now);
+    instance->last_number = (uint32_t)now.tv_sec & NUMBER_MASK;
+    instance->started_ms = uv_now(&instance->loop);
+    instance->programs = instance_find_programs();
+    list_init(&instance->services);
+    uv_prepare_init(&instance->loop, &instance->turn);
+    instance->turn.data = instance;
+    uv_prepare_start(&instance->turn, on_turn);
+    uv_unref((uv_handle_t *)&instance->turn);
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg) {
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void instance_done(struct instance *instance) {
+    uv_run(&instance->loop, UV_RUN_NOWAIT);
+    uv_walk(&instance->loop, close_handle, NULL);
+    uv_run(&instance->loop, UV_RUN_NOWAIT);
+    (void)uv_loop_close(&instance->loop);
+    config_free(instance->config);
+    free(instance->programs);
+}

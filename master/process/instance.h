@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What all rooms of the master share of the instance that it runs: the loop, the configuration
+ * in force, the generation, the services, the log. Holds, and decides nothing.
+ */
+#ifndef CREWMAN_INSTANCE_H
+#define CREWMAN_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config.h"
+#include "list.h"
+
+struct supervisor_events;
+
+enum instance_phase {
+    INSTANCE_STARTING, /* until every worker is ready for the first time */
+    INSTANCE_RUNNING,
+    INSTANCE_STOPPING
+};
+
+struct instance {
+    uv_loop_t loop;
+    struct config *config;     /* in force; NULL until it is read */
+    const struct config *next; /* of the reload that runs: not in force yet; or NULL */
+    struct list services;
+    char
+        *programs; /* the folder of our own program and of the others; "": wherever PATH says */
+    enum instance_phase phase;
+    bool is_daemon;
+    bool stops_gracefully;
+    bool is_reloading, reloads_gracefully;
+    unsigned generation;
+    uint32_t last_number; /* the newest child's */
+    uint64_t started_ms;
+    uv_prepare_t turn;
+    uint64_t turns;     /* of the loop: many in a second without work are a spin */
+    int pid_fd, log_fd; /* -1: none */
+    const struct supervisor_events *events;
+    void *owner; /* of the events */
+};
+
+/* 0, or a negative errno number. */
+int instance_init(struct instance *instance);
+
+/* After the last service: the loop must have nothing left to do. */
+void instance_done(struct instance *instance);
+
+/* The path of the file in run_dir; static storage until the next call. */
+const char *instance_path(const struct instance *instance, const char *name);
+
+/* The path of a program of ours; the caller frees it. */
+char *instance_program(const struct instance *instance, const char *name);
+
+/* The folder that our own program is in; the caller frees it. */
+char *instance_find_programs(void);
+
+/* A process number that no child of this or an earlier instance has. */
+uint32_t instance_next_number(struct instance *instance);
+
+#endif

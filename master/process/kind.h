@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A kind of child as a row: which program it is, which descriptors it gets beyond those that
+ * every child has, and what its plan says. Whoever makes a service says of which kind its
+ * children are; birth.c asks the row and never which kind it is.
+ */
+#ifndef CREWMAN_KIND_H
+#define CREWMAN_KIND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "child.h"
+#include "service.h"
+
+/* Who is to be born, and with what. */
+struct birth {
+    const struct place *place;
+    const struct config *config;          /* that it is to run under */
+    const struct config_service *service; /* of that configuration */
+    unsigned generation;
+    uint32_t number, line;
+    bool is_new; /* of a generation that is not in force yet */
+    int own_fds[CHILD_OWN_MAX];
+    unsigned own_count;
+};
+
+struct kind {
+    const char *word;    /* "worker": in its title */
+    const char *program; /* its file, beside our own program */
+    /* Fill own_fds (they stay ours) and own_count. */
+    void (*equip)(struct birth *birth);
+    /* The body of its plan, a new reference. */
+    json_t *(*plan)(const struct birth *birth);
+};
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See reload.h. The rollout decides, this carries out. Carrying out may bring the next event at
+ * once (a worker that cannot be started), so that after each action the reload may be over: the
+ * steps that follow then mean nothing to the rollout.
+ */
+#include "reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "changeover.h"
+#include "instance.h"
+#include "kind_worker.h"
+#include "log.h"
+#include "memory.h"
+#include "rollout.h"
+#include "service.h"
+#include "supervisor.h"
+
+struct reload {
+    struct instance *instance;
+    const struct reload_events *events;
+    void *owner;
+    struct rollout rollout;
+    struct loading *loading;
+    struct config *config; /* the new one, until it is committed */
+};
+
+/* A line of the log each: there is no other place to see them when a signal asked. */
+static void log_refusal(const char *why) {
+    for (const char *line = why; *line;) {
+        size_t len = strcspn(line, "\n");
+        log_error("reload: %.*s", (int)len, line);
+        line += len + (line[len] != '\0');
+    }
+}
+
+static void finish(struct reload *reload, const char *why) {
+    struct instance *instance = reload->instance;
+    if (why)
+        log_refusal(why);
+    else
+        log_notice("reload: done, generation %u", instance->generation);
+    instance->next = NULL;
+    instance->is_reloading = instance->reloads_gracefully = false;
+    config_free(reload->config);
+    reload->config = NULL;
+    reload->events->over(reload->owner, why);
+}
+
+static void revive(struct place *place) {
+    enum slot_state state = place->slot.state;
+    if (state == SLOT_GONE || state == SLOT_DRAINING)
+        place->slot = (struct slot){.state = SLOT_EMPTY, .restarts = place->slot.restarts};
+}
+
+/* The new configuration is in force: who serves goes on, and where nobody does somebody is
+ * started. */
+static void settle(struct instance *instance) {
+    struct list *node;
+    list_each (node, &instance->services) {
+        struct service *service = list_entry(node, struct service, in_instance);
+        for (unsigned i = 0; !service->is_leaving && i < service->config->workers; i++) {
+            revive(service->places[i]);
+            supervisor_tell(service->places[i], SLOT_ON_CANCEL);
+            supervisor_tell(service->places[i], SLOT_ON_START);
+        }
+    }
+}
+
+static void start_canaries(struct reload *reload) {
+    struct list *node, *after;
+    list_each_safe (node, after, &reload->instance->services) {
+        struct service *service = list_entry(node, struct service, in_instance);
+        if (reload->rollout.phase != ROLLOUT_CANARIES)
+            return; /* one has failed already */
+        if (service_has_canary(service))
+            supervisor_tell(service->places[0], SLOT_ON_CANARY);
+    }
+}
+
+static void commit(struct reload *reload) {
+    struct instance *instance = reload->instance;
+    struct config *old = instance->config;
+    instance->config = reload->config;
+    instance->next = reload->config = NULL;
+    instance->generation++;
+    changeover_commit(instance);
+    config_free(old);
+    log_setup(instance->log_fd, (enum crew_log_level)instance->config->log_level, "master");
+}
+
+static void carry_out(struct reload *reload, unsigned actions, struct place *place,
+                      const char *why);
+
+/* Slots behind this one whose children do not stay. */
+static unsigned slots_left(const struct place *place) {
+    const struct service *service = place->service;
+    unsigned left = 0;
+    for (unsigned i = place->index + 1; i < service->config->workers; i++)
+        left += !service_keeps(service, i);
+    return left;
+}
+
+static void step(struct reload *reload, enum rollout_event event, struct place *place) {
+    carry_out(reload, rollout_step(&reload->rollout, event, slots_left(place)), place, NULL);
+}
+
+static unsigned count_services(const struct instance *instance) {
+    struct list *node;
+    unsigned count = 0;
+    list_each (node, &instance->services)
+        count += !list_entry(node, struct service, in_instance)->is_leaving;
+    return count;
+}
+
+static void roll_all(struct reload *reload) {
+    struct list *node, *after;
+    const struct instance *instance = reload->instance;
+    carry_out(reload,
+              rollout_step(&reload->rollout, ROLLOUT_ON_COMMITTED, count_services(instance)),
+              NULL, NULL);
+    list_each_safe (node, after, &instance->services) {
+        struct service *service = list_entry(node, struct service, in_instance);
+        if (reload->rollout.phase != ROLLOUT_ROLLING)
+            return; /* one has failed already */
+        if (service->is_leaving)
+            continue;
+        if (!service->is_kept)
+            reload->events->progress(reload->owner, service->places[0]);
+        step(reload, ROLLOUT_ON_ROLL, service->places[0]);
+    }
+}
+
+static void replace_next(const struct place *place) {
+    const struct service *service = place->service;
+    unsigned index = place->index + 1;
+    while (service_keeps(service, index))
+        index++;
+    revive(service->places[index]);
+    supervisor_tell(service->places[index], SLOT_ON_REPLACE);
+}
+
+/* `place`: whose worker became ready; `why`: of a failure. */
+static void carry_out(struct reload *reload, unsigned actions, struct place *place,
+                      const char *why) {
+    if (actions & ROLLOUT_DO_CANARIES)
+        start_canaries(reload);
+    if (actions & ROLLOUT_DO_COMMIT) {
+        commit(reload);
+        roll_all(reload);
+    }
+    if (actions & ROLLOUT_DO_KEEP) {
+        supervisor_tell(place, SLOT_ON_COMMIT);
+        reload->events->progress(reload->owner, place);
+    }
+    if (actions & ROLLOUT_DO_NEXT)
+        replace_next(place);
+    if (actions & ROLLOUT_DO_UNDO)
+        changeover_undo(reload->instance);
+    if (actions & ROLLOUT_DO_SETTLE)
+        settle(reload->instance);
+    if (actions & ROLLOUT_DO_FINISH)
+        finish(reload, why);
+}
+
+void reload_place_ready(struct reload *reload, struct place *place) {
+    if (reload && reload->rollout.phase != ROLLOUT_OVER)
+        step(reload, ROLLOUT_ON_READY, place);
+}
+
+static void fail(struct reload *reload, enum rollout_event event, const char *why) {
+    carry_out(reload, rollout_step(&reload->rollout, event, 0), NULL, why);
+}
+
+void reload_place_failed(struct reload *reload, const struct place *place) {
+    char why[1024];
+    if (!reload)
+        return;
+    snprintf(why, sizeof(why), "%s: the new worker did not become ready: %s; %s", place->label,
+             place->last_failure ? place->last_failure : "it died",
+             reload->rollout.phase == ROLLOUT_CANARIES ? "nothing was changed"
+                                                       : "the workers left keep serving");
+    fail(reload, ROLLOUT_ON_FAILED, why);
+}
+
+static void refuse(struct reload *reload, const struct config_errors *errors) {
+    char *why = memory_copy_text("");
+    for (size_t i = 0; i < errors->count; i++) {
+        char *longer = memory_format("%s%s%s", why, i ? "\n" : "", errors->lines[i]);
+        free(why);
+        why = longer;
+    }
+    fail(reload, ROLLOUT_ON_REFUSED, why);
+    free(why);
+}
+
+static void begin(struct reload *reload) {
+    struct instance *instance = reload->instance;
+    char why[512];
+    instance->next = reload->config;
+    if (changeover_prepare(instance, why, sizeof(why)) != 0) {
+        changeover_undo(instance);
+        fail(reload, ROLLOUT_ON_REFUSED, why);
+        return;
+    }
+    carry_out(reload,
+              rollout_step(&reload->rollout, ROLLOUT_ON_LOADED, changeover_canaries(instance)),
+              NULL, NULL);
+}
+
+static void on_loaded(void *owner, struct config *config, const struct config_errors *errors) {
+    struct reload *reload = owner;
+    struct config_errors conflicts = {0};
+    reload->loading = NULL;
+    reload->config = config;
+    if (!config) {
+        refuse(reload, errors);
+    } else if (config_reload_conflicts(reload->instance->config, config, &conflicts) > 0) {
+        refuse(reload, &conflicts);
+        config_errors_done(&conflicts);
+    } else {
+        begin(reload);
+    }
+}
+
+struct reload *reload_start(struct instance *instance, const struct loading_source *source,
+                            bool is_graceful, const struct reload_events *events, void *owner) {
+    static const struct loading_done done = {on_loaded};
+    struct reload *reload = memory_new(sizeof(*reload));
+    char *worker = instance_program(instance, kind_worker()->program);
+    reload->instance = instance;
+    reload->events = events;
+    reload->owner = owner;
+    instance->is_reloading = true;
+    instance->reloads_gracefully = is_graceful;
+    log_notice("reload%s: reading configuration and apps", is_graceful ? " (graceful)" : "");
+    reload->loading = loading_start(&instance->loop, source, worker, &done, reload);
+    free(worker);
+    return reload;
+}
+
+void reload_abandon(struct reload *reload, const char *why) {
+    if (!reload)
+        return;
+    loading_cancel(reload->loading);
+    reload->loading = NULL;
+    fail(reload, ROLLOUT_ON_STOP, why);
+}
+
+void reload_free(struct reload *reload) {
+    free(reload);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See master.h.
+ */
+#include "master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "child.h"
+#include "daemon.h"
+#include "instance.h"
+#include "kind_worker.h"
+#include "log.h"
+#include "pidfile.h"
+#include "process.h"
+#include "reloads.h"
+#include "service.h"
+#include "setup.h"
+#include "supervisor.h"
+
+#define WATCH_MS     1000u
+#define SIGNAL_COUNT 6
+
+struct master {
+    struct instance instance;
+    const struct master_options *options;
+    struct admin admin;
+    struct reloads reloads;
+    struct loading *loading; /* at the start */
+    uv_signal_t signals[SIGNAL_COUNT];
+    uv_timer_t watch; /* once a second */
+    uint64_t watched_ms;
+    int report_fd;
+    int exit_code;
+};
+
+static int say(const char *text) {
+    fprintf(stderr, "crewman: %s\n", text);
+    return EXIT_FAILURE;
+}
+
+/* The start is decided: a daemon's parent may go, and its terminal is given back. */
+static void report(struct master *master, int exit_code) {
+    unsigned char byte = (unsigned char)exit_code;
+    if (master->report_fd < 0)
+        return;
+    if (exit_code == EXIT_SUCCESS)
+        daemon_redirect(master->instance.log_fd);
+    if (write(master->report_fd, &byte, 1) != 1)
+        log_debug("the parent of the daemon is gone");
+    close(master->report_fd);
+    master->report_fd = -1;
+}
+
+static void stop(void *owner, bool is_graceful);
+
+static void fail_start(struct master *master, const char *why) {
+    master->exit_code = EXIT_FAILURE;
+    if (why)
+        say(why);
+    stop(master, false);
+}
+
+static bool is_ready(const struct service *service) {
+    for (unsigned i = 0; i < service->place_count; i++)
+        if (service->places[i]->slot.state != SLOT_READY)
+            return false;
+    return true;
+}
+
+static void on_became_ready(void *owner) {
+    struct master *master = owner;
+    struct instance *instance = &master->instance;
+    struct list *node;
+    if (instance->phase != INSTANCE_STARTING)
+        return;
+    list_each (node, &instance->services)
+        if (!is_ready(list_entry(node, struct service, in_instance)))
+            return;
+    instance->phase = INSTANCE_RUNNING;
+    if (master->options->on_started)
+        master->options->on_started(instance);
+    log_notice("started: %s", instance->config->run_dir);
+    report(master, EXIT_SUCCESS);
+}
+
+static void on_not_started(void *owner, const struct place *place) {
+    struct master *master = owner;
+    char why[1024];
+    if (master->instance.phase != INSTANCE_STARTING)
+        return;
+    snprintf(why, sizeof(why), "%s did not start: %s", place->label,
+             place->last_failure ? place->last_failure : "it died");
+    fail_start(master, why);
+}
+
+static void check_stopped(void *owner) {
+    struct master *master = owner;
+    struct list *node;
+    if (master->instance.phase != INSTANCE_STOPPING)
+        return;
+    list_each (node, &master->instance.services)
+        if (!list_is_empty(&list_entry(node, struct service, in_instance)->children))
+            return;
+    uv_stop(&master->instance.loop);
+}
+
+static void on_replaced(void *owner, struct place *place) {
+    struct master *master = owner;
+    reloads_place_ready(&master->reloads, place);
+}
+
+static void on_not_replaced(void *owner, struct place *place) {
+    struct master *master = owner;
+    reloads_place_failed(&master->reloads, place);
+}
+
+static const struct supervisor_events supervisor_events = {
+    on_replaced, on_not_replaced, on_not_started, on_became_ready, check_stopped};
+
+/* What is done with each child of the instance. */
+typedef void (*child_visit)(struct child *child, void *arg);
+
+static void each_child(struct master *master, child_visit visit, void *arg) {
+    struct list *node, *inner;
+    list_each (node, &master->instance.services) {
+        struct service *service = list_entry(node, struct service, in_instance);
+        list_each (inner, &service->children)
+            visit(list_entry(inner, struct child, in_siblings), arg);
+    }
+}
+
+static void hurry(struct child *child, void *arg) {
+    (void)arg;
+    supervisor_drain_child(child);
+}
+
+static void retire_all(struct master *master) {
+    struct list *node;
+    list_each (node, &master->instance.services) {
+        struct service *service = list_entry(node, struct service, in_instance);
+        service_stop_listening(service);
+        for (unsigned i = 0; i < service->place_count; i++)
+            supervisor_tell(service->places[i], SLOT_ON_RETIRE);
+    }
+}
+
+static void stop(void *owner, bool is_graceful) {
+    struct master *master = owner;
+    struct instance *instance = &master->instance;
+    bool is_first = instance->phase != INSTANCE_STOPPING;
+    if (!is_first && (is_graceful || !instance->stops_gracefully))
+        return;
+    if (instance->phase == INSTANCE_STARTING && master->exit_code == EXIT_SUCCESS)
+        master->exit_code = say("stopped before every worker was ready");
+    instance->phase = INSTANCE_STOPPING;
+    instance->stops_gracefully = is_graceful;
+    if (is_first) {
+        if (instance->log_fd >= 0)
+            log_notice("stopping%s", is_graceful ? " gracefully" : "");
+        loading_cancel(master->loading);
+        master->loading = NULL;
+        reloads_abandon(&master->reloads);
+        retire_all(master);
+    }
+    each_child(master, hurry, NULL);
+    check_stopped(master);
+}
+
+static const char *reload_for(void *owner, bool is_graceful, struct admin_client *client) {
+    struct master *master = owner;
+    return reloads_for_client(&master->reloads, is_graceful, client);
+}
+
+static void forget_client(void *owner, const struct admin_client *client) {
+    struct master *master = owner;
+    reloads_forget_client(&master->reloads, client);
+}
+
+static void reopen_log(struct child *child, void *arg) {
+    const struct instance *instance = arg;
+    child_reopen_log(child, instance->log_fd);
+}
+
+/* Here and in the children. */
+static int reopen_logs(void *owner) {
+    struct master *master = owner;
+    struct instance *instance = &master->instance;
+    int fd = setup_open_log(instance);
+    if (fd < 0)
+        return fd;
+    if (dup3(fd, instance->log_fd, O_CLOEXEC) < 0) {
+        int err = errno;
+        close(fd);
+        return -err;
+    }
+    close(fd);
+    if (instance->is_daemon)
+        daemon_redirect(instance->log_fd);
+    each_child(master, reopen_log, instance);
+    log_notice("log reopened");
+    return 0;
+}
+
+static const struct admin_verbs admin_verbs = {stop, reload_for, reopen_logs, forget_client};
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct master *master = handle->data;
+    log_notice("%s", process_signal_name(number));
+    if (number == SIGTERM || number == SIGINT)
+        stop(master, false);
+    else if (number == SIGQUIT)
+        stop(master, true);
+    else
+        reloads_by_signal(&master->reloads, number == SIGUSR2);
+}
+
+static void watch_signals(struct master *master) {
+    static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT,  SIGQUIT,
+                                              SIGHUP,  SIGUSR1, SIGUSR2};
+    for (int i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&master->instance.loop, &master->signals[i]);
+        master->signals[i].data = master;
+        uv_signal_start(&master->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* When we were stopped, or the machine gave us no time, the beats of meanwhile wait in the
+ * pipes: the silence is ours. */
+static uint64_t take_pause(struct master *master) {
+    uint64_t now = uv_now(&master->instance.loop);
+    uint64_t passed = now - master->watched_ms;
+    master->watched_ms = now;
+    return passed > 2 * WATCH_MS ? passed - WATCH_MS : 0;
+}
+
+static void watch_child(struct child *child, void *arg) {
+    const uint64_t *times = arg;
+    child_watch(child, times[0], times[1]);
+}
+
+static void on_watch(uv_timer_t *timer) {
+    struct master *master = timer->data;
+    uint64_t paused_ms = take_pause(master);
+    reloads_follow_up(&master->reloads);
+    admin_watch(&master->admin);
+    uint64_t times[] = {master->instance.config->watchdog_ms, paused_ms};
+    each_child(master, watch_child, times);
+}
+
+static void start_all(struct master *master) {
+    struct list *node;
+    list_each (node, &master->instance.services) {
+        struct service *service = list_entry(node, struct service, in_instance);
+        for (unsigned i = 0;
+             i < service->place_count && master->instance.phase == INSTANCE_STARTING; i++)
+            supervisor_tell(service->places[i], SLOT_ON_START);
+    }
+}
+
+static int set_up(struct master *master, char *out_why, size_t size) {
+    struct instance *instance = &master->instance;
+    int err = setup_instance(instance, out_why, size);
+    if (err)
+        return err;
+    err = admin_open(&master->admin);
+    if (err)
+        snprintf(out_why, size, "%s: %s", instance_path(instance, "admin.sock"),
+                 strerror(-err));
+    return err;
+}
+
+static void on_loaded(void *owner, struct config *config, const struct config_errors *errors) {
+    struct master *master = owner;
+    char why[1024];
+    master->loading = NULL;
+    master->instance.config = config;
+    if (!config) {
+        for (size_t i = 0; i < errors->count; i++)
+            fprintf(stderr, "%s\n", errors->lines[i]);
+        fail_start(master, NULL);
+        return;
+    }
+    if (set_up(master, why, sizeof(why)) != 0) {
+        fail_start(master, why);
+        return;
+    }
+    master->watched_ms = uv_now(&master->instance.loop);
+    uv_timer_start(&master->watch, on_watch, WATCH_MS, WATCH_MS);
+    start_all(master);
+}
+
+static void tear_down(struct master *master) {
+    struct instance *instance = &master->instance;
+    struct list *node, *after;
+    list_each_safe (node, after, &instance->services)
+        service_free(list_entry(node, struct service, in_instance));
+    admin_stop(&master->admin);
+    if (instance->pid_fd >= 0)
+        pidfile_release(instance_path(instance, "crewman.pid"), instance->pid_fd);
+    if (instance->config && instance->log_fd >= 0)
+        log_notice("stopped");
+    /* Last, for the client that asked waits for this end: by now another instance can start. */
+    admin_close(&master->admin);
+    reloads_done(&master->reloads);
+    instance_done(instance);
+    report(master, master->exit_code);
+}
+
+static int init(struct master *master, const struct master_options *options) {
+    struct instance *instance = &master->instance;
+    *master = (struct master){.options = options, .report_fd = options->report_fd};
+    int err = instance_init(instance);
+    if (err) {
+        fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
+        return err;
+    }
+    instance->is_daemon = options->is_daemon;
+    instance->events = &supervisor_events;
+    instance->owner = master;
+    reloads_init(&master->reloads, instance, &options->source);
+    admin_init(&master->admin, instance, &admin_verbs, master);
+    uv_timer_init(&instance->loop, &master->watch);
+    master->watch.data = master;
+    watch_signals(master);
+    return 0;
+}
+
+static void load(struct master *master) {
+    static const struct loading_done done = {on_loaded};
+    char *worker = instance_program(&master->instance, kind_worker()->program);
+    master->loading =
+        loading_start(&master->instance.loop, &master->options->source, worker, &done, master);
+    free(worker);
+}
+
+int master_run(const struct master_options *options) {
+    struct master master;
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    /* Whatever the shell left open must not reach the children. */
+    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    (void)process_raise_nofile();
+    if (init(&master, options) != 0) {
+        report(&master, EXIT_FAILURE);
+        return EXIT_FAILURE;
+    }
+    load(&master);
+    uv_run(&master.instance.loop, UV_RUN_DEFAULT);
+    tear_down(&master);
+    return master.exit_code;
+}

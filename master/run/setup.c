@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See setup.h.
+ */
+#include "setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "birth.h"
+#include "instance.h"
+#include "kind_worker.h"
+#include "log.h"
+#include "pidfile.h"
+#include "process.h"
+#include "service.h"
+
+#define ORPHANS_MS      3000u
+#define ORPHANS_STEP_MS 50u
+
+int setup_open_log(const struct instance *instance) {
+    const struct config *config = instance->config;
+    const char *path = config->log_file;
+    if (!path[0] && !instance->is_daemon)
+        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (!path[0])
+        path = instance_path(instance, "crewman.log");
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    return fd < 0 ? -errno : fd;
+}
+
+/* The default of other users is in /tmp, where anybody could have made it before us. */
+static int make_run_dir(const struct config *config, char *why, size_t size) {
+    struct stat folder;
+    if (mkdir(config->run_dir, 0755) == 0)
+        return 0;
+    if (errno != EEXIST || stat(config->run_dir, &folder) != 0) {
+        snprintf(why, size, "run_dir %s: %s", config->run_dir, strerror(errno));
+        return -1;
+    }
+    if (!S_ISDIR(folder.st_mode)) {
+        snprintf(why, size, "run_dir %s: not a folder", config->run_dir);
+        return -1;
+    }
+    if (geteuid() != 0 && folder.st_uid != 0 && folder.st_uid != geteuid()) {
+        snprintf(why, size, "run_dir %s: belongs to another user", config->run_dir);
+        return -1;
+    }
+    return 0;
+}
+
+/* *out_follows_crash: an instance before this one died without a word. */
+static int take_pidfile(struct instance *instance, bool *out_follows_crash, char *why,
+                        size_t size) {
+    pid_t other = 0;
+    const char *path = instance_path(instance, "crewman.pid");
+    int fd = pidfile_take(path, &other);
+    if (fd >= 0) {
+        instance->pid_fd = fd;
+        *out_follows_crash = other != 0;
+        return 0;
+    }
+    if (fd == -EWOULDBLOCK)
+        snprintf(why, size, "already running, pid %d (%s)", (int)other, path);
+    else
+        snprintf(why, size, "%s: %s", path, strerror(-fd));
+    return -1;
+}
+
+static int set_up_log(struct instance *instance, char *why, size_t size) {
+    int fd = setup_open_log(instance);
+    if (fd < 0) {
+        snprintf(why, size, "log %s: %s",
+                 instance->config->log_file[0] ? instance->config->log_file
+                                               : instance_path(instance, "crewman.log"),
+                 strerror(-fd));
+        return -1;
+    }
+    instance->log_fd = fd;
+    log_setup(fd, (enum crew_log_level)instance->config->log_level, "master");
+    return 0;
+}
+
+/* The workers of a master that was killed close their listeners as soon as they notice. */
+static int open_sockets(const struct config_service *config, bool follows_crash,
+                        struct sockets **out_sockets, char *why, size_t size) {
+    unsigned tries = follows_crash ? ORPHANS_MS / ORPHANS_STEP_MS : 0;
+    for (;;) {
+        int err = sockets_open(config, out_sockets, why, size);
+        if (err != -EADDRINUSE || tries-- == 0)
+            return err;
+        uv_sleep(ORPHANS_STEP_MS);
+    }
+}
+
+static int check_user(const char *user, const char *group, char *why, size_t size) {
+    struct identity identity;
+    if (process_identity(user, group, &identity, why, size) != 0)
+        return -1;
+    if (!identity.is_set || geteuid() == 0 || identity.uid == geteuid())
+        return 0;
+    snprintf(why, size, "user \"%s\": only root can start workers as another user", user);
+    return -1;
+}
+
+/* Before the first worker is started: a name or an address that is wrong must not leave half an
+ * instance. */
+static int make_services(struct instance *instance, bool follows_crash, char *why,
+                         size_t size) {
+    struct config *config = instance->config;
+    if (check_user(config->user, config->group, why, size) != 0)
+        return -1;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        struct sockets *sockets = NULL;
+        if (check_user(service->user, service->group, why, size) != 0)
+            return -1;
+        if (open_sockets(&config->services[i], follows_crash, &sockets, why, size) != 0)
+            return -1;
+        if (!service_new(instance, kind_worker(), &config->services[i], sockets, why, size)) {
+            sockets_unref(sockets);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int setup_instance(struct instance *instance, char *out_why, size_t size) {
+    bool follows_crash = false;
+    if (make_run_dir(instance->config, out_why, size) != 0 ||
+        take_pidfile(instance, &follows_crash, out_why, size) != 0)
+        return -1;
+    birth_sweep(instance->config->run_dir);
+    if (set_up_log(instance, out_why, size) != 0)
+        return -1;
+    return make_services(instance, follows_crash, out_why, size);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What must be there before the first child is started: the run_dir, the pid file, the log, the
+ * services with their bound sockets. Whatever is wrong is found here, so that a failure leaves
+ * no half instance.
+ */
+#ifndef CREWMAN_SETUP_H
+#define CREWMAN_SETUP_H
+
+#include <stddef.h>
+
+struct instance;
+
+/* Of an instance that has its configuration. 0, or negative with a line for people; what was
+ * opened until then stays with the instance. */
+int setup_instance(struct instance *instance, char *out_why, size_t size);
+
+/* A new descriptor of its log, close-on-exec, or a negative errno number. */
+int setup_open_log(const struct instance *instance);
+
+#endif
