@@ -28,12 +28,6 @@ static const struct message_field none[] = {END};
 static const struct message_field hello[] = {RANGE("pid", 1, INT32_MAX), TEXT("version"),
                                              COUNT("abi"), END};
 static const struct message_field failed[] = {RANGE("exit", 0, 255), TEXT("reason"), END};
-static const struct message_field beat[] = {
-    COUNT("connections"),     COUNT("accepted"),     COUNT("messages_in"),
-    COUNT("messages_out"),    COUNT("bytes_in"),     COUNT("bytes_out"),
-    COUNT("send_failures"),   COUNT("reaped"),       COUNT("refused"),
-    COUNT("protocol_errors"), COUNT("limit_errors"), COUNT("timeouts"),
-    COUNT("timers"),          COUNT("lag_us"),       END};
 static const struct message_field drained[] = {COUNT("closed"), END};
 static const struct message_field plan[] = {TEXT("service"),
                                             OBJECT("config"),
@@ -41,9 +35,8 @@ static const struct message_field plan[] = {TEXT("service"),
                                             COUNT("slot"),
                                             COUNT("generation"),
                                             COUNT("process"),
-                                            COUNT("line"),
                                             RANGE("listener", -1, INT32_MAX),
-                                            COUNT("scoreboard"),
+                                            COUNT("page"),
                                             COUNT("admin"),
                                             BOOL("stdout_is_log"),
                                             TEXT("user"),
@@ -54,6 +47,7 @@ static const struct message_field plan[] = {TEXT("service"),
                                             END};
 static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};
+static const struct message_field sibling[] = {COUNT("process"), END};
 static const struct message_field stop[] = {COUNT("timeout_ms"), END};
 static const struct message_field graceful[] = {BOOL("graceful"), END};
 static const struct message_field status[] = {OBJECT("master"), LIST("workers"), END};
@@ -64,9 +58,10 @@ static const struct message_field refused[] = {TEXT("reason"), END};
 
 static const struct message_field *const fields_of[MSG_COUNT] = {
     [MSG_HELLO] = hello,          [MSG_READY] = none,
-    [MSG_FAILED] = failed,        [MSG_BEAT] = beat,
+    [MSG_FAILED] = failed,        [MSG_BEAT] = none,
     [MSG_DRAINED] = drained,      [MSG_PLAN] = plan,
     [MSG_DRAIN] = drain,          [MSG_STOP] = stop,
+    [MSG_SIBLING] = sibling,      [MSG_SIBLING_GONE] = sibling,
     [MSG_REOPEN_LOGS] = none,     [MSG_ASK_STATUS] = none,
     [MSG_ASK_ROSTER] = none,      [MSG_ASK_STOP] = graceful,
     [MSG_ASK_RELOAD] = graceful,  [MSG_ASK_REOPEN_LOGS] = none,
@@ -85,7 +80,7 @@ const struct message *message_get(enum message_id id) {
 }
 
 bool message_has_descriptor(const struct message *message) {
-    return message->id == MSG_REOPEN_LOGS;
+    return message->id == MSG_REOPEN_LOGS || message->id == MSG_SIBLING;
 }
 
 const struct message *message_find(enum message_direction direction, const char *name) {

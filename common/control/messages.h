@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MESSAGE_VERSION 1
+#define MESSAGE_VERSION 2
 
 enum message_direction {
     MESSAGE_TO_MASTER, /* worker → master, on the control pipe */
@@ -31,6 +31,8 @@ enum message_direction {
     X(DRAIN, "drain", MESSAGE_TO_WORKER)                                                       \
     X(STOP, "stop", MESSAGE_TO_WORKER)                                                         \
     X(REOPEN_LOGS, "reopen_logs", MESSAGE_TO_WORKER)                                           \
+    X(SIBLING, "sibling", MESSAGE_TO_WORKER)                                                   \
+    X(SIBLING_GONE, "sibling_gone", MESSAGE_TO_WORKER)                                         \
     X(ASK_STATUS, "status", MESSAGE_TO_ADMIN)                                                  \
     X(ASK_ROSTER, "roster", MESSAGE_TO_ADMIN)                                                  \
     X(ASK_STOP, "stop", MESSAGE_TO_ADMIN)                                                      \

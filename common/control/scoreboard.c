@@ -6,54 +6,82 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+_Static_assert(sizeof(struct score_page) <= SCORE_PAGE_SIZE, "the rows outgrow their page");
+_Static_assert(sizeof(struct score_line) == COUNTER_COUNT * sizeof(uint64_t),
+               "a row is a field");
 
 int scoreboard_create(void) {
     int fd = memfd_create("crewman-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
-    if (ftruncate(fd, sizeof(struct scoreboard)) == 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+    if (fchmod(fd, 0600) == 0 && ftruncate(fd, SCORE_PAGE_SIZE) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
         return fd;
     int err = errno;
     close(fd);
     return -err;
 }
 
-struct scoreboard *scoreboard_open(int fd) {
+int scoreboard_seal(int fd) {
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0)
+        return 0;
+    return -errno;
+}
+
+int scoreboard_reopen(int fd) {
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int again = open(path, O_RDONLY | O_CLOEXEC);
+    return again < 0 ? -errno : again;
+}
+
+/* Nobody can change its size any more, and there is enough of it: else a read could kill us. */
+static void *map(int fd, int protection) {
     struct stat file;
-    if (fstat(fd, &file) != 0 || file.st_size != (off_t)sizeof(struct scoreboard))
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &file) != 0 ||
+        file.st_size < (off_t)SCORE_PAGE_SIZE)
         return NULL;
-    void *memory =
-        mmap(NULL, sizeof(struct scoreboard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, SCORE_PAGE_SIZE, protection, MAP_SHARED, fd, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-void scoreboard_close(struct scoreboard *board) {
-    if (board)
-        munmap(board, sizeof(*board));
+/* The magic comes last: who sees it sees the rest. */
+struct score_page *scoreboard_open(int fd) {
+    struct score_page *page = map(fd, PROT_READ | PROT_WRITE);
+    if (!page)
+        return NULL;
+    score_set(page->version, SCORE_VERSION);
+    score_set(page->rows, COUNTER_COUNT);
+    score_set(page->size, SCORE_PAGE_SIZE);
+    atomic_store_explicit(&page->magic, SCORE_MAGIC, memory_order_release);
+    return page;
 }
 
-void score_line_clear(struct score_line *line) {
-    score_set(line->state, SCORE_FREE);
-    score_set(line->pid, 0);
-    score_set(line->connections, 0);
-    score_set(line->callback, SCORE_IN_NONE);
-    score_set(line->tick_at, 0);
-    score_set(line->ticks, 0);
-    score_set(line->accepted, 0);
-    score_set(line->messages_in, 0);
-    score_set(line->messages_out, 0);
-    score_set(line->send_failures, 0);
-    score_set(line->reaped, 0);
-    score_set(line->bytes_in, 0);
-    score_set(line->bytes_out, 0);
+const struct score_page *scoreboard_view(int fd) {
+    return map(fd, PROT_READ);
 }
 
-const char *score_callback_name(uint32_t callback) {
+void scoreboard_close(const struct score_page *page) {
+    if (page)
+        munmap((void *)(uintptr_t)page, SCORE_PAGE_SIZE);
+}
+
+uint64_t scoreboard_read(const struct score_page *page, enum counter_id id) {
+    const _Atomic uint64_t *rows = (const _Atomic uint64_t *)&page->line;
+    if (score_get(page->magic) != SCORE_MAGIC || score_get(page->version) != SCORE_VERSION ||
+        id >= score_get(page->rows))
+        return 0;
+    return score_get(rows[id]);
+}
+
+const char *score_callback_name(uint64_t callback) {
 #define SCORE_CALLBACK_NAME(id, name) name,
     static const char *const callback_names[] = {SCORE_CALLBACKS(SCORE_CALLBACK_NAME)};
 #undef SCORE_CALLBACK_NAME

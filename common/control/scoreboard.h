@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The shared page of one service: a line a worker process, written by that worker only, read by
- * its siblings (fair accepts) and by the master (status of a stuck worker, obituary). Plain
- * relaxed atomics, no locks. Whatever is read from another's line is a number that may be
- * wrong: never a pointer, an index or a length without a check. The memfd is made and sealed
- * (no shrink, no grow) by the master, so that no worker can take the memory away under the
- * others. A reload can bring a worker of a newer version under this master: whoever changes the
- * layout or the meaning of a line raises MESSAGE_VERSION, and such a reload is refused.
+ * The scoreboard: one page of shared memory for each child process, written by that child
+ * alone, read by the master (status, obituary) and by its siblings (fair accepts). Plain
+ * relaxed atomics, no locks. Whatever is read from another's page is a number that may be
+ * wrong: never a pointer, an index or a length without a check. The master makes the memfd and
+ * fixes its size, so that no child can take the memory away under the others; once the child
+ * has mapped its own nobody can map it writable or write to it any more.
  */
 #ifndef CREWMAN_SCOREBOARD_H
 #define CREWMAN_SCOREBOARD_H
@@ -14,10 +13,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Two lines a slot (old and new process during a reload), 512 slots at most. */
-#define SCOREBOARD_LINES 1024u
+#include "counters.h"
 
-enum scoreboard_state {
+#define SCORE_MAGIC     0x43524557u /* "CREW" */
+#define SCORE_VERSION   1u /* raised when rows change their meaning; not when one is added */
+#define SCORE_PAGE_SIZE 4096u
+
+enum score_state {
     SCORE_FREE = 0,
     SCORE_STARTING = 1,
     SCORE_ACCEPTING = 2, /* takes part in the fair shares */
@@ -55,34 +57,47 @@ enum score_callback {
         SCORE_IN_COUNT
 };
 
+/* A field for each row of the table, in its order. */
 struct score_line {
-    _Alignas(64) _Atomic uint32_t pid;
-    _Atomic uint32_t state; /* enum scoreboard_state */
-    _Atomic uint32_t connections;
-    _Atomic uint32_t callback; /* enum score_callback */
-    _Atomic uint64_t tick_at;  /* last loop iteration, ms, CLOCK_MONOTONIC */
-    _Atomic uint64_t ticks;    /* loop iterations */
-    _Atomic uint64_t accepted, messages_in, messages_out, send_failures, reaped;
-    _Atomic uint64_t bytes_in, bytes_out;
+#define SCORE_FIELD(id, name, kind, help) _Atomic uint64_t name;
+    COUNTERS(SCORE_FIELD)
+#undef SCORE_FIELD
 };
 
-struct scoreboard {
-    struct score_line lines[SCOREBOARD_LINES];
+struct score_page {
+    _Atomic uint32_t magic, version, rows, size; /* of the one who writes it */
+    _Alignas(64) struct score_line line;
 };
 
-/* Master: a new sealed memfd, close-on-exec. A descriptor, or a negative errno number. */
+/* Master: a new memfd of mode 0600 and fixed size, close-on-exec. A descriptor, or a negative
+ * errno number. */
 int scoreboard_create(void);
 
-/* Map it. NULL when the descriptor is not a scoreboard of this size. */
-struct scoreboard *scoreboard_open(int fd);
-void scoreboard_close(struct scoreboard *board);
+/* Master, once the child has mapped it: nobody writes to it but through the mapping that there
+ * is. A negative errno number when that cannot be had: the child has sealed it before us. */
+int scoreboard_seal(int fd);
 
-/* Clear one line before another process gets it. */
-void score_line_clear(struct score_line *line);
+/* Master: a descriptor of the same page that can only be read, or a negative errno number. */
+int scoreboard_reopen(int fd);
 
-/* The name of a callback number read from a line; "unknown" when out of range. */
-const char *score_callback_name(uint32_t callback);
+/* Child: map its own page, writable, and begin it: all rows 0. NULL when the descriptor is no
+ * page. */
+struct score_page *scoreboard_open(int fd);
 
+/* Map another's page to read it. NULL when the descriptor is no page. */
+const struct score_page *scoreboard_view(int fd);
+
+/* Unmap either. NULL is allowed. */
+void scoreboard_close(const struct score_page *page);
+
+/* One row of a page that may hold anything: 0 when its writer does not have that row, or is
+ * none of ours. */
+uint64_t scoreboard_read(const struct score_page *page, enum counter_id id);
+
+/* The name of a callback number read from a page; "unknown" when out of range. */
+const char *score_callback_name(uint64_t callback);
+
+/* A field of one's own page. */
 #define score_set(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 #define score_get(field)        atomic_load_explicit(&(field), memory_order_relaxed)
 

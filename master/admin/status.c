@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See status.h. The numbers of a worker are those of its last beat; of one that is busy those
- * on the scoreboard, which it writes itself while its loop turns.
+ * See status.h. Gauges are those of a process. Totals are those of a slot: of all processes
+ * that it has had, and shown in one of its rows, so that they never fall and adding rows up
+ * counts nothing twice.
  */
 #include "status.h"
 
@@ -26,33 +27,62 @@ static void set_count(json_t *row, const char *name, uint64_t value) {
     json_object_set_new(row, name, json_integer((json_int_t)value));
 }
 
-static void add_counters(json_t *row, const struct child *child) {
-    const struct beat *beat = &child->beat;
-    const struct place *place = child->owner;
-    const struct score_line *line = &place->service->board->lines[child->line];
-    bool is_busy = child_is_busy(child);
-    set_count(row, "connections", is_busy ? score_get(line->connections) : beat->connections);
-    set_count(row, "accepted", beat->accepted);
-    set_count(row, "messages_in", beat->messages_in);
-    set_count(row, "messages_out", beat->messages_out);
-    set_count(row, "bytes_in", beat->bytes_in);
-    set_count(row, "bytes_out", beat->bytes_out);
-    json_object_set_new(row, "rate",
-                        json_real(is_busy ? 0.0 : round(child->rate * 10.0) / 10.0));
-    set_count(row, "send_failures", beat->send_failures);
-    set_count(row, "reaped", beat->reaped);
-    set_count(row, "refused", beat->refused);
-    set_count(row, "protocol_errors", beat->protocol_errors);
-    set_count(row, "limit_errors", beat->limit_errors);
-    set_count(row, "timeouts", beat->timeouts);
-    set_count(row, "timers", beat->timers);
-    set_count(row, "lag_us", beat->lag_us);
-    set_count(row, "turns", score_get(line->ticks));
-    json_object_set_new(row, "callback",
-                        json_string(score_callback_name(score_get(line->callback))));
+/* The child in whose row the totals of the slot stand; NULL: in the row without process. */
+static const struct child *first_of(const struct place *place) {
+    const struct child *newest = NULL;
+    struct list *node;
+    if (place->serving || place->coming)
+        return place->serving ? place->serving : place->coming;
+    if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
+        return NULL;
+    list_each (node, &place->service->children) {
+        const struct child *child = list_entry(node, struct child, in_siblings);
+        if (child->owner == place)
+            newest = child;
+    }
+    return newest;
 }
 
-static json_t *row_of_child(const struct child *child) {
+static struct tally tally_of(const struct place *place) {
+    struct tally tally = place->sums;
+    struct list *node;
+    list_each (node, &place->service->children) {
+        struct child *child = list_entry(node, struct child, in_siblings);
+        if (child->owner == place)
+            tally_add(&tally, child_count(child));
+    }
+    return tally;
+}
+
+static void add_kind(json_t *row, enum counter_kind kind, const struct tally *tally) {
+    for (unsigned id = 0; id < COUNTER_COUNT; id++) {
+        const struct counter *counter = counter_get((enum counter_id)id);
+        if (counter->kind == kind)
+            set_count(row, counter->name, tally->values[id]);
+    }
+}
+
+/* `is_first`: the row shows the slot's totals; the others of the slot show none. */
+static void add_totals(json_t *row, const struct place *place, bool is_first) {
+    struct tally tally = {{0}};
+    if (is_first)
+        tally = tally_of(place);
+    json_object_set_new(row, "has_totals", json_boolean(is_first));
+    add_kind(row, COUNTER_KIND_TOTAL, &tally);
+}
+
+static void add_counters(json_t *row, struct child *child) {
+    const struct tally *tally = child_count(child);
+    double rate = child_is_busy(child) ? 0.0 : round(child->rate * 10.0) / 10.0;
+    add_kind(row, COUNTER_KIND_GAUGE, tally);
+    json_object_set_new(row, "rate", json_real(rate));
+    json_object_set_new(
+        row, "callback",
+        json_string(score_callback_name(scoreboard_read(child->page, COUNTER_CALLBACK))));
+    add_totals(row, child->owner, first_of(child->owner) == child);
+}
+
+static json_t *row_of_child(struct child *child) {
     const struct place *place = child->owner;
     const struct service *service = place->service;
     uint64_t now = uv_now(&service->instance->loop);
@@ -73,12 +103,14 @@ static json_t *row_of_empty(const struct place *place) {
     uint64_t wait = place->slot.state == SLOT_BACKOFF && place->retry_at_ms > now
                         ? place->retry_at_ms - now
                         : 0;
-    return json_pack("{s:s, s:i, s:i, s:n, s:s, s:s, s:s, s:i, s:I, s:s}", "service",
-                     service->name, "slot", (int)place->index, "generation",
-                     (int)service->instance->generation, "pid", "label", service->label,
-                     "listen", service->listen, "state", slot_state_name(place->slot.state),
-                     "restarts", (int)place->slot.restarts, "retry_in_ms", (json_int_t)wait,
-                     "reason", place->last_failure ? place->last_failure : "");
+    json_t *row = json_pack(
+        "{s:s, s:i, s:i, s:n, s:s, s:s, s:s, s:i, s:I, s:s}", "service", service->name, "slot",
+        (int)place->index, "generation", (int)service->instance->generation, "pid", "label",
+        service->label, "listen", service->listen, "state", slot_state_name(place->slot.state),
+        "restarts", (int)place->slot.restarts, "retry_in_ms", (json_int_t)wait, "reason",
+        place->last_failure ? place->last_failure : "");
+    add_totals(row, place, true);
+    return row;
 }
 
 static void add_rows(json_t *rows, const struct service *service) {
@@ -86,7 +118,7 @@ static void add_rows(json_t *rows, const struct service *service) {
     for (unsigned i = 0; i < service->place_count; i++) {
         const struct place *place = service->places[i];
         list_each (node, &service->children) {
-            const struct child *child = list_entry(node, struct child, in_siblings);
+            struct child *child = list_entry(node, struct child, in_siblings);
             if (child->owner == place)
                 json_array_append_new(rows, row_of_child(child));
         }
@@ -109,12 +141,29 @@ static json_t *describe_master(const struct instance *instance) {
                      (json_int_t)process_rss(getpid()), "turns", (json_int_t)instance->turns);
 }
 
+/* Since the start of the instance, also of slots and services that are no more. */
+static json_t *make_totals(const struct instance *instance) {
+    struct tally tally = instance->retired;
+    struct list *node;
+    list_each (node, &instance->services) {
+        const struct service *service = list_entry(node, struct service, in_instance);
+        for (unsigned i = 0; i < service->place_count; i++) {
+            struct tally slot = tally_of(service->places[i]);
+            tally_add(&tally, &slot);
+        }
+    }
+    json_t *totals = json_object();
+    add_kind(totals, COUNTER_KIND_TOTAL, &tally);
+    return totals;
+}
+
 json_t *status_make(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node;
     list_each (node, &instance->services)
         add_rows(rows, list_entry(node, struct service, in_instance));
-    return json_pack("{s:o, s:o}", "master", describe_master(instance), "workers", rows);
+    return json_pack("{s:o, s:o, s:o}", "master", describe_master(instance), "workers", rows,
+                     "totals", make_totals(instance));
 }
 
 json_t *status_roster(const struct instance *instance) {

@@ -9,8 +9,8 @@
 
 struct instance;
 
-/* {"master": {…}, "workers": [one row for each process, and for each slot that has none]}; a
- * new reference. */
+/* {"master": {…}, "workers": [one row for each process, and for each slot that has none],
+ * "totals": {…}}; a new reference. */
 json_t *status_make(const struct instance *instance);
 
 /* {"workers": [{"service", "slot", "generation", "pid", "socket"}]}; a new reference. */

@@ -47,14 +47,22 @@ static void add_time(struct table *table, uint64_t ms) {
     table_add(table, "%s", cell);
 }
 
+/* Of the slot; in one of its rows. */
+static void add_total(struct table *table, const json_t *row, const char *name) {
+    if (json_is_true(json_object_get(row, "has_totals")))
+        add_number(table, row, name);
+    else
+        table_add(table, "-");
+}
+
 static void add_numbers(struct table *table, const json_t *row) {
     add_size(table, row, "rss");
     add_number(table, row, "connections");
-    add_number(table, row, "messages_in");
-    add_number(table, row, "messages_out");
+    add_total(table, row, "messages_in");
+    add_total(table, row, "messages_out");
     table_add(table, "%.1f", json_number_value(json_object_get(row, "rate")));
-    add_number(table, row, "send_failures");
-    add_number(table, row, "reaped");
+    add_total(table, row, "send_failures");
+    add_total(table, row, "reaped");
     add_number(table, row, "timers");
     add_time(table, (uint64_t)number(row, "lag_us") / 1000);
     add_time(table, (uint64_t)number(row, "uptime_ms"));
@@ -90,19 +98,18 @@ static void print_head(const json_t *master, size_t processes) {
            text(master, "config"), processes);
 }
 
-static void print_sum(const json_t *rows) {
+static void print_sum(const json_t *rows, const json_t *totals) {
     size_t i;
     json_t *row;
-    json_int_t connections = 0, in = 0, out = 0;
+    json_int_t connections = 0;
     double rate = 0;
     json_array_foreach(rows, i, row) {
         connections += number(row, "connections");
-        in += number(row, "messages_in");
-        out += number(row, "messages_out");
         rate += json_number_value(json_object_get(row, "rate"));
     }
     printf("\n%lld connections, %lld messages in, %lld out, %.1f in/s\n",
-           (long long)connections, (long long)in, (long long)out, rate);
+           (long long)connections, (long long)number(totals, "messages_in"),
+           (long long)number(totals, "messages_out"), rate);
 }
 
 /* Once a service: its rows stand together. */
@@ -143,7 +150,7 @@ static void print_table(const json_t *body) {
     print_head(json_object_get(body, "master"), processes);
     table_print(&table, stdout);
     table_done(&table);
-    print_sum(rows);
+    print_sum(rows, json_object_get(body, "totals"));
     print_labels(rows);
     print_reasons(rows);
 }

@@ -65,7 +65,6 @@ static struct child *deliver(struct place *place, const struct birth *birth,
     /* Whoever waits for the end of a daemon's output must not wait for its children. */
     spec->out_fd = instance->is_daemon ? instance->log_fd : STDOUT_FILENO;
     spec->log_fd = instance->log_fd;
-    spec->board_fd = service->board_fd;
     spec->plan = service->kind->plan(birth);
     struct child *child = child_start(&service->instance->loop, spec, out_why, size);
     free(program);
@@ -83,14 +82,12 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
         return NULL;
     }
     uint64_t watchdog_ms = service->instance->config->watchdog_ms;
-    birth.line = service_take_line(service);
     struct child_spec spec = {.label = place->label,
                               .admin_path = admin_path,
                               .admin_fd = admin_fd,
                               .own_count = birth.own_count,
                               .generation = birth.generation,
                               .number = birth.number,
-                              .line = birth.line,
                               .start_ms = watchdog_ms ? watchdog_ms : START_DEADLINE_MS,
                               .orphan_ms = birth.config->drain_timeout_ms +
                                            birth.config->reload_spread_ms,
@@ -100,7 +97,5 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
     memcpy(spec.own_fds, birth.own_fds, sizeof(spec.own_fds));
     struct child *child = deliver(place, &birth, &spec, out_why, size);
     close(admin_fd);
-    if (!child)
-        service_free_line(service, birth.line);
     return child;
 }

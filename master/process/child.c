@@ -32,12 +32,20 @@ static void on_closed(uv_handle_t *handle) {
     free(child);
 }
 
+static void close_page_fd(struct child *child) {
+    if (child->page_fd >= 0)
+        close(child->page_fd);
+    child->page_fd = -1;
+}
+
 static void forget(struct child *child) {
     channel_close(child->channel);
     child->channel = NULL;
     list_remove(&child->in_siblings);
     if (child->admin_path[0])
         unlink(child->admin_path);
+    scoreboard_close(child->page);
+    close_page_fd(child);
     uv_close((uv_handle_t *)&child->timer, on_closed);
     if (child->handles > 1)
         uv_close((uv_handle_t *)&child->process, on_closed);
@@ -47,37 +55,23 @@ static void on_ended(uv_process_t *process, int64_t status, int signal) {
     struct child *child = (struct child *)process;
     const struct child_events *events = child->events;
     void *owner = child->owner;
+    close_page_fd(child); /* it is nobody's sibling any more */
     events->ended(child, (int)status, signal);
     forget(child);
     events->gone(owner);
 }
 
-static uint64_t field(const json_t *body, const char *name) {
-    return (uint64_t)json_integer_value(json_object_get(body, name));
+const struct tally *child_count(struct child *child) {
+    tally_read(&child->tally, child->page);
+    return &child->tally;
 }
 
-static void receive_beat(struct child *child, const json_t *body) {
-    struct beat beat = {
-        .connections = field(body, "connections"),
-        .accepted = field(body, "accepted"),
-        .messages_in = field(body, "messages_in"),
-        .messages_out = field(body, "messages_out"),
-        .bytes_in = field(body, "bytes_in"),
-        .bytes_out = field(body, "bytes_out"),
-        .send_failures = field(body, "send_failures"),
-        .reaped = field(body, "reaped"),
-        .refused = field(body, "refused"),
-        .protocol_errors = field(body, "protocol_errors"),
-        .limit_errors = field(body, "limit_errors"),
-        .timeouts = field(body, "timeouts"),
-        .timers = field(body, "timers"),
-        .lag_us = field(body, "lag_us"),
-    };
+static void receive_beat(struct child *child) {
     uint64_t now = now_ms(child), passed = now - child->beat_ms;
-    if (passed > 0 && beat.messages_in >= child->beat.messages_in)
-        child->rate =
-            (double)(beat.messages_in - child->beat.messages_in) * 1000.0 / (double)passed;
-    child->beat = beat;
+    uint64_t messages = child_count(child)->values[COUNTER_MESSAGES_IN];
+    if (passed > 0)
+        child->rate = (double)(messages - child->rated_in) * 1000.0 / (double)passed;
+    child->rated_in = messages;
     child->beat_ms = now;
     child->is_aborted = false;
 }
@@ -91,9 +85,25 @@ static void receive_failed(struct child *child, const json_t *body) {
             *at = '?';
 }
 
+/* It has mapped its page: from now on nobody else can, to write. Without a descriptor that can
+ * only be read its siblings do without. */
+static int seal_page(struct child *child) {
+    int err = scoreboard_seal(child->page_fd);
+    if (err)
+        return err;
+    int fd = scoreboard_reopen(child->page_fd);
+    close(child->page_fd);
+    child->page_fd = fd < 0 ? -1 : fd;
+    return 0;
+}
+
 static void receive_ready(struct child *child) {
     if (child->is_ready || child->role == CHILD_DRAINING)
         return;
+    if (seal_page(child) != 0) {
+        child_kill(child, "it sealed its page itself");
+        return;
+    }
     child->is_ready = true;
     child->beat_ms = now_ms(child);
     uv_timer_stop(&child->timer);
@@ -104,7 +114,7 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
     struct child *child = owner;
     (void)fd;
     if (type->id == MSG_BEAT)
-        receive_beat(child, body);
+        receive_beat(child);
     else if (type->id == MSG_READY)
         receive_ready(child);
     else if (type->id == MSG_FAILED)
@@ -145,7 +155,7 @@ static void on_not_ready(uv_timer_t *timer) {
 static int spawn(struct child *child, const struct child_spec *spec, int pipe) {
     uv_stdio_container_t stdio[CHILD_OWN_FIRST + CHILD_OWN_MAX];
     int fds[CHILD_OWN_FIRST + CHILD_OWN_MAX] = {-1,   spec->out_fd,   spec->log_fd,
-                                                pipe, spec->board_fd, spec->admin_fd};
+                                                pipe, child->page_fd, spec->admin_fd};
     int count = CHILD_OWN_FIRST + (int)spec->own_count;
     memcpy(fds + CHILD_OWN_FIRST, spec->own_fds, sizeof(spec->own_fds));
     for (int i = 0; i < count; i++) {
@@ -171,8 +181,8 @@ static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
     snprintf(child->admin_path, sizeof(child->admin_path), "%s", spec->admin_path);
     child->generation = spec->generation;
     child->number = spec->number;
-    child->line = spec->line;
     child->orphan_ms = spec->orphan_ms;
+    child->page_fd = -1;
     child->started_ms = child->beat_ms = uv_now(loop);
     uv_timer_init(loop, &child->timer);
     child->timer.data = child->process.data = child;
@@ -193,12 +203,21 @@ static void begin_talk(struct child *child, const struct child_spec *spec, int p
     uv_timer_start(&child->timer, on_not_ready, spec->start_ms, 0);
 }
 
+static int open_page(struct child *child) {
+    int fd = scoreboard_create();
+    if (fd < 0)
+        return fd;
+    child->page_fd = fd;
+    child->page = scoreboard_view(fd);
+    return child->page ? 0 : -ENOMEM;
+}
+
 struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *out_why,
                           size_t size) {
     int ends[2] = {-1, -1};
     struct child *child = child_new(loop, spec);
-    int err = 0;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+    int err = open_page(child);
+    if (!err && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         err = -errno;
     if (!err) {
         err = spawn(child, spec, ends[1]);
@@ -249,6 +268,19 @@ void child_drain(struct child *child, const char *reason, bool is_graceful, uint
                                "spread_ms", (json_int_t)spread_ms),
                      -1);
     uv_timer_start(&child->timer, on_too_late, timeout_ms + KILL_MARGIN_MS, 0);
+}
+
+void child_introduce(struct child *child, const struct child *other) {
+    if (!child->channel || !other->is_ready || other->page_fd < 0)
+        return;
+    channel_send(child->channel, message_get(MSG_SIBLING),
+                 json_pack("{s:I}", "process", (json_int_t)other->number), other->page_fd);
+}
+
+void child_withdraw(struct child *child, const struct child *other) {
+    if (child->channel)
+        channel_send(child->channel, message_get(MSG_SIBLING_GONE),
+                     json_pack("{s:I}", "process", (json_int_t)other->number), -1);
 }
 
 void child_reopen_log(struct child *child, int fd) {

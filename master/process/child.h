@@ -15,6 +15,7 @@
 
 #include "channel.h"
 #include "list.h"
+#include "tally.h"
 
 struct child;
 
@@ -44,24 +45,17 @@ struct child_spec {
     const char *title;      /* what ps shows of it */
     const char *label;      /* how log lines name it: "chat/0" */
     const char *admin_path; /* of `admin_fd`; removed at its end */
-    int out_fd, log_fd, board_fd, admin_fd;
+    int out_fd, log_fd, admin_fd;
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;
     unsigned generation;
     uint32_t number;    /* the process number in its ids */
-    uint32_t line;      /* on the scoreboard */
     json_t *plan;       /* taken in any case */
     uint64_t start_ms;  /* to be ready by */
     uint64_t orphan_ms; /* so long it may drain when it believes that we are gone */
     struct list *siblings;
     const struct child_events *events;
     void *owner;
-};
-
-/* The last beat. */
-struct beat {
-    uint64_t connections, accepted, messages_in, messages_out, bytes_in, bytes_out,
-        send_failures, reaped, refused, protocol_errors, limit_errors, timeouts, timers, lag_us;
 };
 
 struct child {
@@ -72,15 +66,18 @@ struct child {
     uv_loop_t *loop;
     char label[CHILD_LABEL_MAX];
     unsigned generation;
-    uint32_t number, line;
+    uint32_t number;
     enum child_role role;
     struct channel *channel;
     uv_timer_t timer; /* to be ready by; then: to be gone by */
     char admin_path[108];
     uint64_t started_ms, beat_ms, drain_ms, orphan_ms;
-    struct beat beat;
-    double rate;   /* messages in a second, between the last two beats */
-    char *refusal; /* the reason of its "failed" message */
+    const struct score_page *page; /* it writes, we read; outlives it until it is forgotten */
+    int page_fd;                   /* once it is ready read-only, for its siblings; -1: none */
+    struct tally tally;            /* of its page, when it was last read */
+    uint64_t rated_in;             /* messages, at its last beat */
+    double rate;                   /* messages in a second, between the last two beats */
+    char *refusal;                 /* the reason of its "failed" message */
     bool is_ready, is_drained, is_expected; /* its end: asked for */
     bool is_dismissed;
     bool is_aborted;        /* the watchdog sent SIGABRT */
@@ -105,6 +102,13 @@ void child_dismiss(struct child *child);
 
 /* End it at once. `why` is static text for the obituary. */
 void child_kill(struct child *child, const char *why);
+
+/* Give it the page of another to read, once that one is ready; and take it back. */
+void child_introduce(struct child *child, const struct child *other);
+void child_withdraw(struct child *child, const struct child *other);
+
+/* What its page says now. */
+const struct tally *child_count(struct child *child);
 
 /* Hand it the new log. */
 void child_reopen_log(struct child *child, int fd);

@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "list.h"
+#include "tally.h"
 
 struct supervisor_events;
 
@@ -36,8 +37,9 @@ struct instance {
     uint32_t last_number; /* the newest child's */
     uint64_t started_ms;
     uv_prepare_t turn;
-    uint64_t turns;     /* of the loop: many in a second without work are a spin */
-    int pid_fd, log_fd; /* -1: none */
+    uint64_t turns;       /* of the loop: many in a second without work are a spin */
+    struct tally retired; /* the sums of services that are no more */
+    int pid_fd, log_fd;   /* -1: none */
     const struct supervisor_events *events;
     void *owner; /* of the events */
 };

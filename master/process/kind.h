@@ -20,7 +20,7 @@ struct birth {
     const struct config *config;          /* that it is to run under */
     const struct config_service *service; /* of that configuration */
     unsigned generation;
-    uint32_t number, line;
+    uint32_t number;
     bool is_new; /* of a generation that is not in force yet */
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;

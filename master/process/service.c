@@ -7,31 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "instance.h"
 #include "memory.h"
 
 struct service *service_new(struct instance *instance, const struct kind *kind,
-                            const struct config_service *config, struct sockets *sockets,
-                            char *out_why, size_t size) {
-    int board_fd = scoreboard_create();
-    struct scoreboard *board = board_fd < 0 ? NULL : scoreboard_open(board_fd);
-    if (!board) {
-        snprintf(out_why, size, "%s: scoreboard: %s", config->name,
-                 board_fd < 0 ? strerror(-board_fd) : "cannot be mapped");
-        if (board_fd >= 0)
-            close(board_fd);
-        return NULL;
-    }
+                            const struct config_service *config, struct sockets *sockets) {
     struct service *service = memory_new(sizeof(*service));
     service->instance = instance;
     service->kind = kind;
     snprintf(service->name, sizeof(service->name), "%s", config->name);
     service_adopt(service, config);
     service->sockets = sockets;
-    service->board_fd = board_fd;
-    service->board = board;
     list_init(&service->children);
     list_append(&instance->services, &service->in_instance);
     service_grow(service, config->workers);
@@ -80,14 +67,14 @@ static void on_place_closed(uv_handle_t *handle) {
 
 void service_free(struct service *service) {
     list_remove(&service->in_instance);
-    for (unsigned i = 0; i < service->place_count; i++)
+    for (unsigned i = 0; i < service->place_count; i++) {
+        tally_add(&service->instance->retired, &service->places[i]->sums);
         uv_close((uv_handle_t *)&service->places[i]->timer, on_place_closed);
+    }
     free(service->places);
     free(service->listen);
     free(service->label);
     service_release(service);
-    scoreboard_close(service->board);
-    close(service->board_fd);
     free(service);
 }
 
@@ -107,24 +94,6 @@ struct service *service_find(struct instance *instance, const char *name) {
             return service;
     }
     return NULL;
-}
-
-/* With two lines for each possible slot one is always free, unless drained workers pile up;
- * then the last is shared. */
-uint32_t service_take_line(struct service *service) {
-    for (uint32_t line = 0; line < SCOREBOARD_LINES; line++) {
-        if (service->lines_taken[line / 8] & (1u << line % 8))
-            continue;
-        service->lines_taken[line / 8] |= (uint8_t)(1u << line % 8);
-        score_line_clear(&service->board->lines[line]);
-        return line;
-    }
-    return SCOREBOARD_LINES - 1;
-}
-
-void service_free_line(struct service *service, uint32_t line) {
-    service->lines_taken[line / 8] &= (uint8_t) ~(1u << line % 8);
-    score_line_clear(&service->board->lines[line]);
 }
 
 int service_listener(const struct service *service, unsigned slot, bool is_new) {

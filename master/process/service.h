@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A service in the master: its listening sockets, its scoreboard, its slots and processes.
+ * A service in the master: its listening sockets, its slots and processes.
  * During a reload it also has the configuration and sockets that it will have.
  */
 #ifndef CREWMAN_SERVICE_H
@@ -12,9 +12,9 @@
 
 #include "config.h"
 #include "list.h"
-#include "scoreboard.h"
 #include "slot.h"
 #include "sockets.h"
+#include "tally.h"
 
 struct child;
 struct instance;
@@ -30,6 +30,7 @@ struct place {
     uv_timer_t timer;
     uint64_t retry_at_ms; /* in backoff */
     char *last_failure;   /* of the last death, for status; may be NULL */
+    struct tally sums;    /* of the children that have ended here */
 };
 
 struct service {
@@ -44,22 +45,17 @@ struct service {
     struct sockets *sockets, *next_sockets;
     bool is_moving; /* the reload brings next_sockets */
     bool is_kept;   /* the reload leaves its workers as they are */
-    int board_fd;
-    struct scoreboard *board;
-    uint8_t lines_taken[SCOREBOARD_LINES / 8];
     struct place **places;
     unsigned place_count;
     struct list children;
     bool is_leaving; /* a reload has removed it: freed when its last process has ended */
 };
 
-/* NULL with a line for people. The places are EMPTY; takes `sockets` (NULL: no listener) only
- * on success. */
+/* The places are EMPTY; takes `sockets` (NULL: no listener). */
 struct service *service_new(struct instance *instance, const struct kind *kind,
-                            const struct config_service *config, struct sockets *sockets,
-                            char *out_why, size_t size);
+                            const struct config_service *config, struct sockets *sockets);
 
-/* Only when no child is left. */
+/* Only when no child is left; its sums stay with the instance. */
 void service_free(struct service *service);
 
 /* More places, EMPTY. */
@@ -79,9 +75,6 @@ bool service_keeps(const struct service *service, unsigned slot);
 bool service_has_canary(const struct service *service);
 
 struct service *service_find(struct instance *instance, const char *name);
-
-uint32_t service_take_line(struct service *service);
-void service_free_line(struct service *service, uint32_t line);
 
 /* The socket that a worker in that slot listens on; -1: none. `is_new`: of the sockets that the
  * reload brings. */

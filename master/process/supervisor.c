@@ -4,6 +4,7 @@
  */
 #include "supervisor.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "log.h"
 #include "memory.h"
 #include "process.h"
+#include "siblings.h"
 
 #define EXIT_NEVER 78 /* EX_CONFIG: the app or the plan can never work */
 
@@ -82,8 +84,10 @@ static void spawn(struct place *place) {
     char why[512];
     bool is_new = place->slot.is_ahead && place->service->next;
     place->coming = birth_start(place, is_new, &child_events, why, sizeof(why));
-    if (place->coming)
+    if (place->coming) {
+        siblings_greet(place->coming);
         return;
+    }
     log_error("%s: %s", place->label, why);
     free(place->last_failure);
     place->last_failure = memory_copy_text(why);
@@ -137,6 +141,7 @@ void supervisor_tell(struct place *place, enum slot_event event) {
 
 static void on_child_ready(struct child *child) {
     struct place *place = place_of(child);
+    siblings_announce(child);
     if (place->coming == child)
         supervisor_tell(place, SLOT_ON_READY);
 }
@@ -151,17 +156,16 @@ static char *describe_end(const struct child *child, int status, int signal) {
     return memory_format("exited with code %d", status);
 }
 
-/* Slot, pid, signal or exit code, uptime, connections lost and the callback it was in: from the
- * scoreboard, which outlives the process. */
+/* Slot, pid, signal or exit code, uptime, connections lost and the callback it was in: from its
+ * page, which outlives the process. */
 static void log_obituary(const struct child *child, const char *end) {
-    const struct score_line *line = &place_of(child)->service->board->lines[child->line];
     char lived[32];
-    uint32_t callback = score_get(line->callback);
+    uint64_t callback = scoreboard_read(child->page, COUNTER_CALLBACK);
     human_duration(now_of(place_of(child)) - child->started_ms, lived, sizeof(lived));
-    log_error("%s: pid %d %s after %s, generation %u, in %s; %u connections lost", child->label,
-              child->process.pid, end, lived, child->generation,
+    log_error("%s: pid %d %s after %s, generation %u, in %s; %" PRIu64 " connections lost",
+              child->label, child->process.pid, end, lived, child->generation,
               callback == SCORE_IN_NONE ? "the loop" : score_callback_name(callback),
-              score_get(line->connections));
+              child->tally.values[COUNTER_CONNECTIONS]);
 }
 
 static void note_end(struct place *place, const struct child *child, int status, int signal) {
@@ -183,8 +187,9 @@ static void note_end(struct place *place, const struct child *child, int status,
 static void on_child_ended(struct child *child, int status, int signal) {
     struct place *place = place_of(child);
     bool is_final = !signal && status == EXIT_NEVER;
+    tally_add(&place->sums, child_count(child));
     note_end(place, child, status, signal);
-    service_free_line(place->service, child->line);
+    siblings_withdraw(child);
     if (place->coming == child) {
         place->coming = NULL;
         supervisor_tell(place, is_final ? SLOT_ON_NEW_REFUSED : SLOT_ON_NEW_DIED);

@@ -70,11 +70,7 @@ static int prepare_service(struct instance *instance, const struct config_servic
     if (is_moving && find_sockets(instance, config, &sockets, why, size) != 0)
         return -1;
     if (!service) {
-        service = service_new(instance, kind_worker(), config, sockets, why, size);
-        if (!service) {
-            sockets_unref(sockets);
-            return -1;
-        }
+        service = service_new(instance, kind_worker(), config, sockets);
         service->next = config;
         return 0;
     }

@@ -122,10 +122,7 @@ static int make_services(struct instance *instance, bool follows_crash, char *wh
             return -1;
         if (open_sockets(&config->services[i], follows_crash, &sockets, why, size) != 0)
             return -1;
-        if (!service_new(instance, kind_worker(), &config->services[i], sockets, why, size)) {
-            sockets_unref(sockets);
-            return -1;
-        }
+        service_new(instance, kind_worker(), &config->services[i], sockets);
     }
     return 0;
 }

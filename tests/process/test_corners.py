@@ -350,7 +350,7 @@ def test_a_master_without_descriptors_waits_for_one(pair):
             client.connect(str(pair.instance.run_dir / "admin.sock"))
             time.sleep(2)
             resource.prlimit(master, resource.RLIMIT_NOFILE, (soft, hard))
-        body = b'{"v":1,"type":"roster"}'
+        body = b'{"v":2,"type":"roster"}'
         client.settimeout(10)
         client.sendall(len(body).to_bytes(4, "big") + body)
         assert b'"workers"' in client.recv(65536)
@@ -362,7 +362,7 @@ def test_descriptors_sent_to_the_master_do_not_stay(pair):
         client.connect(str(pair.instance.run_dir / "admin.sock"))
         assert pair.instance.verb("status").returncode == 0
         before = crew.fd_count(master)
-        body = b'{"v":1,"type":"roster"}'
+        body = b'{"v":2,"type":"roster"}'
         frame = len(body).to_bytes(4, "big") + body
         for _ in range(20):
             client.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,

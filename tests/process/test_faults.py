@@ -252,12 +252,12 @@ def message(text):
     b"\0\0\0\0",
     message("no json"),
     message("[1, 2]"),
-    message('{"v":1,"type":"plan"}'),
-    message('{"v":1,"type":"dance"}'),
+    message('{"v":2,"type":"plan"}'),
+    message('{"v":2,"type":"dance"}'),
     message('{"v":99,"type":"hello","pid":1,"version":"x","abi":1}'),
-    message('{"v":1,"type":"beat","connections":-5}'),
-    message('{"v":1,"type":"hello","pid":"many","version":7,"abi":[]}'),
-    message('{"v":1,"type":"hello"' + ',"x":' + "[" * 5000 + "]" * 5000 + "}"),
+    message('{"v":2,"type":"drained","closed":-5}'),
+    message('{"v":2,"type":"hello","pid":"many","version":7,"abi":[]}'),
+    message('{"v":2,"type":"hello"' + ',"x":' + "[" * 5000 + "]" * 5000 + "}"),
     NOISE,
 ], ids=["length", "empty", "text", "array", "direction", "unknown", "version", "range", "types",
         "depth", "noise"])
@@ -292,7 +292,7 @@ def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
 
 
 @pytest.mark.parametrize("nonsense", [b"\xff\xff\xff\xff", message("no json"),
-                                      message('{"v":1,"type":"ready"}'), NOISE, b""],
+                                      message('{"v":2,"type":"ready"}'), NOISE, b""],
                          ids=["length", "text", "direction", "noise", "nothing"])
 @pytest.mark.parametrize("whose", ["master", "worker"])
 def test_nonsense_on_an_admin_socket_costs_that_client_only(probe, nonsense, whose):

@@ -39,6 +39,7 @@ def test_reload_brings_a_new_log_level_to_every_worker(probe):
     instance.config["log"] = {"level": "info"}
     instance.write_config(instance.config)
     instance.reload()
+    crew.wait_for(lambda: len(instance.workers()) == 1, 10, "the old worker to have ended")
     assert "probe: connect" not in instance.log()
     with WebSocket(instance.port):
         instance.wait_log("probe: connect")

@@ -9,7 +9,7 @@ import circles
 import crew
 
 # The largest circle of calls between files of a part; the numbers may only fall.
-CIRCLE_MAX = {"master": 0, "worker": 31, "common": 2}
+CIRCLE_MAX = {"master": 0, "worker": 9, "common": 2}
 
 HEADER = crew.ROOT / "include" / "crewman.h"
 

@@ -21,7 +21,11 @@ import pytest
 
 import crew
 
-SCOREBOARD_BYTES = 1024 * 128
+PAGE_BYTES = 4096
+PAGE_HEAD = 64
+COUNTERS = re.findall(r"^    X\(\w+, (\w+),", (crew.ROOT / "common/control/counters.h").read_text(),
+                      re.M)
+VERSION = 2  # of the messages
 PAGE = 1000
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
@@ -34,7 +38,7 @@ class Pipe:
         self.sock.settimeout(20 * crew.PATIENCE)
 
     def send(self, kind, fd=None, **fields):
-        body = json.dumps({"v": 1, "type": kind, **fields}).encode()
+        body = json.dumps({"v": VERSION, "type": kind, **fields}).encode()
         rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                          array.array("i", [fd]))]
         self.sock.sendmsg([struct.pack(">I", len(body)) + body], rights)
@@ -72,6 +76,14 @@ def effective_user(uid):
         os.seteuid(0)
 
 
+def make_page():
+    """As the master makes one."""
+    page = os.memfd_create("page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(page, PAGE_BYTES)
+    fcntl.fcntl(page, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return page
+
+
 class Worker:
     def __init__(self, master=None):
         """`master`: who makes the admin socket; root, or whoever runs the test."""
@@ -90,9 +102,8 @@ class Worker:
         self.admin.listen(64)
         self.admin.setblocking(False)
         self.admin_path.chmod(0o777)
-        self.board = os.memfd_create("scoreboard")
-        os.ftruncate(self.board, SCOREBOARD_BYTES)
-        handed = {3: theirs.fileno(), 4: self.board, 5: self.admin.fileno(),
+        self.page = make_page()
+        handed = {3: theirs.fileno(), 4: self.page, 5: self.admin.fileno(),
                   6: self.listener.fileno()}
         high = {fd: fcntl.fcntl(source, fcntl.F_DUPFD, 100) for fd, source in handed.items()}
 
@@ -112,7 +123,7 @@ class Worker:
     def plan(self, **changes):
         self.pipe.send("plan", **{
             "service": "probe", "app": crew.app("probe"), "slot": 2, "generation": 3,
-            "process": 77, "line": 5, "listener": 6, "scoreboard": 4, "admin": 5,
+            "process": 77, "listener": 6, "page": 4, "admin": 5,
             "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
             "drain_timeout_ms": 30000, "spread_ms": 0,
             "config": {"listen": f"text://127.0.0.1:{self.port}"}, **changes})
@@ -121,6 +132,13 @@ class Worker:
         assert self.pipe.expect("hello")["pid"] == self.process.pid
         self.plan(**changes)
         self.pipe.expect("ready")
+
+    def count(self, name):
+        """What the worker's page says."""
+        return struct.unpack("=Q", os.pread(self.page, 8, PAGE_HEAD + 8 * COUNTERS.index(name)))[0]
+
+    def wait_count(self, name, value):
+        crew.wait_for(lambda: self.count(name) == value, 10, f"{name} to be {value}")
 
     def connect(self):
         return Client(self.port)
@@ -141,7 +159,7 @@ class Worker:
             self.process.wait()
         for thing in (self.pipe.sock, self.listener, self.admin):
             thing.close()
-        os.close(self.board)
+        os.close(self.page)
         shutil.rmtree(self.folder)
 
 
@@ -184,17 +202,19 @@ def workers():
 def test_hello_ready_beat(workers):
     worker = workers()
     hello = worker.pipe.expect("hello")
-    assert (hello["pid"], hello["v"], hello["abi"]) == (worker.process.pid, 1, 2)
+    assert (hello["pid"], hello["v"], hello["abi"]) == (worker.process.pid, VERSION, 2)
     worker.plan()
     worker.pipe.expect("ready")
     assert open(f"/proc/{worker.process.pid}/comm").read() == "crewman: worker\n"
     with worker.connect() as client:
         assert client.ask("!who") == "probe 2 3 1"
         assert client.ask("hello") == "hello"
-        beat = crew.wait_for(lambda: (lambda b: b["messages_in"] == 2 and b)(
-            worker.pipe.expect("beat")), 10, "a beat with both messages")
-        assert beat["connections"] == 1 and beat["accepted"] == 1
-        assert beat["messages_out"] == 2 and beat["bytes_in"] == 11
+        worker.wait_count("messages_in", 2)
+        worker.wait_count("messages_out", 2)
+        assert worker.count("connections") == 1 and worker.count("accepted") == 1
+        assert worker.count("bytes_in") == 11
+        assert worker.count("pid") == worker.process.pid
+        assert set(worker.pipe.expect("beat")) == {"v", "type"}
     assert f"notice  probe/2[{worker.process.pid}] probe: worker start, slot 2\n" in worker.log()
 
 
@@ -203,11 +223,12 @@ def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
     worker.start()
     worker.pipe.expect("beat")
     before = time.monotonic()
-    assert min(worker.pipe.expect("beat")["lag_us"] for _ in range(3)) < 1_000_000
+    lags = [(worker.pipe.expect("beat"), worker.count("lag_us"))[1] for _ in range(3)]
+    assert min(lags) < 1_000_000
     crew.assert_took(before, 1.2, 9)
     with worker.connect() as client:
         assert client.ask("!block 700") == "blocked"
-    crew.wait_for(lambda: worker.pipe.expect("beat")["lag_us"] > 500_000, 10, "the lag")
+    crew.wait_for(lambda: worker.count("lag_us") > 500_000, 10, "the lag")
     told = re.search(r"on_message blocked the loop for (\d+) ms", worker.log())
     assert int(told[1]) >= 650  # the clock that is asked here is a coarse one
 
@@ -215,7 +236,7 @@ def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
 def test_programs_of_the_app_inherit_nothing(workers):
     worker = workers()
     worker.start()
-    for fd in range(3, 7):
+    for fd in (3, 5, 6):  # the page's is closed once it is mapped
         info = open(f"/proc/{worker.process.pid}/fdinfo/{fd}").read()
         flags = int(next(line for line in info.splitlines() if line.startswith("flags:")).split()[1],
                     8)
@@ -229,8 +250,8 @@ BAD_PLANS = {
     "group": (dict(user="nobody", group="no-such-group"), 78, 'group "no-such-group"'),
     "missing app": (dict(app="/nowhere/app.so"), 78, "/nowhere/app.so"),
     "other service": (dict(service="renamed"), 78, "no such service"),
-    "scoreboard": (dict(scoreboard=5), 78, "scoreboard"),
-    "closed descriptor": (dict(scoreboard=50), 78, "descriptor 50"),
+    "page": (dict(page=5), 78, "page of counters (descriptor 5)"),
+    "closed descriptor": (dict(page=50), 78, "descriptor 50"),
     "refusal": (dict(app=crew.app("fail_start")), 1, "on_worker_start answered -1"),
 }
 
@@ -445,7 +466,7 @@ def test_connections_come_in_pages(workers):
     worker.start()
     count = 2 * PAGE + 300
     clients = [socket.create_connection(("127.0.0.1", worker.port)) for _ in range(count)]
-    crew.wait_for(lambda: worker.pipe.expect("beat")["connections"] == count, 20, "all of them")
+    crew.wait_for(lambda: worker.count("connections") == count, 20, "all of them")
     pipe = connect_admin(worker)
     for _ in range(2):  # and again on the same connection
         pipe.send("connections")

@@ -110,7 +110,7 @@ static size_t frame(char *out, const char *json) {
 
 static size_t drained(char *out, unsigned closed) {
     char json[100];
-    snprintf(json, sizeof(json), "{\"v\":1,\"type\":\"drained\",\"closed\":%u}", closed);
+    snprintf(json, sizeof(json), "{\"v\":2,\"type\":\"drained\",\"closed\":%u}", closed);
     return frame(out, json);
 }
 
@@ -197,10 +197,10 @@ static void test_a_descriptor_comes_with_its_own_message(void **state) {
     const int fds[] = {0};
     (void)state;
     bench_open_for(&bench, MESSAGE_TO_WORKER);
-    put(&bench, data, frame(data, "{\"v\":1,\"type\":\"stop\",\"timeout_ms\":1}"));
-    put(&bench, data, frame(data, "{\"v\":1,\"type\":\"stop\",\"timeout_ms\":2}"));
-    send_with(bench.peer, data, frame(data, "{\"v\":1,\"type\":\"reopen_logs\"}"), fds, 1);
-    put(&bench, data, frame(data, "{\"v\":1,\"type\":\"stop\",\"timeout_ms\":3}"));
+    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"stop\",\"timeout_ms\":1}"));
+    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"stop\",\"timeout_ms\":2}"));
+    send_with(bench.peer, data, frame(data, "{\"v\":2,\"type\":\"reopen_logs\"}"), fds, 1);
+    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"stop\",\"timeout_ms\":3}"));
     bench.wanted = 4;
     uv_run(&bench.loop, UV_RUN_DEFAULT);
     assert_int_equal(bench.descriptors, 1);
@@ -216,11 +216,11 @@ static void test_nonsense_ends_the_channel_once(void **state) {
         {"hello", "no JSON"},
         {"[]", "unknown type"},
         {"{\"v\":1}", "unknown type"},
-        {"{\"v\":1,\"type\":\"plan\"}", "unknown type"},
-        {"{\"v\":1,\"type\":\"drained\"}", "closed is missing"},
-        {"{\"v\":2,\"type\":\"drained\",\"closed\":1}", "version 2"},
-        {"{\"v\":1,\"type\":\"drained\",\"closed\":-1}", "out of range"},
-        {"{\"v\":1,\"v\":1,\"type\":\"drained\",\"closed\":1}", "no JSON"},
+        {"{\"v\":2,\"type\":\"plan\"}", "unknown type"},
+        {"{\"v\":2,\"type\":\"drained\"}", "closed is missing"},
+        {"{\"v\":1,\"type\":\"drained\",\"closed\":1}", "version 1"},
+        {"{\"v\":2,\"type\":\"drained\",\"closed\":-1}", "out of range"},
+        {"{\"v\":2,\"v\":2,\"type\":\"drained\",\"closed\":1}", "no JSON"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The guard: the scoreboard always says which callback runs, also after one inside another, and
+ * The guard: the page always says which callback runs, also after one inside another, and
  * a callback that blocks the loop is told about.
  */
 #include <fcntl.h>

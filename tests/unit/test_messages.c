@@ -18,18 +18,17 @@ static const char *const bodies[MSG_COUNT] = {
     [MSG_HELLO] = "{'pid': 1, 'version': '0.1.0', 'abi': 2}",
     [MSG_READY] = "{}",
     [MSG_FAILED] = "{'exit': 78, 'reason': 'no'}",
-    [MSG_BEAT] = "{'connections': 1, 'accepted': 2, 'messages_in': 3, 'messages_out': 4,"
-                 " 'bytes_in': 5, 'bytes_out': 6, 'send_failures': 0, 'reaped': 0,"
-                 " 'refused': 0, 'protocol_errors': 0, 'limit_errors': 0, 'timeouts': 0,"
-                 " 'timers': 0, 'lag_us': 9}",
+    [MSG_BEAT] = "{}",
     [MSG_DRAINED] = "{'closed': 3}",
     [MSG_PLAN] = "{'service': 'a', 'config': {}, 'app': '/a.so', 'slot': 0, 'generation': 1,"
-                 " 'process': 7, 'line': 0, 'listener': -1, 'scoreboard': 4, 'admin': 5,"
+                 " 'process': 7, 'listener': -1, 'page': 4, 'admin': 5,"
                  " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice',"
                  " 'drain_timeout_ms': 30000, 'spread_ms': 0}",
     [MSG_DRAIN] = "{'reason': 'reload', 'graceful': true, 'timeout_ms': 1000, 'spread_ms': 0}",
     [MSG_STOP] = "{'timeout_ms': 0}",
     [MSG_REOPEN_LOGS] = "{}",
+    [MSG_SIBLING] = "{'process': 7}",
+    [MSG_SIBLING_GONE] = "{'process': 7}",
     [MSG_ASK_STATUS] = "{}",
     [MSG_ASK_ROSTER] = "{}",
     [MSG_ASK_STOP] = "{'graceful': false}",
@@ -136,8 +135,8 @@ static void test_unknown_fields_are_allowed(void **state) {
 }
 
 static void test_version_and_type(void **state) {
-    static const char *const wrongs[][2] = {
-        {"v", "2"}, {"v", "'1'"}, {"v", "null"}, {"type", "'beat'"}, {"type", "1"}};
+    static const char *const wrongs[][2] = {{"v", "1"},    {"v", "3"},         {"v", "'2'"},
+                                            {"v", "null"}, {"type", "'beat'"}, {"type", "1"}};
     char why[256];
     (void)state;
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
@@ -167,8 +166,8 @@ static void test_ranges(void **state) {
                  {MSG_FAILED, "exit", -1, false},
                  {MSG_PLAN, "listener", -1, true},
                  {MSG_PLAN, "listener", -2, false},
-                 {MSG_BEAT, "bytes_in", INT64_MAX, true},
-                 {MSG_BEAT, "bytes_in", -1, false}};
+                 {MSG_DRAINED, "closed", INT64_MAX, true},
+                 {MSG_DRAINED, "closed", -1, false}};
     char why[256];
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -56,7 +56,7 @@ static size_t limit_of(const struct config_limits *limits) {
 static void on_readable(uv_poll_t *handle, int status, int events);
 static void on_pause_over(uv_timer_t *timer);
 
-static void tell_state(struct service *service, enum scoreboard_state state) {
+static void tell_state(struct service *service, enum score_state state) {
     score_set(service->worker->line->state, (uint32_t)state);
 }
 
@@ -175,7 +175,7 @@ static bool is_at_limit(struct service *service) {
 static void accept_batch(struct service *service) {
     struct acceptor *acceptor = &service->acceptor;
     if (!service->config->reuse_port)
-        fair_refresh(&acceptor->fair, service->worker->board, service->worker->line,
+        fair_refresh(&acceptor->fair, &service->worker->siblings,
                      uv_now(&service->worker->loop));
     for (int i = 0; i < BATCH_MAX && acceptor->is_running; i++)
         if (is_at_limit(service) || is_held(service) || !accept_one(service))

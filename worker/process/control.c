@@ -32,7 +32,26 @@ void control_send_failed(struct worker *worker, int exit_code, const char *why) 
     tell(worker, MSG_FAILED, json_pack("{s:i, s:s}", "exit", exit_code, "reason", why));
 }
 
+static void note_totals(struct worker *worker) {
+    const struct conns_totals *totals = &worker->conns.totals;
+    struct score_line *line = worker->line;
+    score_set(line->connections, worker->conns.count);
+    score_set(line->accepted, totals->accepted);
+    score_set(line->messages_in, totals->messages_in);
+    score_set(line->messages_out, totals->messages_out);
+    score_set(line->bytes_in, totals->bytes_in);
+    score_set(line->bytes_out, totals->bytes_out);
+    score_set(line->send_failures, totals->send_failures);
+    score_set(line->reaped, totals->reaped);
+    score_set(line->refused, totals->refused);
+    score_set(line->protocol_errors, totals->protocol_errors);
+    score_set(line->limit_errors, totals->limit_errors);
+    score_set(line->timeouts, totals->timeouts);
+    score_set(line->timers, timers_count(&worker->timers));
+}
+
 void control_send_drained(struct worker *worker) {
+    note_totals(worker);
     tell(worker, MSG_DRAINED,
          json_pack("{s:I}", "closed", (json_int_t)worker->lifecycle.closed));
 }
@@ -44,46 +63,6 @@ static uint64_t take_lag_us(struct worker *worker) {
     uint64_t lag = worker->control.worst_lag_us;
     worker->control.worst_lag_us = 0;
     return held > lag ? held : lag;
-}
-
-static void note_totals(struct worker *worker) {
-    const struct conns_totals *totals = &worker->conns.totals;
-    struct score_line *line = worker->line;
-    score_set(line->connections, (uint32_t)worker->conns.count);
-    score_set(line->accepted, totals->accepted);
-    score_set(line->messages_in, totals->messages_in);
-    score_set(line->messages_out, totals->messages_out);
-    score_set(line->bytes_in, totals->bytes_in);
-    score_set(line->bytes_out, totals->bytes_out);
-    score_set(line->send_failures, totals->send_failures);
-    score_set(line->reaped, totals->reaped);
-}
-
-static json_t *beat_body(struct worker *worker) {
-    const struct conns_totals *totals = &worker->conns.totals;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } fields[] = {
-        {"connections", worker->conns.count},
-        {"accepted", totals->accepted},
-        {"messages_in", totals->messages_in},
-        {"messages_out", totals->messages_out},
-        {"bytes_in", totals->bytes_in},
-        {"bytes_out", totals->bytes_out},
-        {"send_failures", totals->send_failures},
-        {"reaped", totals->reaped},
-        {"refused", totals->refused},
-        {"protocol_errors", totals->protocol_errors},
-        {"limit_errors", totals->limit_errors},
-        {"timeouts", totals->timeouts},
-        {"timers", timers_count(&worker->timers)},
-        {"lag_us", take_lag_us(worker)},
-    };
-    json_t *body = json_object();
-    for (size_t i = 0; body && i < sizeof(fields) / sizeof(fields[0]); i++)
-        json_object_set_new(body, fields[i].name, json_integer((json_int_t)fields[i].value));
-    return body;
 }
 
 /* How late this beat is tells how long the loop could not turn. */
@@ -99,7 +78,8 @@ static void on_beat(uv_timer_t *timer) {
     struct worker *worker = timer->data;
     note_lag(&worker->control);
     note_totals(worker);
-    tell(worker, MSG_BEAT, beat_body(worker));
+    score_set(worker->line->lag_us, take_lag_us(worker));
+    tell(worker, MSG_BEAT, json_object());
 }
 
 static void start_beats(struct worker *worker) {
@@ -116,9 +96,9 @@ static void on_plan_late(uv_timer_t *timer) {
     give_up(timer->data, LIFECYCLE_EXIT_NEVER, "no plan came from the master");
 }
 
-/* Programs that the app starts must not hold the port or the scoreboard. */
+/* Programs that the app starts must not hold the port or the page. */
 static int keep_descriptors(const struct plan *plan, char *why, size_t size) {
-    const int inherited[] = {plan->listener_fd, plan->scoreboard_fd, plan->admin_fd};
+    const int inherited[] = {plan->listener_fd, plan->page_fd, plan->admin_fd};
     for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++) {
         int err = inherited[i] < 0 ? 0 : process_set_cloexec(inherited[i], true);
         if (err) {
@@ -181,9 +161,17 @@ static void receive_log(struct worker *worker, int fd) {
     close(fd);
 }
 
+static uint32_t process_of(const json_t *body) {
+    return (uint32_t)json_integer_value(json_object_get(body, "process"));
+}
+
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct worker *worker = owner;
-    if (type->id == MSG_REOPEN_LOGS)
+    if (type->id == MSG_SIBLING)
+        siblings_add(&worker->siblings, process_of(body), fd);
+    else if (type->id == MSG_SIBLING_GONE)
+        siblings_remove(&worker->siblings, process_of(body));
+    else if (type->id == MSG_REOPEN_LOGS)
         receive_log(worker, fd);
     else if (type->id == MSG_PLAN)
         receive_plan(worker, body);
@@ -222,6 +210,7 @@ int control_start(struct worker *worker) {
 }
 
 void control_stop(struct worker *worker) {
+    note_totals(worker);
     struct control *control = &worker->control;
     uv_close((uv_handle_t *)&control->beat, NULL);
     channel_close(control->channel);

@@ -9,41 +9,41 @@
 #define SLACK_MIN  2u
 #define SLACK_PART 32u
 
-static bool takes_part(const struct score_line *line, uint64_t now_ms) {
-    if (score_get(line->pid) == 0 || score_get(line->state) != SCORE_ACCEPTING)
+static bool takes_part(const struct score_page *page, uint64_t now_ms) {
+    if (scoreboard_read(page, COUNTER_STATE) != SCORE_ACCEPTING)
         return false;
-    uint64_t tick_at = score_get(line->tick_at);
+    uint64_t tick_at = scoreboard_read(page, COUNTER_TICK_AT);
     return tick_at + FAIR_ALIVE_MS >= now_ms;
 }
 
-void fair_refresh(struct fair *fair, const struct scoreboard *board,
-                  const struct score_line *own, uint64_t now_ms) {
-    if (!board || (fair->refreshed_at != 0 && now_ms - fair->refreshed_at < REFRESH_MS))
+void fair_refresh(struct fair *fair, const struct siblings *siblings, uint64_t now_ms) {
+    bool is_fresh = fair->refreshed_at != 0 && now_ms - fair->refreshed_at < REFRESH_MS;
+    if (is_fresh && fair->siblings_change == siblings->change)
         return;
     fair->refreshed_at = now_ms;
+    fair->siblings_change = siblings->change;
     fair->count = 0;
-    for (size_t i = 0; i < SCOREBOARD_LINES && fair->count < FAIR_SIBLINGS_MAX; i++) {
-        const struct score_line *line = &board->lines[i];
-        if (line != own && takes_part(line, now_ms))
-            fair->siblings[fair->count++] = line;
-    }
+    for (size_t i = 0; i < siblings->count; i++)
+        if (takes_part(siblings->list[i].page, now_ms))
+            fair->beside[fair->count++] = siblings->list[i].page;
 }
 
-static uint32_t least_of(const struct fair *fair) {
-    uint32_t least = UINT32_MAX;
+static uint64_t least_of(const struct fair *fair) {
+    uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < fair->count; i++) {
-        uint32_t connections = score_get(fair->siblings[i]->connections);
-        if (score_get(fair->siblings[i]->state) == SCORE_ACCEPTING && connections < least)
+        uint64_t connections = scoreboard_read(fair->beside[i], COUNTER_CONNECTIONS);
+        if (scoreboard_read(fair->beside[i], COUNTER_STATE) == SCORE_ACCEPTING &&
+            connections < least)
             least = connections;
     }
     return least;
 }
 
 bool fair_should_hold(struct fair *fair, uint32_t own_connections) {
-    uint32_t least = least_of(fair);
-    if (least == UINT32_MAX)
+    uint64_t least = least_of(fair);
+    if (least == UINT64_MAX)
         return false;
-    uint32_t slack = least / SLACK_PART > SLACK_MIN ? least / SLACK_PART : SLACK_MIN;
+    uint64_t slack = least / SLACK_PART > SLACK_MIN ? least / SLACK_PART : SLACK_MIN;
     if (own_connections <= least || own_connections - least <= slack)
         return false;
     if (fair->holds >= FAIR_HOLDS_MAX)

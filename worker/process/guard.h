@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one place where the app's code is entered and left. Notes on the scoreboard which
+ * The one place where the app's code is entered and left. Notes on the page of counters which
  * callback runs (for status and obituary), logs a callback that blocked the loop for too long,
  * and counts the depth, so that what must wait for the app to return (the end of a request)
  * can.
@@ -47,7 +47,7 @@ void guard_release(struct guard *guard);
 
 static inline struct guard_entry guard_enter(struct guard *guard,
                                              enum score_callback callback) {
-    struct guard_entry entry = {.outer = score_get(guard->line->callback)};
+    struct guard_entry entry = {.outer = (uint32_t)score_get(guard->line->callback)};
     if (guard->depth++ == 0 && (!guard->is_row || guard->since == 0))
         guard_begin(guard);
     score_set(guard->line->callback, (uint32_t)callback);
@@ -55,7 +55,7 @@ static inline struct guard_entry guard_enter(struct guard *guard,
 }
 
 static inline void guard_leave(struct guard *guard, struct guard_entry entry) {
-    uint32_t callback = score_get(guard->line->callback);
+    uint32_t callback = (uint32_t)score_get(guard->line->callback);
     score_set(guard->line->callback, entry.outer);
     if (--guard->depth > 0)
         return;

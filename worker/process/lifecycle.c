@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "admin.h"
 #include "app.h"
@@ -35,14 +36,18 @@ static void set_up_log(const struct plan *plan) {
     log_setup(2, (enum crew_log_level)plan->log_level, who);
 }
 
-static int take_line(struct worker *worker, char *why, size_t size) {
-    worker->board = scoreboard_open(worker->plan.scoreboard_fd);
-    if (!worker->board)
-        return fail(why, size, LIFECYCLE_EXIT_NEVER,
-                    "the descriptor of the scoreboard is none");
-    worker->line = worker->guard.line = &worker->board->lines[worker->plan.line];
-    score_line_clear(worker->line);
-    score_set(worker->line->pid, (uint32_t)uv_os_getpid());
+/* The descriptor goes: from now on the mapping is the only way to write to the page. */
+static int take_page(struct worker *worker, char *why, size_t size) {
+    int fd = worker->plan.page_fd;
+    worker->page = scoreboard_open(fd);
+    if (!worker->page) {
+        snprintf(why, size,
+                 "cannot map the page of counters (descriptor %d): wrong type or size", fd);
+        return LIFECYCLE_EXIT_NEVER;
+    }
+    close(fd);
+    worker->line = worker->guard.line = &worker->page->line;
+    score_set(worker->line->pid, (uint64_t)uv_os_getpid());
     score_set(worker->line->state, SCORE_STARTING);
     return 0;
 }
@@ -131,7 +136,7 @@ static int accept_all(struct worker *worker, char *why, size_t size) {
 int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     set_up_log(&worker->plan);
     worker->conns.process = worker->plan.process;
-    int exit_code = take_line(worker, out_why, size);
+    int exit_code = take_page(worker, out_why, size);
     if (!exit_code)
         exit_code = become_user(&worker->plan, out_why, size);
     if (!exit_code)

@@ -101,7 +101,7 @@ static void ignore_signals(void) {
 static void on_turned(void *owner) {
     struct worker *worker = owner;
     score_set(worker->line->tick_at, uv_now(&worker->loop));
-    score_set(worker->line->ticks, score_get(worker->line->ticks) + 1);
+    score_set(worker->line->turns, score_get(worker->line->turns) + 1);
 }
 
 static int set_up(struct worker *worker) {
@@ -144,7 +144,8 @@ static void tear_down(struct worker *worker) {
     if (worker->control.has_plan)
         plan_done(&worker->plan);
     score_set(worker->line->state, SCORE_FREE);
-    scoreboard_close(worker->board);
+    siblings_done(&worker->siblings);
+    scoreboard_close(worker->page);
 }
 
 static int serve(void) {

@@ -50,9 +50,8 @@ static int check(const json_t *body, char *why, size_t size) {
         {"slot", 0, CONFIG_WORKERS_MAX - 1},
         {"generation", 1, INT32_MAX},
         {"process", 1, (1 << 24) - 1},
-        {"line", 0, SCOREBOARD_LINES - 1},
         {"listener", -1, INT32_MAX},
-        {"scoreboard", 3, INT32_MAX},
+        {"page", 3, INT32_MAX},
         {"admin", 3, INT32_MAX},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -84,9 +83,8 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
     plan.slot = (unsigned)number(body, "slot");
     plan.generation = (unsigned)number(body, "generation");
     plan.process = (uint32_t)number(body, "process");
-    plan.line = (uint32_t)number(body, "line");
     plan.listener_fd = (int)number(body, "listener");
-    plan.scoreboard_fd = (int)number(body, "scoreboard");
+    plan.page_fd = (int)number(body, "page");
     plan.admin_fd = (int)number(body, "admin");
     plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
     int level = log_level_parse(text(body, "log_level"));

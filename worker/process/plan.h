@@ -11,15 +11,13 @@
 #include <stdint.h>
 
 #include "config.h"
-#include "scoreboard.h"
 
 struct plan {
     struct config_service service; /* name, app, listen, heartbeat, limits */
     unsigned slot, generation;
     uint32_t process; /* 24 bits: the high part of the ids that this process gives out */
-    uint32_t line;    /* on the scoreboard */
     int listener_fd;  /* -1: none */
-    int scoreboard_fd, admin_fd;
+    int page_fd, admin_fd;
     bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
     int log_level;
     uint64_t drain_timeout_ms, spread_ms; /* for when the master is gone */

@@ -19,6 +19,7 @@
 #include "service.h"
 #include "session_http.h"
 #include "settle.h"
+#include "siblings.h"
 #include "timers.h"
 #include "ws_deflate.h"
 
@@ -27,9 +28,10 @@ struct worker {
     struct plan plan;         /* who we are: service config, slot, generation, descriptors */
     struct service *services; /* NULL until the app is loaded */
     size_t service_count;
-    struct service *running; /* whose callback runs, or NULL */
-    struct scoreboard *board;
-    struct score_line *line; /* our own, in the board or, without one, private memory */
+    struct service *running;  /* whose callback runs, or NULL */
+    struct score_page *page;  /* our own; NULL before there is a plan */
+    struct score_line *line;  /* in it or, without one, in private memory */
+    struct siblings siblings; /* the pages of others like us */
     struct guard guard;
     struct timers timers;
     struct conns conns;
@@ -40,7 +42,7 @@ struct worker {
     struct http_shared http;
     struct ws_shared ws;
     uv_signal_t term;
-    struct score_line own_line; /* before there is a scoreboard */
+    struct score_line own_line; /* before there is a page */
 };
 
 /* The one worker of this process, for the crew_* functions that have no connection to start

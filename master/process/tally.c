@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See tally.h.
+ */
+#include "tally.h"
+
+#include <stdbool.h>
+
+void tally_read(struct tally *tally, const struct score_page *page) {
+    for (unsigned id = 0; id < COUNTER_COUNT; id++) {
+        uint64_t value = scoreboard_read(page, (enum counter_id)id);
+        bool is_total = counter_get((enum counter_id)id)->kind == COUNTER_KIND_TOTAL;
+        if (value > TALLY_VALUE_MAX || (is_total && value < tally->values[id]))
+            continue;
+        tally->values[id] = value;
+    }
+}
+
+void tally_add(struct tally *tally, const struct tally *other) {
+    for (unsigned id = 0; id < COUNTER_COUNT; id++) {
+        if (counter_get((enum counter_id)id)->kind != COUNTER_KIND_TOTAL)
+            continue;
+        uint64_t room = TALLY_VALUE_MAX - tally->values[id];
+        tally->values[id] += other->values[id] < room ? other->values[id] : room;
+    }
+}
