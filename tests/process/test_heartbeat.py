@@ -182,7 +182,7 @@ def test_client_ping_without_an_answer_is_only_life(probe):
 
 
 def test_ping_data_is_sent_to_those_without_pings(probe):
-    instance = probe("text", heartbeat={"ping_interval": "1s", "idle_timeout": "3s",
+    instance = probe("text", heartbeat={"ping_interval": "1s", "idle_timeout": "30s",
                                         "ping_data": '{"type":"ping"}'})
     ping = b'{"type":"ping"}\n'
     with dial(instance.port) as sock, sock.makefile("rb") as lines:

@@ -425,11 +425,11 @@ def test_a_reader_that_stands_still_is_cut_off(web):
 
 
 def test_a_slow_reader_gets_everything(web):
-    with Client(web(limits={"send_timeout": "2s", "close_timeout": "2s"}).port) as client:
+    with Client(web(limits={"send_timeout": "4s", "close_timeout": "4s"}).port) as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send("GET /big?size=9000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         for _ in range(20):
-            time.sleep(0.2)
+            time.sleep(0.3)
             client.rest += client.sock.recv(300_000)
         assert len(client.answer().body) == 9_000_000
 
