@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The core of a worker in a test program: one service with its endpoint over the memory
+ * transport, a loop whose clock is the test's, and a handler that writes down what it is told.
+ * A turn of the loop is as in a worker: what the peers have sent is read, then all is settled.
+ */
+#ifndef CREWMAN_TEST_STAGE_H
+#define CREWMAN_TEST_STAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "memory.h"
+#include "worker.h"
+
+#define STAGE_PEERS_MAX 64
+
+struct stage {
+    struct worker worker;
+    struct service service;
+    struct config_service config; /* to be changed before stage_start() */
+    struct peer *peers[STAGE_PEERS_MAX];
+    size_t peer_count;
+    struct bytes events; /* "a connect; a open; a message hello; …" since the last look */
+    bool is_deaf;        /* messages are not written down */
+    /* What the app does in each callback; `msg` of a message, ping or pong. */
+    void (*react)(struct crew_conn *conn, const char *event, const crew_msg *msg);
+    bool refuses; /* the service admits nobody */
+};
+
+/* Heartbeat and deadlines off, limits as by default. */
+struct stage *stage_new(enum listen_protocol protocol);
+
+void stage_start(struct stage *stage, const struct transport *transport);
+
+/* Ends every connection without a word, and gives everything back. */
+void stage_free(struct stage *stage);
+
+/* One more peer, not connected. Lives as long as the stage. */
+struct peer *stage_peer(struct stage *stage, const char *name);
+
+/* It connects; and both in one. */
+void stage_adopt(struct stage *stage, struct peer *peer);
+struct peer *stage_join(struct stage *stage, const char *name);
+
+/* It sends a text. */
+void stage_say(struct peer *peer, const char *text);
+
+/* One turn of the loop; or as many as there is something to do for. */
+void stage_turn(struct stage *stage);
+void stage_run(struct stage *stage);
+
+/* So much time goes by, in which the loop turns whenever a timer is due. */
+void stage_pass(struct stage *stage, uint64_t ms);
+
+/* What was written down since the last call; and whether it is this. */
+char *stage_take_events(struct stage *stage); /* to be freed */
+void stage_expect(struct stage *stage, const char *events);
+
+/* Is this what the peer was sent since it was last asked? */
+void stage_expect_out(struct peer *peer, const char *text);
+
+/* The peer whose connection it is: its name is in `events`. */
+const struct peer *stage_peer_of(const struct crew_conn *conn);
+
+#endif
