@@ -80,7 +80,8 @@ void crew_conn_resume(crew_conn *conn) {
         liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
     conn_check_deadline(conn);
     conn_update_poll(conn);
-    if (conn->stash || conn->protocol->keeps_rest)
+    /* No event tells of what the transport has read already. */
+    if (conn->stash || conn->protocol->keeps_rest || conn->endpoint->transport->has_more)
         conns_due(conn);
 }
 
