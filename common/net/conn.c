@@ -146,6 +146,13 @@ static void announce(struct crew_conn *conn) {
         conns_later(conn); /* bytes behind its handshake */
 }
 
+/* That of the preface or the transport; one deadline for both. */
+static void await_handshake(struct crew_conn *conn) {
+    if (conn->awaits != DEADLINE_HANDSHAKE)
+        conn_await(conn, DEADLINE_HANDSHAKE);
+    conn_update_poll(conn);
+}
+
 /* Whom nobody has announced yet ends without a word. */
 static void refuse(struct crew_conn *conn, int error) {
     if (error == -EPROTO) {
@@ -161,8 +168,8 @@ static void start_transport(struct crew_conn *conn) {
         refuse(conn, result);
     else if (result > 0)
         announce(conn);
-    else if (conn->awaits != DEADLINE_HANDSHAKE)
-        conn_await(conn, DEADLINE_HANDSHAKE);
+    else
+        await_handshake(conn);
 }
 
 /* The peer is known: at once, or by what the preface says. */
@@ -189,8 +196,7 @@ static void begin(struct crew_conn *conn) {
     } else if (!preface->is_expected(conn)) {
         refuse(conn, -EPROTO);
     } else {
-        conn_await(conn, DEADLINE_HANDSHAKE);
-        conn_update_poll(conn);
+        await_handshake(conn);
     }
 }
 

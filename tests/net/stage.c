@@ -245,6 +245,7 @@ void stage_say(struct peer *peer, const char *text) {
 }
 
 void stage_turn(struct stage *stage) {
+    uv_run(&stage->worker.loop, UV_RUN_NOWAIT); /* of what the test has done in between */
     for (size_t i = 0; i < stage->peer_count; i++) {
         struct peer *peer = stage->peers[i];
         int events = peer_events(peer);
@@ -285,11 +286,15 @@ void stage_pass(struct stage *stage, uint64_t ms) {
     }
 }
 
+void stage_forget(struct stage *stage) {
+    stage->events.len = 0;
+    stage->events.data[0] = '\0';
+}
+
 char *stage_take_events(struct stage *stage) {
     char *events = strdup(stage->events.data);
     assert_non_null(events);
-    stage->events.len = 0;
-    stage->events.data[0] = '\0';
+    stage_forget(stage);
     return events;
 }
 

@@ -58,6 +58,7 @@ void stage_pass(struct stage *stage, uint64_t ms);
 /* What was written down since the last call; and whether it is this. */
 char *stage_take_events(struct stage *stage); /* to be freed */
 void stage_expect(struct stage *stage, const char *events);
+void stage_forget(struct stage *stage);
 
 /* Is this what the peer was sent since it was last asked? */
 void stage_expect_out(struct peer *peer, const char *text);
