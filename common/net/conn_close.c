@@ -54,7 +54,11 @@ void conn_finish(struct crew_conn *conn, int reason) {
 void conn_close(struct crew_conn *conn, int reason, int code, const char *text) {
     if (conn->state >= CONN_CLOSING)
         return;
-    if (conn->protocol->goodbye && conn->layer == LAYER_PROTOCOL)
+    if (conn->layer != LAYER_PROTOCOL) { /* who has been told nothing cannot be late with it */
+        conn_end(conn, reason, 0);
+        return;
+    }
+    if (conn->protocol->goodbye)
         conn->protocol->goodbye(conn, code, text);
     conn_finish(conn, reason);
 }

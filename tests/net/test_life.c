@@ -274,6 +274,22 @@ static void test_a_handshake_of_a_transport_that_never_ends(void **state) {
     stage_free(stage);
 }
 
+static void test_who_is_closed_before_its_transport_is_up_is_never_announced(void **state) {
+    (void)state;
+    struct stage *stage = stage_new(LISTEN_HTTP);
+    stage->config.limits.close_timeout_ms = 4000;
+    stage_start(stage, &transport_memory_hiding);
+    struct peer *peer = stage_peer(stage, "a");
+    peer->starts_left = 1;
+    stage_adopt(stage, peer);
+    settle_close_all(&stage->worker.settle, CREW_CLOSE_SHUTDOWN, 0);
+    stage_say(peer, "HELLO");
+    stage_pass(stage, 6000);
+    stage_expect(stage, "");
+    assert_true(peer->is_closed);
+    stage_free(stage);
+}
+
 static void test_a_transport_that_does_not_come_up(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_TEXT, NULL, NULL);
@@ -431,6 +447,7 @@ int main(void) {
         cmocka_unit_test(test_a_fault_of_the_transport_is_told_before_the_close),
         cmocka_unit_test(test_a_transport_that_has_a_handshake_of_its_own),
         cmocka_unit_test(test_a_handshake_of_a_transport_that_never_ends),
+        cmocka_unit_test(test_who_is_closed_before_its_transport_is_up_is_never_announced),
         cmocka_unit_test(test_a_transport_that_does_not_come_up),
         cmocka_unit_test(test_who_is_not_admitted_is_told_nothing),
         cmocka_unit_test(test_any_act_in_any_callback),
