@@ -415,11 +415,14 @@ void conn_flush(struct crew_conn *conn) {
 
 void conn_flush_last(struct crew_conn *conn) {
     struct iovec parts[PARTS_MAX];
-    if (!conn->is_gathering)
-        return;
+    ssize_t sent = conn->is_gathering;
     conn->is_gathering = false;
-    int count = sendq_peek(&conn->out, parts, PARTS_MAX);
-    (void)send_parts(conn, parts, count, false);
+    while (sent > 0) {
+        int count = sendq_peek(&conn->out, parts, PARTS_MAX);
+        sent = count > 0 ? send_parts(conn, parts, count, false) : 0;
+        if (sent > 0)
+            sendq_drop(&conn->out, (size_t)sent);
+    }
 }
 
 void conn_flush_gathered(struct crew_conn *conn) {
