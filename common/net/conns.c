@@ -20,7 +20,7 @@ int conns_init(struct conns *conns, uv_loop_t *loop, void (*ready)(void *conn, i
     conns->cork_buffer = malloc(CONNS_CORK_SIZE);
     if (!conns->read_buffer || !conns->cork_buffer)
         return -ENOMEM;
-    return poller_open(&conns->poller, loop, ready);
+    return poller_open(&conns->poller, ready);
 }
 
 void conns_done(struct conns *conns) {

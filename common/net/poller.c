@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * See poller.h. Level-triggered, so that what one batch leaves is found by the next.
+ * See poller.h. Level-triggered, so that what one batch leaves is found by the next. A source
+ * is told from a connection by the lowest bit of its pointer, so that a connection needs no
+ * word of memory for it.
  */
 #include "poller.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
+#include <stdint.h>
 #include <unistd.h>
 
-/* As many as libuv fetches at once. */
-#define BATCH 1024
+#define SOURCE_BIT 1u
 
 static uint32_t to_epoll(int events) {
     return (events & POLLER_READABLE ? EPOLLIN : 0u) |
@@ -22,42 +23,65 @@ static int from_epoll(uint32_t events) {
     return (events & EPOLLIN ? POLLER_READABLE : 0) | (events & EPOLLOUT ? POLLER_WRITABLE : 0);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int happened) {
-    struct poller *poller = handle->data;
-    struct epoll_event events[BATCH];
-    (void)status;
-    (void)happened;
-    int count = epoll_wait(poller->fd, events, BATCH, 0);
-    for (int i = 0; i < count; i++)
-        poller->ready(events[i].data.ptr, from_epoll(events[i].events));
+static uint64_t mark(const struct poller_source *source) {
+    return (uintptr_t)source | SOURCE_BIT;
 }
 
-int poller_open(struct poller *poller, uv_loop_t *loop,
-                void (*ready)(void *owner, int events)) {
+int poller_open(struct poller *poller, void (*ready)(void *owner, int events)) {
     int fd = epoll_create1(EPOLL_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int err = uv_poll_init(loop, &poller->poll, fd);
-    if (err) {
-        close(fd);
-        return err;
-    }
     poller->fd = fd;
+    poller->count = 0;
     poller->ready = ready;
-    poller->poll.data = poller;
-    return uv_poll_start(&poller->poll, UV_READABLE, on_poll);
+    return 0;
 }
 
 void poller_close(struct poller *poller) {
-    uv_close((uv_handle_t *)&poller->poll, NULL);
     close(poller->fd);
     poller->fd = -1;
 }
 
 int poller_watch(struct poller *poller, int fd, void *owner, int before, int wanted) {
-    struct epoll_event event = {.events = to_epoll(wanted), .data.ptr = owner};
+    struct epoll_event event = {.events = to_epoll(wanted), .data.u64 = (uintptr_t)owner};
     if (wanted == before)
         return 0;
     int op = before == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
     return epoll_ctl(poller->fd, op, fd, &event) == 0 ? 0 : -errno;
+}
+
+int poller_add(struct poller *poller, int fd, struct poller_source *source, bool is_shared) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = mark(source)};
+    if (is_shared)
+        event.events |= EPOLLEXCLUSIVE | EPOLLOUT;
+    return epoll_ctl(poller->fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+void poller_remove(struct poller *poller, int fd, const struct poller_source *source) {
+    (void)epoll_ctl(poller->fd, EPOLL_CTL_DEL, fd, NULL);
+    for (int i = 0; i < poller->count; i++)
+        if (poller->events[i].data.u64 == mark(source))
+            poller->events[i].data.u64 = 0;
+}
+
+void poller_fetch(struct poller *poller, int timeout_ms) {
+    int count = epoll_wait(poller->fd, poller->events, POLLER_BATCH, timeout_ms);
+    poller->count = count < 0 ? 0 : count;
+}
+
+static void tell_source(uint64_t marked) {
+    struct poller_source *source = (void *)(uintptr_t)(marked & ~(uint64_t)SOURCE_BIT);
+    source->ready(source);
+}
+
+void poller_hand_out(struct poller *poller) {
+    for (int i = 0; i < poller->count; i++)
+        if (poller->events[i].data.u64 & SOURCE_BIT)
+            tell_source(poller->events[i].data.u64);
+    for (int i = 0; i < poller->count; i++) {
+        const struct epoll_event *event = &poller->events[i];
+        if (event->data.u64 != 0 && !(event->data.u64 & SOURCE_BIT))
+            poller->ready((void *)(uintptr_t)event->data.u64, from_epoll(event->events));
+    }
+    poller->count = 0;
 }

@@ -38,17 +38,10 @@ void settle_now(struct settle *settle) {
     send_gathered(conns); /* what was sent in on_close */
 }
 
-/* Something waits for the next turn: so the loop does not wait in between. */
-static void on_idle(uv_idle_t *handle) {
-    (void)handle;
-}
-
-/* Only behind settle_now(), which takes what is due now. */
-static void turn_over(struct settle *settle) {
-    struct conns *conns = settle->conns;
+/* Only behind settle_now(), which takes what is due now. Answers whether the next turn has
+ * something to do. */
+static bool turn_over(struct conns *conns) {
     bool has_more = conns->later.first || conns->due.first;
-    if (!has_more && !settle->is_hurried)
-        return;
     if (conns->due.last)
         conns->due.last->next_due = conns->later.first;
     else
@@ -56,31 +49,22 @@ static void turn_over(struct settle *settle) {
     if (conns->later.last)
         conns->due.last = conns->later.last;
     conns->later = (struct due){0};
-    settle->is_hurried = has_more;
-    if (has_more)
-        uv_idle_start(&settle->idle, on_idle);
-    else
-        uv_idle_stop(&settle->idle);
+    return has_more;
 }
 
-static void on_prepare(uv_prepare_t *handle) {
-    struct settle *settle = handle->data;
+bool settle_turn(void *owner) {
+    struct settle *settle = owner;
     if (has_work(settle->conns))
         settle_now(settle);
-    turn_over(settle);
     settle->turned(settle->owner);
+    return turn_over(settle->conns);
 }
 
 void settle_start(struct settle *settle, struct conns *conns, void (*turned)(void *owner),
                   void *owner) {
     *settle = (struct settle){.conns = conns, .turned = turned, .owner = owner};
     uv_timer_init(conns->loop, &settle->spread);
-    uv_prepare_init(conns->loop, &settle->prepare);
-    settle->prepare.data = settle->spread.data = settle;
-    uv_prepare_start(&settle->prepare, on_prepare);
-    uv_unref((uv_handle_t *)&settle->prepare);
-    uv_idle_init(conns->loop, &settle->idle);
-    uv_unref((uv_handle_t *)&settle->idle);
+    settle->spread.data = settle;
 }
 
 void settle_stop(struct settle *settle) {
@@ -89,10 +73,8 @@ void settle_stop(struct settle *settle) {
         list_entry(node, struct crew_conn, in_all)->is_announced = false;
     settle_destroy_all(settle, CREW_CLOSE_SHUTDOWN);
     settle_now(settle);
-    turn_over(settle);
+    (void)turn_over(settle->conns);
     settle_now(settle);
-    uv_close((uv_handle_t *)&settle->prepare, NULL);
-    uv_close((uv_handle_t *)&settle->idle, NULL);
     uv_close((uv_handle_t *)&settle->spread, NULL);
 }
 

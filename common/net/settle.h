@@ -15,9 +15,6 @@
 
 struct settle {
     struct conns *conns;
-    uv_prepare_t prepare; /* runs settle_now() before the loop waits */
-    uv_idle_t idle;       /* runs while the loop must not wait: is_hurried */
-    bool is_hurried;
     void (*turned)(void *owner); /* at the end of each turn */
     void *owner;
     uv_timer_t spread; /* closes them bit by bit */
@@ -30,6 +27,10 @@ void settle_start(struct settle *settle, struct conns *conns, void (*turned)(voi
 
 /* End all connections without a callback; the loop must be run once more to close handles. */
 void settle_stop(struct settle *settle);
+
+/* Before each wait of the turn, see turn.h; `owner` is the struct settle. True: something is
+ * left for the next turn, which must not wait. */
+bool settle_turn(void *owner);
 
 /* Never called from inside a callback. */
 void settle_now(struct settle *settle);

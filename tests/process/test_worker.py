@@ -85,7 +85,7 @@ def make_page():
 
 
 class Worker:
-    def __init__(self, master=None):
+    def __init__(self, master=None, env=None):
         """`master`: who makes the admin socket; root, or whoever runs the test."""
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
         self.folder.chmod(0o777)
@@ -115,7 +115,7 @@ class Worker:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [crew.WORKER], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                close_fds=False, preexec_fn=hand_over)
+                close_fds=False, preexec_fn=hand_over, env={**os.environ, **(env or {})})
         for fd in high.values():
             os.close(fd)
         theirs.close()
@@ -139,6 +139,10 @@ class Worker:
 
     def wait_count(self, name, value):
         crew.wait_for(lambda: self.count(name) == value, 10, f"{name} to be {value}")
+
+    def turns(self):
+        """Of its loop."""
+        return self.count("turns")
 
     def connect(self):
         return Client(self.port)
@@ -231,6 +235,70 @@ def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
     crew.wait_for(lambda: worker.count("lag_us") > 500_000, 10, "the lag")
     told = re.search(r"on_message blocked the loop for (\d+) ms", worker.log())
     assert int(told[1]) >= 650  # the clock that is asked here is a coarse one
+
+
+# -- the app's own handles
+
+KINDS = ["timer", "idle", "prepare", "check", "poll", "async", "work"]
+
+
+def beats(worker, count):
+    for _ in range(count):
+        worker.pipe.expect("beat")
+
+
+def assert_no_spin(worker):
+    """Two beats, two ticks of the reaper, and little else."""
+    beats(worker, 1)
+    before = worker.turns()
+    beats(worker, 2)
+    assert worker.turns() - before <= 20
+
+
+@pytest.mark.parametrize("listener", [6, -1])
+def test_handles_that_on_worker_start_has_started(workers, listener):
+    worker = workers(env={"HANDLES": " ".join(KINDS)})
+    worker.start(service="handles", app=crew.app("handles"), listener=listener)
+    for kind in KINDS:
+        crew.wait_for(lambda: worker.log().count(f"handles: {kind} called") == 2, 10, kind)
+    assert_no_spin(worker)
+
+
+def test_a_handle_that_frames_each_wait_for_ever_is_no_spin(workers):
+    worker = workers(env={"HANDLES": "quiet"})
+    worker.start(service="handles", app=crew.app("handles"))
+    assert_no_spin(worker)
+    with worker.connect() as client:
+        for kind in KINDS:
+            assert client.ask(f"start {kind}") == f"{kind} called"
+        before = worker.turns()
+        for number in range(500):
+            assert client.ask(f"{number}") == f"{number}"
+        assert 400 <= worker.turns() - before <= 600
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_handles_that_on_message_has_started(workers, kind):
+    worker = workers()
+    worker.start(service="handles", app=crew.app("handles"))
+    beats(worker, 1)
+    started = worker.turns()
+    with worker.connect() as client:
+        for _ in range(50):
+            assert client.ask(f"start {kind}") == f"{kind} called"
+            if kind != "check":  # that is called behind a wait, so its next call has to wait
+                assert client.ask(f"once more {kind}") == f"{kind} called"
+                assert client.file.readline() == f"{kind} called\n"
+        worker.pipe.sock.setblocking(False)
+        seen = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                seen += worker.pipe.sock.recv(65536)
+        worker.pipe.sock.settimeout(20 * crew.PATIENCE)
+        # A wake-up that is lost waits for the next beat, so there would be one for each.
+        assert seen.count(b'"beat"') < 50
+        assert worker.turns() - started <= 50 * 2 * 3 * 4
+    assert_no_spin(worker)
 
 
 def test_programs_of_the_app_inherit_nothing(workers):

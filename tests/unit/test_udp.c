@@ -99,8 +99,10 @@ static void handle_one(void (*callback)(crew_conn *conn, const crew_msg *msg)) {
     int client = bound_socket(&mine);
     assert_int_equal(
         sendto(client, "hello", 5, 0, (struct sockaddr *)&address, sizeof(address)), 5);
-    while (messages == 0)
+    while (messages == 0) {
+        (void)settle_turn(&worker.settle);
         uv_run(&worker.loop, UV_RUN_ONCE);
+    }
     close(client);
     assert_true(service.udp.is_running);
     assert_false(worker.conns.due.first);

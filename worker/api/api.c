@@ -42,5 +42,7 @@ void crew_worker_stop(void) {
 }
 
 uv_loop_t *crew_worker_loop(void) {
-    return &worker_self()->loop;
+    struct worker *worker = worker_self();
+    turn_share(&worker->turn);
+    return &worker->loop;
 }

@@ -165,7 +165,7 @@ void lifecycle_end(struct worker *worker, int exit_code) {
         return;
     lifecycle->stage = STAGE_ENDED;
     lifecycle->exit_code = exit_code;
-    uv_stop(&worker->loop);
+    turn_stop(&worker->turn);
 }
 
 static void finish(struct worker *worker) {

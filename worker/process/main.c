@@ -118,7 +118,9 @@ static int set_up(struct worker *worker) {
     if (err)
         return err;
     settle_start(&worker->settle, &worker->conns, on_turned, worker);
-    return control_start(worker);
+    err = turn_open(&worker->turn, &worker->loop, &worker->conns.poller, settle_turn,
+                    &worker->settle);
+    return err ? err : control_start(worker);
 }
 
 /* Handles that the app left open must not keep the process: their memory is the app's. */
@@ -131,6 +133,7 @@ static void close_handle(uv_handle_t *handle, void *arg) {
 static void tear_down(struct worker *worker) {
     settle_stop(&worker->settle);
     lifecycle_done(worker);
+    turn_close(&worker->turn);
     conns_done(&worker->conns);
     session_http_shared_done(&worker->http);
     ws_shared_done(&worker->ws);
@@ -158,7 +161,7 @@ static int serve(void) {
         log_error("the event loop cannot be set up");
         return LIFECYCLE_EXIT_AGAIN;
     }
-    uv_run(&worker.loop, UV_RUN_DEFAULT);
+    turn_run(&worker.turn);
     int exit_code = worker.lifecycle.exit_code;
     tear_down(&worker);
     return exit_code;

@@ -21,6 +21,7 @@
 #include "settle.h"
 #include "siblings.h"
 #include "timers.h"
+#include "turn.h"
 #include "ws_deflate.h"
 
 struct worker {
@@ -36,6 +37,7 @@ struct worker {
     struct timers timers;
     struct conns conns;
     struct settle settle;
+    struct turn turn;
     struct control control;
     struct lifecycle lifecycle;
     struct admin admin;

@@ -19,7 +19,8 @@ static bool is_connection(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens;
 }
 
-int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+__attribute__((visibility("default"))) int epoll_ctl(int epoll, int operation, int fd,
+                                                     struct epoll_event *event) {
     static int (*real)(int, int, int, struct epoll_event *);
     const char *sign = getenv("FULL_EPOLL");
     if (!real)
