@@ -130,6 +130,18 @@ static void alone_never_holds(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
+static void whoever_is_ahead_is_woken_last(void **state) {
+    (void)state;
+    assert_false(fair_is_ahead(&fair, 1000)); /* alone */
+    set_line(1, 20, SCORE_ACCEPTING, NOW);
+    set_line(2, 5, SCORE_FULL, NOW);
+    fair_refresh(&fair, board, &board->lines[0], NOW);
+    assert_true(fair_is_ahead(&fair, 21));
+    assert_false(fair_is_ahead(&fair, 20));
+    set_line(1, 20, SCORE_DRAINING, NOW);
+    assert_false(fair_is_ahead(&fair, 21));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(ahead_holds_back),
@@ -142,6 +154,7 @@ int main(void) {
         TEST(a_page_that_is_none_of_ours_counts_as_nobody),
         TEST(one_that_has_gone_is_looked_at_no_more),
         TEST(alone_never_holds),
+        TEST(whoever_is_ahead_is_woken_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

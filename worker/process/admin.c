@@ -162,32 +162,35 @@ static void adopt(struct worker *worker, int fd) {
     admin->count++;
 }
 
-static void on_readable(uv_poll_t *handle, int status, int happened) {
-    struct worker *worker = handle->data;
+static void on_accepted(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
+    struct worker *worker = owner;
     struct admin *admin = &worker->admin;
-    (void)happened;
-    int fd = status < 0 ? -1 : accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
+    (void)from;
+    (void)len;
     if (admin->count >= ADMIN_CLIENTS_MAX || !may_ask(admin, fd))
         close(fd);
     else
         adopt(worker, fd);
 }
 
+static void on_starved(void *owner, int error, bool is_news) {
+    (void)owner;
+    if (is_news)
+        log_warning("admin: %s; pausing", crew_strerror(error));
+}
+
+static const struct listener_ops listens = {.accepted = on_accepted, .starved = on_starved};
+
 int admin_start(struct worker *worker) {
     struct admin *admin = &worker->admin;
     struct stat made;
+    int fd = worker->plan.admin_fd;
     list_init(&admin->clients);
-    admin->fd = worker->plan.admin_fd;
-    if (fstat(admin->fd, &made) != 0)
+    if (fstat(fd, &made) != 0)
         return -errno;
     admin->master_uid = made.st_uid;
-    int err = uv_poll_init(&worker->loop, &admin->poll, admin->fd);
-    if (err)
-        return err;
-    admin->poll.data = worker;
-    return uv_poll_start(&admin->poll, UV_READABLE, on_readable);
+    return listener_open(&admin->listener, &worker->loop, &worker->conns.poller, fd, &listens,
+                         worker);
 }
 
 void admin_stop(struct worker *worker) {
@@ -195,6 +198,5 @@ void admin_stop(struct worker *worker) {
     struct list *node, *after;
     list_each_safe (node, after, &admin->clients)
         drop(list_entry(node, struct admin_client, in_clients));
-    uv_close((uv_handle_t *)&admin->poll, NULL);
-    close(admin->fd);
+    listener_close(&admin->listener);
 }

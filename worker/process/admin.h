@@ -8,9 +8,10 @@
 #define CREWMAN_ADMIN_H
 
 #include <stddef.h>
-#include <uv.h>
+#include <sys/types.h>
 
 #include "list.h"
+#include "listener.h"
 
 struct worker;
 
@@ -18,10 +19,9 @@ struct worker;
 #define ADMIN_PAGE        1000u
 
 struct admin {
-    uv_poll_t poll;
+    struct listener listener;
     struct list clients;
     size_t count;
-    int fd;
     uid_t master_uid; /* who made the socket */
 };
 

@@ -52,6 +52,11 @@ bool fair_should_hold(struct fair *fair, uint32_t own_connections) {
     return true;
 }
 
+bool fair_is_ahead(const struct fair *fair, uint32_t own_connections) {
+    uint32_t least = least_of(fair);
+    return least != UINT32_MAX && own_connections > least;
+}
+
 void fair_accepted(struct fair *fair) {
     fair->holds = 0;
 }

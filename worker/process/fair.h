@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fair shares of the accepts: a worker that has more connections than another of its service
- * holds back for a moment, so that the other, which was woken by the same connection, takes it.
+ * holds back for a moment, so that the other, which is woken then, takes it.
  * Reads their pages as numbers that may be wrong: it holds back a bounded number of times,
  * and a sibling whose loop does not turn is left out.
  */
@@ -34,6 +34,9 @@ void fair_refresh(struct fair *fair, const struct siblings *siblings, uint64_t n
 
 /* True: do not accept now, ask again in a millisecond. */
 bool fair_should_hold(struct fair *fair, uint32_t own_connections);
+
+/* Has another of them fewer? Then it should be woken before us. */
+bool fair_is_ahead(const struct fair *fair, uint32_t own_connections);
 
 /* Something was accepted: the next hold starts a new row. */
 void fair_accepted(struct fair *fair);
