@@ -160,14 +160,10 @@ static void drop_oldest(struct admin *admin) {
     }
 }
 
-static void on_readable(uv_poll_t *handle, int status, int happened) {
-    struct admin *admin = handle->data;
-    (void)happened;
-    int fd = status < 0 ? -1 : accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-        uv_poll_stop(handle); /* no descriptor is left: admin_watch() tries again */
-    if (fd < 0)
-        return;
+static void on_accepted(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
+    struct admin *admin = owner;
+    (void)from;
+    (void)len;
     bool is_full = admin->count >= ADMIN_CLIENTS_MAX;
     if (!may_ask(fd)) {
         turn_away(admin, fd, "only root and the user that runs the instance may ask");
@@ -183,14 +179,25 @@ static void on_readable(uv_poll_t *handle, int status, int happened) {
     (void)adopt(admin, fd);
 }
 
-void admin_watch(struct admin *admin) {
-    if (admin->fd >= 0)
-        uv_poll_start(&admin->poll, UV_READABLE, on_readable);
+static void on_turned_away(void *owner, int fd) {
+    if (may_ask(fd))
+        turn_away(owner, fd, "the master has no descriptor left");
+    else
+        close(fd);
 }
+
+static void on_starved(void *owner, int error, bool is_news) {
+    (void)owner;
+    if (is_news)
+        log_warning("admin: %s; pausing", uv_strerror(error));
+}
+
+static const struct listener_ops listens = {
+    .accepted = on_accepted, .turned_away = on_turned_away, .starved = on_starved};
 
 void admin_init(struct admin *admin, struct instance *instance, const struct admin_verbs *verbs,
                 void *owner) {
-    *admin = (struct admin){.instance = instance, .verbs = verbs, .owner = owner, .fd = -1};
+    *admin = (struct admin){.instance = instance, .verbs = verbs, .owner = owner};
     list_init(&admin->clients);
 }
 
@@ -199,20 +206,19 @@ int admin_open(struct admin *admin) {
     int fd = sockets_listen_unix(instance_path(admin->instance, "admin.sock"), &options);
     if (fd < 0)
         return fd;
-    admin->fd = fd;
-    uv_poll_init(&admin->instance->loop, &admin->poll, fd);
-    admin->poll.data = admin;
-    return uv_poll_start(&admin->poll, UV_READABLE, on_readable);
+    int err =
+        listener_open(&admin->listener, &admin->instance->loop, NULL, fd, &listens, admin);
+    if (err)
+        close(fd);
+    return err;
 }
 
 /* The path goes first: once the socket is closed the next instance may take it as its own. */
 void admin_stop(struct admin *admin) {
-    if (admin->fd < 0)
+    if (!admin->listener.is_open)
         return;
     unlink(instance_path(admin->instance, "admin.sock"));
-    uv_close((uv_handle_t *)&admin->poll, NULL);
-    close(admin->fd);
-    admin->fd = -1;
+    listener_close(&admin->listener);
 }
 
 void admin_close(struct admin *admin) {

@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <uv.h>
 
 #include "list.h"
+#include "listener.h"
 
 struct instance;
 struct admin_client;
@@ -33,8 +33,7 @@ struct admin {
     struct instance *instance;
     const struct admin_verbs *verbs;
     void *owner;
-    int fd; /* -1: not open */
-    uv_poll_t poll;
+    struct listener listener;
     struct list clients;
     size_t count;
 };
@@ -44,8 +43,6 @@ void admin_init(struct admin *admin, struct instance *instance, const struct adm
 
 /* 0, or a negative errno number. */
 int admin_open(struct admin *admin);
-/* Once a second. */
-void admin_watch(struct admin *admin);
 /* Take no more clients and give up the path; those that there are stay. */
 void admin_stop(struct admin *admin);
 void admin_close(struct admin *admin);

@@ -252,7 +252,6 @@ static void on_watch(uv_timer_t *timer) {
     struct master *master = timer->data;
     uint64_t paused_ms = take_pause(master);
     reloads_follow_up(&master->reloads);
-    admin_watch(&master->admin);
     uint64_t times[] = {master->instance.config->watchdog_ms, paused_ms};
     each_child(master, watch_child, times);
 }

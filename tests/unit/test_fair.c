@@ -128,19 +128,19 @@ static void alone_never_holds(void **state) {
     assert_false(holds(1000000));
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, setup)
-
 static void whoever_is_ahead_is_woken_last(void **state) {
     (void)state;
     assert_false(fair_is_ahead(&fair, 1000)); /* alone */
-    set_line(1, 20, SCORE_ACCEPTING, NOW);
-    set_line(2, 5, SCORE_FULL, NOW);
-    fair_refresh(&fair, board, &board->lines[0], NOW);
+    set_page(0, 20, SCORE_ACCEPTING, NOW);
+    set_page(1, 5, SCORE_FULL, NOW);
+    fair_refresh(&fair, &siblings, NOW);
     assert_true(fair_is_ahead(&fair, 21));
     assert_false(fair_is_ahead(&fair, 20));
-    set_line(1, 20, SCORE_DRAINING, NOW);
+    set_page(0, 20, SCORE_DRAINING, NOW);
     assert_false(fair_is_ahead(&fair, 21));
 }
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

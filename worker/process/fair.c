@@ -53,8 +53,8 @@ bool fair_should_hold(struct fair *fair, uint32_t own_connections) {
 }
 
 bool fair_is_ahead(const struct fair *fair, uint32_t own_connections) {
-    uint32_t least = least_of(fair);
-    return least != UINT32_MAX && own_connections > least;
+    uint64_t least = least_of(fair);
+    return least != UINT64_MAX && own_connections > least;
 }
 
 void fair_accepted(struct fair *fair) {
