@@ -173,7 +173,8 @@ struct stage *stage_new(enum listen_protocol protocol) {
     assert_non_null(stage);
     struct worker *worker = &stage->worker;
     worker_claim(worker);
-    worker->line = &worker->own_line;
+    worker->line = worker->guard.line = &worker->own_line;
+    session_http_shared_init(&worker->http);
     set_config(&stage->config, protocol);
     stage->service =
         (struct service){.worker = worker, .config = &stage->config, .listener_fd = -1};
@@ -244,15 +245,21 @@ void stage_say(struct peer *peer, const char *text) {
     peer_put(peer, text, strlen(text));
 }
 
+/* What a turn does beside the wait. */
+static void settle(struct stage *stage) {
+    uv_run(&stage->worker.loop, UV_RUN_NOWAIT);
+    stage->is_hurried = settle_turn(&stage->worker.settle);
+}
+
 void stage_turn(struct stage *stage) {
-    uv_run(&stage->worker.loop, UV_RUN_NOWAIT); /* of what the test has done in between */
+    settle(stage); /* what the test has done in between */
     for (size_t i = 0; i < stage->peer_count; i++) {
         struct peer *peer = stage->peers[i];
         int events = peer_events(peer);
         if (events)
             conn_ready(peer->conn, events);
     }
-    uv_run(&stage->worker.loop, UV_RUN_NOWAIT);
+    settle(stage);
 }
 
 static bool has_work(const struct stage *stage) {
@@ -260,8 +267,7 @@ static bool has_work(const struct stage *stage) {
     for (size_t i = 0; i < stage->peer_count; i++)
         if (peer_events(stage->peers[i]))
             return true;
-    return conns->due.first || conns->later.first || conns->gathered_count > 0 ||
-           stage->worker.settle.is_hurried;
+    return conns->due.first || conns->gathered_count > 0 || stage->is_hurried;
 }
 
 void stage_run(struct stage *stage) {
