@@ -730,6 +730,63 @@ struct crew_app {
         CREW_VERSION,                                                                          \
     };
 
+/* Fill a descriptor at run time; `services` are borrowed for as long as it is used. */
+static inline void crew_app_init(struct crew_app *out_app, const struct crew_service *services,
+                                 uint32_t count) {
+    const struct crew_app app = {
+        CREW_MAGIC,
+        CREW_ABI,
+        sizeof(struct crew_app),
+        sizeof(struct crew_service),
+        sizeof(struct crew_protocol),
+        count,
+        services,
+        CREW_VERSION,
+    };
+    *out_app = app;
+}
+
+/* ------------------------------------------------------- language runtimes */
+
+/* Runs apps that are no shared objects: `crewman start chat.py` takes py.so from the folder of
+ * runtimes (`runtimes` in the config). It describes the services of an app at run time; their
+ * callbacks are its own, and crew_service_ref.data leads from a service to what belongs to it.
+ * The short-lived process that asks what an app declares and each worker load it, once and as
+ * the workers' user, before anything else. */
+struct crew_runtime {
+    uint32_t magic; /* CREW_RUNTIME_MAGIC */
+    uint32_t abi;   /* CREW_ABI */
+    uint32_t size;  /* of this, as the runtime was compiled */
+
+    /* First: read the app at `path`, which is absolute. 0; or a negative error with a line in
+     * `why` (`size` bytes) that names the file, its line, what was found and what expected. */
+    int (*load)(const char *path, char *why, size_t size);
+
+    /* Then: its services, valid for the life of the process; crew_app_init() makes them. NULL:
+     * there are none. Nothing of a service but its callbacks may differ from one process to
+     * another of the same app. */
+    const struct crew_app *(*describe)(void);
+
+    const char *version; /* CREW_VERSION as the runtime was compiled */
+};
+
+#define CREW_RUNTIME_MAGIC 0x43524c52u /* "CRLR" */
+
+/* Export the runtime: CREW_RUNTIME(load, describe). */
+/* clang-format off */
+#define CREW_RUNTIME(load, describe)                                                           \
+    CREW_EXTERN_C __attribute__((visibility("default")))                                       \
+    const struct crew_runtime crew_runtime;                                                    \
+    const struct crew_runtime crew_runtime = {                                                 \
+        CREW_RUNTIME_MAGIC,                                                                    \
+        CREW_ABI,                                                                              \
+        sizeof(struct crew_runtime),                                                           \
+        load,                                                                                  \
+        describe,                                                                              \
+        CREW_VERSION,                                                                          \
+    };
+/* clang-format on */
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

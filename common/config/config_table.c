@@ -34,7 +34,11 @@ static const struct config_row instance_rows[] = {
      .count_offset = offsetof(struct config, app_count),
      .computed = "none; it may be given to `crewman start` in place of a config file",
      .help = "The app: the path of a shared object, or a list of several. A relative path "
-             "begins at the folder of this file."},
+             "begins at the folder of this file. A file with another extension is run by the "
+             "runtime of its language, app.py by py.so."},
+    {"runtimes", "\"\"", .example = "\"/usr/local/lib/crewman/runtimes\"", .type = CONFIG_PATH,
+     AT(runtimes), .computed = "lib/crewman/runtimes of the installation",
+     .help = "The folder of the language runtimes."},
     {"user", "\"\"", .type = CONFIG_USER, AT(user), .reload = CONFIG_RELOAD_NEVER,
      .computed = "stay who started it",
      .help =

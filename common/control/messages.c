@@ -32,6 +32,7 @@ static const struct message_field drained[] = {COUNT("closed"), END};
 static const struct message_field plan[] = {TEXT("service"),
                                             OBJECT("config"),
                                             TEXT("app"),
+                                            TEXT("runtimes"),
                                             COUNT("slot"),
                                             COUNT("generation"),
                                             COUNT("process"),

@@ -21,10 +21,10 @@ static json_t *plan(const struct birth *birth) {
     const struct service *service = birth->place->service;
     const struct config *config = birth->config;
     return json_pack(
-        "{s:s, s:O, s:s, s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:I, s:I}",
+        "{s:s, s:O, s:s, s:s, s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:I, s:I}",
         "service", service->name, "config", birth->service->effective, "app",
-        birth->service->app, "slot", (int)birth->place->index, "generation",
-        (int)birth->generation, "process", (json_int_t)birth->number, "listener",
+        birth->service->app, "runtimes", config->runtimes, "slot", (int)birth->place->index,
+        "generation", (int)birth->generation, "process", (json_int_t)birth->number, "listener",
         birth->own_count > 0 ? CHILD_OWN_FIRST : -1, "page", 4, "admin", 5, "stdout_is_log",
         service->instance->is_daemon ? 1 : 0, "user", birth->service->user, "group",
         birth->service->group, "log_level",

@@ -153,16 +153,16 @@ static void open_output(struct describe *describe, uv_loop_t *loop, struct outpu
 }
 
 static int spawn(struct describe *describe, uv_loop_t *loop, const char *worker_path,
-                 const char *user, const char *group) {
-    char *arguments[8] = {(char *)(uintptr_t)worker_path, "--describe"};
+                 const struct config *config) {
+    char *const options_of[][2] = {
+        {"--user", config->user}, {"--group", config->group}, {"--runtimes", config->runtimes}};
+    char *arguments[10] = {(char *)(uintptr_t)worker_path, "--describe"};
     int count = 2;
-    if (user[0]) {
-        arguments[count++] = "--user";
-        arguments[count++] = (char *)(uintptr_t)user;
-    }
-    if (group[0]) {
-        arguments[count++] = "--group";
-        arguments[count++] = (char *)(uintptr_t)group;
+    for (size_t i = 0; i < sizeof(options_of) / sizeof(options_of[0]); i++) {
+        if (options_of[i][1][0]) {
+            arguments[count++] = options_of[i][0];
+            arguments[count++] = options_of[i][1];
+        }
     }
     arguments[count] = describe->app;
     uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE},
@@ -179,7 +179,7 @@ static int spawn(struct describe *describe, uv_loop_t *loop, const char *worker_
 }
 
 struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const char *app,
-                                const char *user, const char *group, describe_callback callback,
+                                const struct config *config, describe_callback callback,
                                 void *owner, char *out_why, size_t size) {
     struct describe *describe = memory_new(sizeof(*describe));
     describe->app = memory_copy_text(app);
@@ -191,7 +191,7 @@ struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const 
     uv_timer_init(loop, &describe->deadline);
     describe->open += 2;
     describe->process.data = describe->deadline.data = describe;
-    int err = spawn(describe, loop, worker_path, user, group);
+    int err = spawn(describe, loop, worker_path, config);
     if (err) {
         snprintf(out_why, size, "cannot start %s: %s", worker_path, uv_strerror(err));
         close_all(describe);

@@ -9,15 +9,17 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "config.h"
+
 struct describe;
 
 /* From the loop, once: a new reference, or NULL with a line for people (borrowed). */
 typedef void (*describe_callback)(void *owner, json_t *description, const char *why);
 
-/* NULL: out of memory, or the program could not be started; then `out_why` has the line. `user`
- * and `group` may be "". */
+/* NULL: out of memory, or the program could not be started; then `out_why` has the line.
+ * `config`: of the instance, whose user, group and runtimes count. */
 struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const char *app,
-                                const char *user, const char *group, describe_callback callback,
+                                const struct config *config, describe_callback callback,
                                 void *owner, char *out_why, size_t size);
 
 /* No callback follows. */

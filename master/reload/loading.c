@@ -92,9 +92,9 @@ static void describe_next(struct loading *loading) {
             merge(loading);
         return;
     }
-    loading->describe = describe_start(
-        loading->loop, loading->worker_path, loading->apps[loading->next],
-        loading->config->user, loading->config->group, on_described, loading, why, sizeof(why));
+    loading->describe =
+        describe_start(loading->loop, loading->worker_path, loading->apps[loading->next],
+                       loading->config, on_described, loading, why, sizeof(why));
     if (!loading->describe) {
         add_error(loading, why);
         finish(loading);

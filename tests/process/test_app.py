@@ -201,7 +201,8 @@ REFUSALS = {
     "no symbol": (crew.app("no_symbol"), "crew_app"),
     "wrong abi": (crew.app("wrong_abi"), r"ABI 999.*ABI 2\b"),
     "wrong magic": (crew.app("wrong_magic"), "magic|not a Crewman app"),
-    "no shared object": (str(crew.ROOT / "README.md"), r"README\.md.*(ELF|invalid|too short)"),
+    "no shared object": (str(crew.ROOT / "LICENSE"), r"LICENSE.*(ELF|invalid|too short)"),
+    "no runtime": (str(crew.ROOT / "README.md"), r'README\.md: found no runtime for "\.md"'),
 }
 
 

@@ -122,7 +122,7 @@ class Worker:
 
     def plan(self, **changes):
         self.pipe.send("plan", **{
-            "service": "probe", "app": crew.app("probe"), "slot": 2, "generation": 3,
+            "service": "probe", "app": crew.app("probe"), "runtimes": "", "slot": 2, "generation": 3,
             "process": 77, "listener": 6, "page": 4, "admin": 5,
             "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
             "drain_timeout_ms": 30000, "spread_ms": 0,

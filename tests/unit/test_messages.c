@@ -20,7 +20,8 @@ static const char *const bodies[MSG_COUNT] = {
     [MSG_FAILED] = "{'exit': 78, 'reason': 'no'}",
     [MSG_BEAT] = "{}",
     [MSG_DRAINED] = "{'closed': 3}",
-    [MSG_PLAN] = "{'service': 'a', 'config': {}, 'app': '/a.so', 'slot': 0, 'generation': 1,"
+    [MSG_PLAN] = "{'service': 'a', 'config': {}, 'app': '/a.so', 'runtimes': '', 'slot': 0, "
+                 "'generation': 1,"
                  " 'process': 7, 'listener': -1, 'page': 4, 'admin': 5,"
                  " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice',"
                  " 'drain_timeout_ms': 30000, 'spread_ms': 0}",

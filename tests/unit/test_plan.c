@@ -17,13 +17,14 @@
 #include "plan.h"
 
 static json_t *good_body(void) {
-    json_t *body = json_pack(
-        "{s:s, s:{s:s, s:{s:s}}, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, "
-        "s:s, s:s, s:i, s:i}",
-        "service", "chat", "config", "listen", "text://127.0.0.1:23", "heartbeat",
-        "idle_timeout", "70s", "app", "/srv/chat.so", "slot", 3, "generation", 2, "process", 77,
-        "listener", 6, "page", 4, "admin", 5, "stdout_is_log", 1, "user", "www-data", "group",
-        "adm", "log_level", "debug", "drain_timeout_ms", 5000, "spread_ms", 300);
+    json_t *body =
+        json_pack("{s:s, s:{s:s, s:{s:s}}, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, "
+                  "s:s, s:s, s:i, s:i}",
+                  "service", "chat", "config", "listen", "text://127.0.0.1:23", "heartbeat",
+                  "idle_timeout", "70s", "app", "/srv/chat.so", "runtimes", "/srv", "slot", 3,
+                  "generation", 2, "process", 77, "listener", 6, "page", 4, "admin", 5,
+                  "stdout_is_log", 1, "user", "www-data", "group", "adm", "log_level", "debug",
+                  "drain_timeout_ms", 5000, "spread_ms", 300);
     assert_non_null(body);
     return body;
 }

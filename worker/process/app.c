@@ -5,13 +5,14 @@
  */
 #include "app.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config.h"
+#include "library.h"
+#include "runtime.h"
 #include "sized.h"
 
 /* What the first header of this ABI had of each; a descriptor that is smaller is none. */
@@ -88,19 +89,16 @@ static int check_services(const struct crew_app *app, const char *path, char *wh
     return 0;
 }
 
-int app_load(const char *path, const struct crew_app **out_app, char *out_why, size_t size) {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        const char *text = dlerror();
-        bool names_path = text && strncmp(text, path, strlen(path)) == 0;
-        snprintf(out_why, size, "%s%s%s", names_path ? "" : path, names_path ? "" : ": ",
-                 text ? text : "cannot be loaded");
-        return CREW_EINVAL;
-    }
-    const struct crew_app *app = dlsym(library, "crew_app");
-    if (!app)
-        return fail(out_why, size, path, "exports no crew_app: is CREW_APP() missing?");
-    int err = check_head(app, path, out_why, size);
+int app_load(const char *path, const char *runtimes, const struct crew_app **out_app,
+             char *out_why, size_t size) {
+    const struct crew_app *app = NULL;
+    int err = 0;
+    if (runtime_extension(path))
+        err = runtime_load(path, runtimes, &app, out_why, size);
+    else if (!(app = library_open(path, "crew_app", "CREW_APP", out_why, size)))
+        err = CREW_EINVAL;
+    if (!err)
+        err = check_head(app, path, out_why, size);
     if (!err)
         err = check_services(app, path, out_why, size);
     if (err)

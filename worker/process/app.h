@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The app: a shared object, loaded once and never unloaded, checked before anything in it is
- * called.
+ * The app: a shared object, or a file that a runtime runs, loaded once and never unloaded,
+ * checked before anything in it is called.
  */
 #ifndef CREWMAN_APP_H
 #define CREWMAN_APP_H
@@ -11,10 +11,12 @@
 
 #include "crewman.h"
 
-/* Load `path` and check its descriptor: magic, ABI, sizes, names. 0 and the descriptor
+/* Load `path`, a shared object or what a runtime in the folder `runtimes` runs ("": that of the
+ * installation), and check its descriptor: magic, ABI, sizes, names. 0 and the descriptor
  * (borrowed, for good), or CREW_EINVAL with a line for people that names the file and both
  * versions where they differ. */
-int app_load(const char *path, const struct crew_app **out_app, char *out_why, size_t size);
+int app_load(const char *path, const char *runtimes, const struct crew_app **out_app,
+             char *out_why, size_t size);
 
 /* Copy the service of that name, and its protocol if it has one, to which the service points
  * then; fields that the app's header did not have yet are zero. CREW_ENOENT without one. */

@@ -69,7 +69,7 @@ static int load_app(struct worker *worker, char *why, size_t size) {
     }
     static const char no_service[] = "the app has no such service any more";
     struct guard_entry entry = guard_enter(&worker->guard, SCORE_IN_LOAD);
-    int err = app_load(worker->plan.app, &app, why, size);
+    int err = app_load(worker->plan.app, worker->plan.runtimes, &app, why, size);
     guard_leave(&worker->guard, entry);
     if (err)
         return LIFECYCLE_EXIT_NEVER;

@@ -24,20 +24,19 @@
 static const char usage[] =
     "crewman-worker is started by crewman; try: crewman start APP.so\n"
     "\n"
-    "usage: crewman-worker --describe [--user USER] [--group GROUP] APP.so\n"
+    "usage: crewman-worker --describe [--user USER] [--group GROUP] [--runtimes FOLDER] APP\n"
     "       crewman-worker --version\n";
 
 struct arguments {
     bool describes, shows_version;
-    const char *user, *group, *app;
+    const char *user, *group, *runtimes, *app;
 };
 
 static int read_arguments(int argc, char **argv, struct arguments *out) {
-    static const struct option options[] = {{"describe", no_argument, NULL, 'd'},
-                                            {"user", required_argument, NULL, 'u'},
-                                            {"group", required_argument, NULL, 'g'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"describe", no_argument, NULL, 'd'},    {"user", required_argument, NULL, 'u'},
+        {"group", required_argument, NULL, 'g'}, {"runtimes", required_argument, NULL, 'r'},
+        {"version", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'd')
@@ -48,6 +47,8 @@ static int read_arguments(int argc, char **argv, struct arguments *out) {
             out->user = optarg;
         else if (option == 'g')
             out->group = optarg;
+        else if (option == 'r')
+            out->runtimes = optarg;
         else
             return -EINVAL;
     }
@@ -68,7 +69,8 @@ static int describe(const struct arguments *arguments) {
     char why[1024];
     if (process_identity(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
         process_become(&identity, why, sizeof(why)) != 0 ||
-        app_load(arguments->app, &app, why, sizeof(why)) != 0)
+        app_load(arguments->app, arguments->runtimes ? arguments->runtimes : "", &app, why,
+                 sizeof(why)) != 0)
         return fail_describe(why);
     json_t *description = app_describe(app, arguments->app, why, sizeof(why));
     if (!description)

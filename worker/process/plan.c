@@ -71,6 +71,8 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
         err = copy_text(body, "group", plan.group, sizeof(plan.group), out_why, size);
     if (!err)
         err = copy_text(body, "app", plan.app, sizeof(plan.app), out_why, size);
+    if (!err)
+        err = copy_text(body, "runtimes", plan.runtimes, sizeof(plan.runtimes), out_why, size);
     if (err)
         return err;
     err = config_service_load(text(body, "service"), json_object_get(body, "config"),

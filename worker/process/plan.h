@@ -22,7 +22,8 @@ struct plan {
     int log_level;
     uint64_t drain_timeout_ms, spread_ms; /* for when the master is gone */
     char user[64], group[64];
-    char app[4096]; /* path of its shared object */
+    char app[4096];      /* path of its shared object, or of what a runtime runs */
+    char runtimes[4096]; /* their folder; "": that of the installation */
 };
 
 /* Fill from a checked "plan" message. -EINVAL with a line for people; nothing to free then. */

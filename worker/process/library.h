@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening a shared object for the one symbol that it exports. Its constructors run in here; it
+ * is never closed. Called by app.c and runtime.c.
+ */
+#ifndef CREWMAN_LIBRARY_H
+#define CREWMAN_LIBRARY_H
+
+#include <stddef.h>
+
+/* The symbol, borrowed for good; NULL with a line for people that begins with the path.
+ * `macro`: what makes the symbol, for that line. */
+const void *library_open(const char *path, const char *symbol, const char *macro, char *out_why,
+                         size_t size);
+
+#endif

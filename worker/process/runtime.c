@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See runtime.h. A runtime is trusted as an app is: it is code of the same process.
+ */
+#include "runtime.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "library.h"
+#include "sized.h"
+
+/* What the first header of this ABI had. */
+#define RUNTIME_SIZE_MIN (offsetof(struct crew_runtime, version))
+#define EXTENSION_MAX    16u
+
+const char *runtime_extension(const char *path) {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    if (!dot || dot == name || strcmp(dot, ".so") == 0 || strstr(name, ".so."))
+        return NULL;
+    size_t len = strlen(dot + 1);
+    return len > 0 && len <= EXTENSION_MAX && strspn(dot + 1, letters) == len ? dot + 1 : NULL;
+}
+
+static int find(const char *path, const char *folder, char *file, char *why, size_t size) {
+    const char *extension = runtime_extension(path);
+    int len =
+        snprintf(file, PATH_MAX, "%s/%s.so", *folder ? folder : CREWMAN_RUNTIMES, extension);
+    if (len > 0 && len < PATH_MAX && access(file, F_OK) == 0)
+        return 0;
+    snprintf(
+        why, size,
+        "%s: found no runtime for \".%s\"; expected %s: install it, or set \"runtimes\" in the "
+        "config to the folder that it is in",
+        path, extension, file);
+    return CREW_EINVAL;
+}
+
+static int check(const struct crew_runtime *runtime, const char *file, char *why, size_t size) {
+    if (runtime->magic != CREW_RUNTIME_MAGIC || runtime->size < RUNTIME_SIZE_MIN)
+        snprintf(why, size, "%s: crew_runtime is no runtime of Crewman: use CREW_RUNTIME()",
+                 file);
+    else if (runtime->abi != CREW_ABI)
+        snprintf(why, size,
+                 "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: "
+                 "compile the runtime again with its crewman.h",
+                 file, runtime->abi, CREW_VERSION, CREW_ABI);
+    else if (!runtime->load || !runtime->describe)
+        snprintf(why, size, "%s: the runtime has no load or no describe", file);
+    else
+        return 0;
+    return CREW_EINVAL;
+}
+
+/* Its line for people, made one: it goes to terminals. */
+static void explain(const char *path, const char *text, int error, char *why, size_t size) {
+    snprintf(why, size, "%s", text);
+    if (!*text)
+        snprintf(why, size, "%s: its runtime answered %d (%s)", path, error,
+                 crew_strerror(error));
+    for (char *at = why; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = ' ';
+}
+
+int runtime_load(const char *path, const char *folder, const struct crew_app **out_app,
+                 char *out_why, size_t size) {
+    char file[PATH_MAX], text[1024] = "";
+    struct crew_runtime runtime;
+    int err = find(path, folder, file, out_why, size);
+    if (err)
+        return err;
+    const struct crew_runtime *found =
+        library_open(file, "crew_runtime", "CREW_RUNTIME", out_why, size);
+    if (!found || check(found, file, out_why, size) != 0)
+        return CREW_EINVAL;
+    sized_copy(&runtime, sizeof(runtime), found, found->size);
+    err = runtime.load(path, text, sizeof(text));
+    if (err < 0) {
+        explain(path, text, err, out_why, size);
+        return CREW_EINVAL;
+    }
+    const struct crew_app *app = runtime.describe();
+    if (!app) {
+        snprintf(out_why, size, "%s: its runtime describes no services", path);
+        return CREW_EINVAL;
+    }
+    *out_app = app;
+    return 0;
+}
