@@ -11,6 +11,9 @@
  *   - Data given to a send is copied before the call returns.
  *   - A crew_conn pointer is valid inside the callbacks of its connection, up to and including
  *     on_close. Anywhere else keep the crew_id and look it up with crew_conn_find().
+ *   - A connection or request that is NULL is CREW_ENOENT where a number is answered that may
+ * be negative, and NULL, 0 or "" where something else is; calls that answer nothing do nothing,
+ *     and what they would fill in is zeroed.
  *   - Nothing here may be called from another thread.
  */
 #ifndef CREWMAN_H
@@ -143,7 +146,8 @@ enum crew_send_result {
  * Before on_open it is kept and sent right after the handshake. Answers CREW_SENT or
  * CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (while nothing is queued a
  * message of any size is taken; on_error is not called: the answer is the report), CREW_ECLOSED
- * after a close, CREW_ETOOBIG when the protocol cannot express the length, CREW_ENOMEM.
+ * after a close, CREW_ETOOBIG when the protocol cannot express the length, CREW_EINVAL
+ * for NULL with a length, CREW_ENOMEM.
  * Workerman: $connection->send(). */
 int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 

@@ -19,12 +19,16 @@
 #define CODE_NORMAL      1000
 
 static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
-    return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
+    return conn && conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
 }
 
 static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
+    if (!conn)
+        return CREW_ENOENT;
     if (len > PTRDIFF_MAX) /* a negative number that became a length */
         return CREW_ETOOBIG;
+    if (!data && len > 0)
+        return CREW_EINVAL;
     return conn->protocol->send(conn, data ? data : "", len, type);
 }
 
@@ -41,16 +45,22 @@ int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len) {
 }
 
 int crew_conn_send_frame(crew_conn *conn, crew_frame *frame) {
+    if (!conn || !frame)
+        return CREW_ENOENT;
     if (conn->protocol->send_frame)
         return conn->protocol->send_frame(conn, frame);
     return send_as(conn, frame->plain->data, frame->plain->len, frame->type);
 }
 
 void crew_conn_close(crew_conn *conn) {
+    if (!conn)
+        return;
     conn_close(conn, CREW_CLOSE_LOCAL, CODE_NORMAL, NULL);
 }
 
 int crew_conn_close_with(crew_conn *conn, int code, const char *reason) {
+    if (!conn)
+        return CREW_ENOENT;
     size_t len = reason ? strlen(reason) : 0;
     if (!ws_close_code_is_sendable(code) || len > CLOSE_REASON_MAX ||
         !utf8_is_valid(reason ? reason : "", len))
@@ -60,11 +70,13 @@ int crew_conn_close_with(crew_conn *conn, int code, const char *reason) {
 }
 
 void crew_conn_destroy(crew_conn *conn) {
+    if (!conn)
+        return;
     conn_end(conn, CREW_CLOSE_LOCAL, 0);
 }
 
 void crew_conn_pause(crew_conn *conn) {
-    if (conn->state >= CONN_CLOSING || conn->is_paused)
+    if (!conn || conn->state >= CONN_CLOSING || conn->is_paused)
         return;
     conn->is_paused = true;
     liveness_suspend(&conn->liveness);
@@ -73,7 +85,7 @@ void crew_conn_pause(crew_conn *conn) {
 }
 
 void crew_conn_resume(crew_conn *conn) {
-    if (conn->state >= CONN_CLOSING || !conn->is_paused)
+    if (!conn || conn->state >= CONN_CLOSING || !conn->is_paused)
         return;
     conn->is_paused = false;
     if (conn->protocol->has_heartbeat)
@@ -86,7 +98,7 @@ void crew_conn_resume(crew_conn *conn) {
 }
 
 crew_id crew_conn_id(const crew_conn *conn) {
-    return conn->id;
+    return conn ? conn->id : 0;
 }
 
 crew_conn *crew_conn_find(crew_id id) {
@@ -95,6 +107,8 @@ crew_conn *crew_conn_find(crew_id id) {
 }
 
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data)) {
+    if (!conn)
+        return;
     void *old = conn->data;
     void (*old_destructor)(void *) = conn->data_destructor;
     conn->data = data;
@@ -105,26 +119,27 @@ void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *da
 }
 
 void *crew_conn_data(const crew_conn *conn) {
-    return conn->data;
+    return conn ? conn->data : NULL;
 }
 
 void crew_conn_peer_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size) {
-    struct crew_addr addr;
-    address_show(conn->client ? conn->client : &conn->peer, &addr);
+    struct crew_addr addr = {0};
+    if (conn)
+        address_show(conn->client ? conn->client : &conn->peer, &addr);
     sized_copy(out_addr, size, &addr, sizeof(addr));
 }
 
 void crew_conn_local_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size) {
     struct crew_addr addr = {0};
-    conn->endpoint->transport->local(conn, &addr);
+    if (conn)
+        conn->endpoint->transport->local(conn, &addr);
     sized_copy(out_addr, size, &addr, sizeof(addr));
 }
 
-void crew_conn_stats_sized(const crew_conn *conn, struct crew_conn_stats *out_stats,
-                           size_t size) {
+static struct crew_conn_stats stats_of(const struct crew_conn *conn) {
     const struct reaper *reaper = &conn->endpoint->reaper;
     uint64_t now_s = conns_now(conns_of(conn)) / 1000;
-    struct crew_conn_stats stats = {
+    return (struct crew_conn_stats){
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
         .messages_in = conn->messages_in,
@@ -134,25 +149,34 @@ void crew_conn_stats_sized(const crew_conn *conn, struct crew_conn_stats *out_st
         .rtt_ms = conn->rtt_ms,
         .age_ms = (uint64_t)((uint32_t)now_s - conn->accepted_s) * 1000,
     };
+}
+
+void crew_conn_stats_sized(const crew_conn *conn, struct crew_conn_stats *out_stats,
+                           size_t size) {
+    struct crew_conn_stats stats = {0};
+    if (conn)
+        stats = stats_of(conn);
     sized_copy(out_stats, size, &stats, sizeof(stats));
 }
 
 int crew_conn_close_code(const crew_conn *conn) {
+    if (!conn)
+        return 0;
     if (conn->protocol != &protocol_websocket)
         return 0;
     return conn->close_code ? conn->close_code : WS_CODE_ABNORMAL;
 }
 
 const char *crew_conn_service(const crew_conn *conn) {
-    return service_of(conn)->config->name;
+    return conn ? service_of(conn)->config->name : "";
 }
 
 const struct crew_service_ref *crew_conn_service_ref(const crew_conn *conn) {
-    return &service_of(conn)->ref;
+    return conn ? &service_of(conn)->ref : NULL;
 }
 
 void *crew_conn_state(const crew_conn *conn) {
-    return conn_app_state(conn);
+    return conn ? conn_app_state(conn) : NULL;
 }
 
 size_t crew_conn_count(void) {

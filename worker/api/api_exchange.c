@@ -9,15 +9,15 @@
 #include "worker.h"
 
 crew_request *crew_conn_request(crew_conn *conn) {
-    return session_http_request(conn);
+    return conn ? session_http_request(conn) : NULL;
 }
 
 crew_conn *crew_request_conn(const crew_request *request) {
-    return request->conn;
+    return request ? request->conn : NULL;
 }
 
 uint64_t crew_request_id(crew_request *request) {
-    return session_http_id(request);
+    return request ? session_http_id(request) : 0;
 }
 
 crew_request *crew_request_find(uint64_t id) {
@@ -25,6 +25,8 @@ crew_request *crew_request_find(uint64_t id) {
 }
 
 void crew_request_set_data(crew_request *request, void *data, void (*destructor)(void *data)) {
+    if (!request)
+        return;
     void *old = request->data;
     void (*old_destructor)(void *) = request->data_destructor;
     request->data = data;
@@ -34,5 +36,5 @@ void crew_request_set_data(crew_request *request, void *data, void (*destructor)
 }
 
 void *crew_request_data(const crew_request *request) {
-    return request->data;
+    return request ? request->data : NULL;
 }

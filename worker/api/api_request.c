@@ -22,26 +22,28 @@ static const char *text_of(struct crew_request *request, struct http_slice slice
 }
 
 const char *crew_request_method(crew_request *request) {
-    return text_of(request, request->head.method);
+    return request ? text_of(request, request->head.method) : "";
 }
 
 const char *crew_request_target(crew_request *request) {
-    return text_of(request, request->head.target);
+    return request ? text_of(request, request->head.target) : "";
 }
 
 const char *crew_request_host(crew_request *request) {
-    return text_of(request, request->target.host);
+    return request ? text_of(request, request->target.host) : "";
 }
 
 const char *crew_request_query_string(crew_request *request) {
-    return text_of(request, request->target.query);
+    return request ? text_of(request, request->target.query) : "";
 }
 
 int crew_request_minor_version(const crew_request *request) {
-    return request->head.minor_version;
+    return request ? request->head.minor_version : 0;
 }
 
 const char *crew_request_path(crew_request *request) {
+    if (!request)
+        return "";
     if (request->path)
         return request->path;
     struct http_slice slice = request->target.path;
@@ -101,22 +103,24 @@ static int each_line(struct crew_request *request, const struct http_head *head,
 }
 
 const char *crew_request_header(crew_request *request, const char *name) {
-    return value_of(request, &request->head, name);
+    return request ? value_of(request, &request->head, name) : NULL;
 }
 
 int crew_request_each_header(crew_request *request,
                              int (*visit)(const char *name, const char *value, void *arg),
                              void *arg) {
-    return each_line(request, &request->head, visit, arg);
+    return request ? each_line(request, &request->head, visit, arg) : CREW_ENOENT;
 }
 
 const char *crew_request_trailer(crew_request *request, const char *name) {
-    return request->trailers ? value_of(request, request->trailers, name) : NULL;
+    return request && request->trailers ? value_of(request, request->trailers, name) : NULL;
 }
 
 int crew_request_each_trailer(crew_request *request,
                               int (*visit)(const char *name, const char *value, void *arg),
                               void *arg) {
+    if (!request)
+        return CREW_ENOENT;
     return request->trailers ? each_line(request, request->trailers, visit, arg) : 0;
 }
 
@@ -156,6 +160,8 @@ static const char *find_pair(const struct form_pair *pair, const char *name) {
 }
 
 const char *crew_request_query(crew_request *request, const char *name) {
+    if (!request)
+        return NULL;
     if (!request->has_query_pairs) {
         request->has_query_pairs = true;
         request->query_pairs = decode_pairs(request, request->target.query);
@@ -201,13 +207,15 @@ static const struct form_pair *form_of(struct crew_request *request) {
 }
 
 const char *crew_request_form(crew_request *request, const char *name) {
-    return find_pair(form_of(request), name);
+    return request ? find_pair(form_of(request), name) : NULL;
 }
 
 int crew_request_each_field(crew_request *request,
                             int (*visit)(const char *name, const char *value, size_t len,
                                          void *arg),
                             void *arg) {
+    if (!request)
+        return CREW_ENOENT;
     const struct form_pair *pair = form_of(request);
     int error = request->form_error;
     for (; pair; pair = pair->next) {
@@ -219,6 +227,8 @@ int crew_request_each_field(crew_request *request,
 }
 
 const char *crew_request_cookie(crew_request *request, const char *name) {
+    if (!request)
+        return NULL;
     const struct http_field *field;
     size_t from = 0;
     while ((field = http_head_next(&request->head, "cookie", &from)) != NULL) {
@@ -231,7 +241,7 @@ const char *crew_request_cookie(crew_request *request, const char *name) {
 }
 
 const char *crew_request_body(crew_request *request, size_t *out_len) {
-    bool is_there = request->is_body_over && request->body_len > 0;
+    bool is_there = request && request->is_body_over && request->body_len > 0;
     /* The app may hold on to it until the answer is complete. */
     if (is_there)
         (void)request_keep_body(request);

@@ -21,7 +21,8 @@
 
 int crew_request_file_sized(crew_request *request, const char *name, size_t index,
                             struct crew_file *out_file, size_t size) {
-    const struct upload_part *part = request->upload ? upload_first(request->upload) : NULL;
+    const struct upload_part *part =
+        request && request->upload ? upload_first(request->upload) : NULL;
     for (; part; part = part->next) {
         if (!part->is_file || (name && strcmp(part->name, name) != 0) || index-- > 0)
             continue;

@@ -60,8 +60,9 @@ static int load(struct crew_request *request, struct cookie_session *session) {
 }
 
 struct cookie_session *cookie_session_of(struct crew_request *request, int *out_error) {
-    if (request->cookies)
-        return request->cookies;
+    *out_error = CREW_ENOENT;
+    if (!request || request->cookies)
+        return request ? request->cookies : NULL;
     struct cookie_session *session = calloc(1, sizeof(*session));
     *out_error = CREW_ENOMEM;
     if (!session)

@@ -100,6 +100,8 @@ static bool grow(crew_out *out, size_t more) {
 }
 
 int crew_out_add(crew_out *out, const void *data, size_t len) {
+    if (!out)
+        return CREW_ENOENT;
     if (out->has_failed || (len > out->capacity - out->len && !grow(out, len))) {
         out->has_failed = true;
         return CREW_ENOMEM;
@@ -140,6 +142,8 @@ int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_
 }
 
 void *crew_protocol_state(const crew_conn *conn) {
+    if (!conn)
+        return NULL;
     const struct crew_protocol *protocol = protocol_of(conn);
     if (!protocol || protocol->state_size == 0 || !conn->as.custom)
         return NULL;
