@@ -19,29 +19,30 @@
 #define CODE_NORMAL      1000
 
 static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
-    return conn && conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
+    return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
 }
 
 static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
-    if (!conn)
-        return CREW_ENOENT;
     if (len > PTRDIFF_MAX) /* a negative number that became a length */
         return CREW_ETOOBIG;
-    if (!data && len > 0)
-        return CREW_EINVAL;
-    return conn->protocol->send(conn, data ? data : "", len, type);
+    if (!data) {
+        if (len > 0)
+            return CREW_EINVAL;
+        data = "";
+    }
+    return conn->protocol->send(conn, data, len, type);
 }
 
 int crew_conn_send(crew_conn *conn, const void *data, size_t len) {
-    return send_as(conn, data, len, kind_in_use(conn));
+    return conn ? send_as(conn, data, len, kind_in_use(conn)) : CREW_ENOENT;
 }
 
 int crew_conn_send_text(crew_conn *conn, const void *data, size_t len) {
-    return send_as(conn, data, len, CREW_MSG_TEXT);
+    return conn ? send_as(conn, data, len, CREW_MSG_TEXT) : CREW_ENOENT;
 }
 
 int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len) {
-    return send_as(conn, data, len, CREW_MSG_BINARY);
+    return conn ? send_as(conn, data, len, CREW_MSG_BINARY) : CREW_ENOENT;
 }
 
 int crew_conn_send_frame(crew_conn *conn, crew_frame *frame) {
