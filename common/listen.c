@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nearest.h"
 
@@ -229,4 +230,25 @@ bool listen_overlaps(const struct listen_address *a, const struct listen_address
     if (a->addr.ss_family != b->addr.ss_family)
         return false;
     return is_any4(a) || is_any4(b) || memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
+}
+
+int listen_bind(const struct listen_address *address, bool is_shared) {
+    const struct sockaddr *addr = (const struct sockaddr *)&address->addr;
+    int on = 1, off = 0;
+    int type = listen_is_datagram(address->protocol) ? SOCK_DGRAM : SOCK_STREAM;
+    int fd = socket(addr->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    /* Of datagrams it would let another process take the port away from us. */
+    if (type == SOCK_STREAM)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (is_shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (addr->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (bind(fd, addr, address->len) == 0)
+        return fd;
+    int err = errno;
+    close(fd);
+    return -err;
 }

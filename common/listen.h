@@ -48,6 +48,11 @@ bool listen_overlaps(const struct listen_address *a, const struct listen_address
 /* Datagrams in place of connections. */
 bool listen_is_datagram(enum listen_protocol protocol);
 
+/* A socket bound to an address that is not a unix path, non-blocking and close-on-exec, dual
+ * stack where it can be; streams do not listen yet. `is_shared`: others may bind it too
+ * (SO_REUSEPORT). A descriptor, or a negative errno number. */
+int listen_bind(const struct listen_address *address, bool is_shared);
+
 const char *listen_protocol_name(enum listen_protocol protocol);
 
 #endif

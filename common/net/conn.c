@@ -242,6 +242,7 @@ static void set_up(struct crew_conn *conn, struct endpoint *endpoint, int fd,
     conn->fd = fd;
     conn->protocol = endpoint->protocol;
     conn->peer = *peer;
+    conn->data = endpoint->conn_data;
     conn->rtt_ms = -1;
     conn->accepted_s = loop_s(conn);
     sendq_init(&conn->out);
@@ -294,6 +295,7 @@ void conn_lend(struct crew_conn *conn, struct endpoint *endpoint, const struct a
     conn->protocol = endpoint->protocol;
     conn->layer = LAYER_PROTOCOL;
     conn->peer = *peer;
+    conn->data = endpoint->conn_data;
     conn->rtt_ms = -1;
     conn->accepted_s = loop_s(conn);
     conn->liveness.received = endpoint->reaper.lists.tick;

@@ -50,6 +50,7 @@ struct endpoint {
     const struct preface *preface;   /* what comes before that, or NULL: see protocol.h */
     struct endpoint_settings settings;
     struct reaper reaper;
+    void *conn_data;   /* that a connection begins with: crew_conn_data() */
     size_t state_size; /* of the app's state behind each connection: conn_app_state() */
     size_t count;      /* connections, from conn_adopt() until they are freed */
     bool is_client;

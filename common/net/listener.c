@@ -186,6 +186,14 @@ void listener_resume(struct listener *listener) {
     watch(listener);
 }
 
+void listener_empty(struct listener *listener) {
+    bool has_taken = true;
+    while (listener->is_open && has_taken) {
+        has_taken = false;
+        (void)accept_one(listener, &has_taken);
+    }
+}
+
 static int open_watch(struct listener *listener, uv_loop_t *loop) {
     int err = listener->poller ? 0 : uv_poll_init(loop, &listener->poll, listener->fd);
     if (err)

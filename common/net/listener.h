@@ -57,6 +57,10 @@ struct listener {
 int listener_open(struct listener *listener, uv_loop_t *loop, struct poller *poller, int fd,
                   const struct listener_ops *ops, void *owner);
 
+/* Take all that waits in the backlog, without asking the owner: before listener_close(), where
+ * nobody else has the socket. Harmless on a zeroed one. */
+void listener_empty(struct listener *listener);
+
 /* For good; what waits in the backlog is left to the others. The memory must last until the
  * loop has turned. Harmless twice, and on a zeroed one. */
 void listener_close(struct listener *listener);

@@ -116,22 +116,9 @@ static bool is_datagram(const struct sockets *sockets) {
 
 /* Bound, and so ours; listening at once unless it is one of several. */
 static int listen_inet(const struct sockets *sockets) {
-    const struct sockaddr *address = (const struct sockaddr *)&sockets->address->addr;
-    int on = 1, off = 0;
-    int type = is_datagram(sockets) ? SOCK_DGRAM : SOCK_STREAM;
-    int fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    /* Of datagrams it would let another process take the port away from us. */
-    if (type == SOCK_STREAM)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (sockets->is_per_slot)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    if (address->sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    bool is_later = sockets->count > 0;
-    if (bind(fd, address, sockets->address->len) == 0 &&
-        (is_later || type == SOCK_DGRAM || listen(fd, sockets->backlog) == 0))
+    int fd = listen_bind(sockets->address, sockets->is_per_slot);
+    bool is_later = sockets->count > 0 || is_datagram(sockets);
+    if (fd < 0 || is_later || listen(fd, sockets->backlog) == 0)
         return fd;
     int err = errno;
     close(fd);

@@ -6,6 +6,7 @@
 
 #include "crewman/uv.h"
 #include "log.h"
+#include "sized.h"
 #include "worker.h"
 
 void crew_log(enum crew_log_level level, const char *format, ...) {
@@ -35,6 +36,15 @@ const char *crew_worker_settings(const char *service) {
         if (strcmp(worker->services[i].config->name, name) == 0)
             return worker->services[i].settings;
     return NULL;
+}
+
+int crew_worker_listen_sized(const char *address, const struct crew_service *service,
+                             size_t size, void *arg) {
+    struct crew_service whole;
+    if (!address || !service)
+        return CREW_EINVAL;
+    sized_copy(&whole, sizeof(whole), service, size);
+    return lifecycle_listen(worker_self(), address, &whole, arg);
 }
 
 void crew_worker_stop(void) {

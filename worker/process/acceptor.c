@@ -137,6 +137,10 @@ int acceptor_start(struct service *service) {
                          service->listener_fd, &ops, service);
 }
 
+void acceptor_take_waiting(struct service *service) {
+    listener_empty(&service->acceptor.listener);
+}
+
 void acceptor_stop(struct service *service) {
     struct acceptor *acceptor = &service->acceptor;
     if (!acceptor->listener.is_open)

@@ -29,6 +29,9 @@ int acceptor_start(struct service *service);
  * Harmless twice. */
 void acceptor_stop(struct service *service);
 
+/* What waits in the backlog, whatever the limits say: of a socket that nobody else has. */
+void acceptor_take_waiting(struct service *service);
+
 /* A connection has gone: there may be room again. */
 void acceptor_room(struct service *service);
 

@@ -15,6 +15,7 @@
 #include "builtin.h"
 #include "custom.h"
 #include "log.h"
+#include "opened.h"
 #include "process.h"
 #include "upload.h"
 #include "worker.h"
@@ -220,17 +221,17 @@ static void begin_draining(struct worker *worker, int reason) {
     lifecycle->reason = reason;
     for (size_t i = 0; i < worker->service_count; i++)
         service_stop_accepting(&worker->services[i]);
+    opened_stop_accepting(worker);
     score_set(worker->line->state, SCORE_DRAINING);
     for (size_t i = 0; i < worker->service_count; i++)
         app_handler_worker_drain(&worker->services[i], reason);
 }
 
-/* What udp's peers send goes to the next worker at once: no use to wait for them. */
 static bool has_streams(const struct worker *worker) {
     for (size_t i = 0; i < worker->service_count; i++)
-        if (worker->services[i].endpoint.count > 0 && !worker->services[i].udp.is_open)
+        if (service_has_streams(&worker->services[i]))
             return true;
-    return false;
+    return opened_has_streams(worker);
 }
 
 void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64_t timeout_ms,
@@ -278,16 +279,28 @@ static void conn_ended(struct worker *worker) {
 void lifecycle_init(struct worker *worker) {
     uv_timer_init(&worker->loop, &worker->lifecycle.deadline);
     worker->lifecycle.deadline.data = worker;
+    list_init(&worker->opened);
 }
 
 void lifecycle_done(struct worker *worker) {
     uv_close((uv_handle_t *)&worker->lifecycle.deadline, NULL);
     for (size_t i = 0; i < worker->service_count; i++)
         service_stop(&worker->services[i]);
+    opened_done(worker);
+    if (worker->lifecycle.is_set_up)
+        admin_stop(worker);
+}
+
+void lifecycle_free(struct worker *worker) {
+    opened_free(worker);
     free(worker->services);
     worker->services = NULL;
     worker->service_count = 0;
-    if (!worker->lifecycle.is_set_up)
-        return;
-    admin_stop(worker);
+}
+
+int lifecycle_listen(struct worker *worker, const char *address,
+                     const struct crew_service *given, void *arg) {
+    if (worker->lifecycle.stage > STAGE_SERVING)
+        return CREW_ESTATE;
+    return opened_listen(worker, &service_events, address, given, arg);
 }

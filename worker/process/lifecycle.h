@@ -40,6 +40,13 @@ struct lifecycle {
 void lifecycle_init(struct worker *worker);
 /* Ends what lifecycle_start() began; the loop must be run once more to close handles. */
 void lifecycle_done(struct worker *worker);
+/* Behind that: the memory of the services. */
+void lifecycle_free(struct worker *worker);
+
+/* What crew_worker_listen() says; `given` is whole. */
+struct crew_service;
+int lifecycle_listen(struct worker *worker, const char *address,
+                     const struct crew_service *given, void *arg);
 
 /* The plan is in worker->plan: go from STARTING to SERVING. 0, or the exit code to end with;
  * `out_why` has the reason. */

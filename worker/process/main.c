@@ -146,6 +146,7 @@ static void tear_down(struct worker *worker) {
     uv_walk(&worker->loop, close_handle, NULL);
     uv_run(&worker->loop, UV_RUN_NOWAIT);
     (void)uv_loop_close(&worker->loop);
+    lifecycle_free(worker);
     if (worker->control.has_plan)
         plan_done(&worker->plan);
     score_set(worker->line->state, SCORE_FREE);

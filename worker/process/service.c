@@ -113,6 +113,14 @@ int service_accept(struct service *service) {
     return acceptor_start(service);
 }
 
+void service_take_waiting(struct service *service) {
+    acceptor_take_waiting(service);
+}
+
+bool service_has_streams(const struct service *service) {
+    return service->endpoint.count > 0 && !service->udp.is_open;
+}
+
 void service_stop_accepting(struct service *service) {
     udp_stop(service);
     acceptor_stop(service);

@@ -60,6 +60,13 @@ int service_start(struct service *service, char *out_why, size_t size);
  * error. */
 int service_accept(struct service *service);
 
+/* What waits in the backlog, whatever the limits say. Only of a socket that nobody else has. */
+void service_take_waiting(struct service *service);
+
+/* Has it connections that a graceful end waits for? What udp's peers send goes to the next
+ * worker at once: no use to wait for them. */
+bool service_has_streams(const struct service *service);
+
 /* Take no more, for good. Harmless twice. */
 void service_stop_accepting(struct service *service);
 

@@ -29,6 +29,7 @@ struct worker {
     struct plan plan;         /* who we are: service config, slot, generation, descriptors */
     struct service *services; /* NULL until the app is loaded */
     size_t service_count;
+    struct list opened;       /* of struct opened: see opened.h */
     struct service *running;  /* whose callback runs, or NULL */
     struct score_page *page;  /* our own; NULL before there is a plan */
     struct score_line *line;  /* in it or, without one, in private memory */

@@ -1,0 +1,118 @@
+"""crew_worker_listen(): listeners that an app opens at run time."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import crew
+
+
+def ask(port, text="hi"):
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(text.encode() + b"\n")
+        return client.makefile().readline().strip()
+
+
+@pytest.fixture
+def opens(instances):
+    def start(*rows, workers=1, settings=None):
+        outer = crew.free_port()
+        instance = instances({"app": crew.app("opens"), "reload_spread": "0", "services": {
+            "outer": {"listen": f"text://127.0.0.1:{outer}", "workers": workers,
+                      "settings": {"open": [list(row) for row in rows]}, **(settings or {})}}})
+        instance.outer = outer
+        instance.start()
+        return instance
+    return start
+
+
+def test_a_listener_with_its_own_callbacks_and_data(opens):
+    inner = crew.free_port()
+    instance = opens((f"text://127.0.0.1:{inner}", "{}"))
+    assert ask(inner) == "inner inner's own hi"
+    assert ask(instance.outer) == "6 refused"
+    with socket.create_connection(("127.0.0.1", inner), 10) as client:
+        client.sendall(b"hi\n")
+        assert client.recv(100) == b"inner inner's own hi\n"
+        rows = instance.connections()
+        assert [(row["service"], row["protocol"]) for row in rows] == [("inner", "text")]
+
+
+def test_its_config_counts(opens):
+    inner = crew.free_port()
+    opens((f"text://127.0.0.1:{inner}", '{"limits": {"max_message": 10}}'))
+    assert ask(inner, "0123456789") == "inner inner's own 0123456789"
+    assert ask(inner, "0123456789a") == ""
+
+
+@pytest.mark.parametrize("address, config, why", [
+    ("text://127.0.0.1:{}", '{"limits": 1}', "an argument is out of range"),
+    ("text://127.0.0.1:{}", "[]", "an argument is out of range"),
+    ("nonsense", "{}", "an argument is out of range"),
+    ("", "{}", "an argument is out of range"),
+    ("unix:///tmp/crew-opens.sock", "{}", "not possible with this protocol"),
+    ("text://192.0.2.1:{}", "{}", "Cannot assign requested address"),
+])
+def test_what_cannot_be_opened_is_said_and_harms_nobody(opens, address, config, why):
+    address = address.format(crew.free_port())
+    instance = opens((address, config))
+    instance.expect_errors("crew_worker_listen: ")
+    instance.wait_log(f"opens: {re.escape(address)}: {why}")
+    assert ask(instance.outer) == "6 refused"
+
+
+def test_a_port_that_somebody_else_has(opens):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        instance = opens((f"text://127.0.0.1:{port}", "{}"))
+        instance.wait_log(f"opens: text://127.0.0.1:{port}: Address already in use")
+
+
+def test_a_datagram_listener(opens):
+    inner = crew.free_port()
+    opens((f"udp://127.0.0.1:{inner}", "{}"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(10)
+        sock.sendto(b"hi", ("127.0.0.1", inner))
+        assert sock.recv(100) == b"inner inner's own hi"
+
+
+def test_workers_share_it_and_a_reload_binds_it_anew(opens):
+    inner = crew.free_port()
+    instance = opens((f"text://127.0.0.1:{inner}", "{}"), workers=2)
+    with socket.create_connection(("127.0.0.1", inner), 10) as client:
+        client.sendall(b"hi\n")
+        assert client.recv(100) == b"inner inner's own hi\n"
+        instance.reload()
+        assert client.recv(100) == b""
+    instance.wait_log("opens: inner closed 1, reload")
+    instance.wait_log(f"opens: text://127.0.0.1:{inner}: open", count=4)
+    for _ in range(20):
+        assert ask(inner) == "inner inner's own hi"
+
+
+def test_what_waits_at_a_drain_is_taken(opens):
+    """More than one batch, while the process stands still and is told to drain."""
+    inner = crew.free_port()
+    instance = opens((f"text://127.0.0.1:{inner}", "{}"))
+    worker = instance.worker_pids()[0]
+    os.kill(worker, signal.SIGSTOP)
+    clients = []
+    try:
+        for _ in range(200):
+            clients.append(socket.create_connection(("127.0.0.1", inner), 10))
+            clients[-1].sendall(b"hi\n")
+        stop = subprocess.Popen([crew.CREWMAN, "stop", "-g", "-c", instance.config_path],
+                                stdout=subprocess.DEVNULL)
+        instance.wait_log("stopping gracefully")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    for client in clients:
+        client.settimeout(30)
+        assert client.makefile().readline() == "inner inner's own hi\n"
+        client.close()
+    assert stop.wait(60) == 0

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See opened.h.
+ */
+#include "opened.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "custom.h"
+#include "listen.h"
+#include "log.h"
+#include "service.h"
+#include "worker.h"
+
+struct opened {
+    struct list in_worker;
+    struct service service;
+    struct config_service config;
+    struct crew_protocol framing;
+};
+
+static struct opened *opened_of(struct list *node) {
+    return list_entry(node, struct opened, in_worker);
+}
+
+/* What belongs to a process belongs to a service of the instance. */
+static bool is_bare(const struct crew_service *given) {
+    return given->name && !given->listen && !given->process && given->workers == 0 &&
+           !given->user && !given->group && !given->on_worker_start &&
+           !given->on_worker_drain && !given->on_worker_stop;
+}
+
+/* The block of a service as a config file would have it. NULL with a line in the log. */
+static json_t *make_block(const char *address, const struct crew_service *given) {
+    json_error_t error;
+    const char *text = given->config ? given->config : "{}";
+    json_t *block = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(block)) {
+        log_error("crew_worker_listen: service \"%s\": config: %s", given->name,
+                  block ? "expected a JSON object" : error.text);
+        json_decref(block);
+        return NULL;
+    }
+    json_object_set_new(block, "listen", json_string(address));
+    json_object_set_new(block, "reuse_port", json_true());
+    return block;
+}
+
+static int read_config(struct opened *opened, const char *address,
+                       const struct crew_service *given) {
+    char why[512];
+    json_t *block = make_block(address, given);
+    if (!block)
+        return CREW_EINVAL;
+    int err = config_service_load(given->name, block, &opened->config, why, sizeof(why));
+    json_decref(block);
+    if (!err && given->protocol)
+        err = custom_check(given->protocol, &opened->config, why, sizeof(why));
+    if (!err)
+        return 0;
+    log_error("crew_worker_listen: %s", why);
+    return CREW_EINVAL;
+}
+
+/* Not left to the configuration's check, whose words are of a file. */
+static int check_address(const char *address) {
+    struct listen_address parsed;
+    char why[256];
+    if (listen_parse(address, &parsed, why, sizeof(why)) != 0) {
+        log_error("crew_worker_listen: found \"%s\"; %s", address, why);
+        return CREW_EINVAL;
+    }
+    if (parsed.protocol != LISTEN_NONE && !parsed.is_unix)
+        return 0;
+    log_error("crew_worker_listen: found \"%s\"; expected an address with a port", address);
+    return parsed.is_unix ? CREW_ENOTSUP : CREW_EINVAL;
+}
+
+static int bind_socket(const struct config_service *config) {
+    int fd = listen_bind(&config->listen, true);
+    if (fd < 0 || listen_is_datagram(config->listen.protocol) ||
+        listen(fd, (int)config->backlog) == 0)
+        return fd;
+    int err = -errno;
+    close(fd);
+    return err;
+}
+
+static int start(struct opened *opened) {
+    struct service *service = &opened->service;
+    char why[512];
+    int fd = bind_socket(&opened->config);
+    if (fd < 0)
+        return fd;
+    service->listener_fd = fd;
+    int err = service_start(service, why, sizeof(why));
+    if (err)
+        log_error("crew_worker_listen: %s", why);
+    else
+        err = service_accept(service);
+    if (err && !service->udp.is_open)
+        close(fd); /* nobody has taken it */
+    return err;
+}
+
+static struct opened *make(struct worker *worker, const struct service_events *events,
+                           const struct crew_service *given) {
+    struct opened *opened = calloc(1, sizeof(*opened));
+    if (!opened)
+        return NULL;
+    struct service *service = &opened->service;
+    service->worker = worker;
+    service->events = events;
+    service->config = &opened->config;
+    service->app = *given;
+    service->listener_fd = -1;
+    if (given->protocol) {
+        opened->framing = *given->protocol;
+        service->app.protocol = &opened->framing;
+    }
+    return opened;
+}
+
+int opened_listen(struct worker *worker, const struct service_events *events,
+                  const char *address, const struct crew_service *given, void *arg) {
+    int err = is_bare(given) ? check_address(address) : CREW_EINVAL;
+    if (err)
+        return err;
+    struct opened *opened = make(worker, events, given);
+    if (!opened)
+        return CREW_ENOMEM;
+    err = read_config(opened, address, given);
+    if (err) {
+        free(opened);
+        return err;
+    }
+    opened->service.endpoint.conn_data = arg;
+    err = start(opened);
+    /* Also after a failure: the loop has handles in it, perhaps. */
+    list_append(&worker->opened, &opened->in_worker);
+    if (err)
+        service_stop(&opened->service);
+    return err;
+}
+
+void opened_stop_accepting(struct worker *worker) {
+    struct list *node;
+    list_each (node, &worker->opened) {
+        struct service *service = &opened_of(node)->service;
+        service_take_waiting(service);
+        service_stop_accepting(service);
+    }
+}
+
+bool opened_has_streams(const struct worker *worker) {
+    const struct list *node;
+    for (node = worker->opened.next; node != &worker->opened; node = node->next)
+        if (service_has_streams(&opened_of((struct list *)(uintptr_t)node)->service))
+            return true;
+    return false;
+}
+
+void opened_done(struct worker *worker) {
+    struct list *node;
+    list_each (node, &worker->opened)
+        service_stop(&opened_of(node)->service);
+}
+
+void opened_free(struct worker *worker) {
+    struct list *node, *after;
+    list_each_safe (node, after, &worker->opened) {
+        struct opened *opened = opened_of(node);
+        config_service_done(&opened->config);
+        free(opened);
+    }
+    list_init(&worker->opened);
+}
