@@ -55,6 +55,23 @@ static void show_path(const struct config_path *path, char *text, size_t size) {
     }
 }
 
+/* ":LINE:COLUMN", or nothing without a text. */
+static void show_position(const struct config_source *source, const struct config_path *path,
+                          bool is_key, char *text, size_t size) {
+    *text = '\0';
+    if (!source->text)
+        return;
+    struct config_position at = config_text_find(source->text, path, is_key);
+    snprintf(text, size, ":%u:%u", at.line, at.column);
+}
+
+void config_report_place(const struct config_source *source, const struct config_path *path,
+                         char *out_text, size_t size) {
+    char position[32];
+    show_position(source, path, false, position, sizeof(position));
+    snprintf(out_text, size, "%s%s", source->name, position);
+}
+
 static void report(struct config_errors *errors, const struct config_source *source,
                    const struct config_path *path, bool is_key, const char *format,
                    va_list args) __attribute__((format(printf, 5, 0)));
@@ -62,7 +79,7 @@ static void report(struct config_errors *errors, const struct config_source *sou
 static void report(struct config_errors *errors, const struct config_source *source,
                    const struct config_path *path, bool is_key, const char *format,
                    va_list args) {
-    char shown[PATH_SHOWN_MAX], place[32] = "";
+    char shown[PATH_SHOWN_MAX], place[32];
     char *what = NULL;
     /* Finding a position reads the file again; past the bound nobody sees it. */
     if (errors->count > CONFIG_ERRORS_MAX)
@@ -71,10 +88,7 @@ static void report(struct config_errors *errors, const struct config_source *sou
         what = NULL;
     memory_expect(what);
     show_path(path, shown, sizeof(shown));
-    if (source->text) {
-        struct config_position at = config_text_find(source->text, path, is_key);
-        snprintf(place, sizeof(place), ":%u:%u", at.line, at.column);
-    }
+    show_position(source, path, is_key, place, sizeof(place));
     add_line(errors, memory_format("%s%s: %s: %s", source->name, place, shown, what));
     free(what);
 }

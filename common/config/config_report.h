@@ -36,6 +36,10 @@ void config_report_at_key(struct config_errors *errors, const struct config_sour
                           const struct config_path *path, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* "NAME:LINE:COLUMN" of the value of `path`, or the bare name. */
+void config_report_place(const struct config_source *source, const struct config_path *path,
+                         char *out_text, size_t size);
+
 /* A value as an error shows it: JSON, cut to a few dozen letters. */
 #define CONFIG_SHOWN_MAX 72
 void config_report_show(const json_t *value, char out_text[CONFIG_SHOWN_MAX]);

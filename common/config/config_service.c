@@ -78,21 +78,34 @@ static void show_value(const struct config_draft *draft, const char *path,
                  config_table_find(CONFIG_OF_SERVICE, path)->fallback);
 }
 
-void config_service_complain(const struct config_draft *draft, const char *path,
-                             struct config_errors *errors, const char *format, ...) {
-    char buffer[CONFIG_PATH_BUFFER], shown[CONFIG_SHOWN_MAX], what[256];
+static const struct config_source *source_of(const struct config_draft *draft,
+                                             const char *path) {
+    static const struct config_source nowhere = {.name = "the defaults"};
     unsigned from = config_service_origin(draft, path);
     const struct config_layer *layer = &draft->layers[from < LAYER_COUNT ? from : LAYER_FILE];
+    return layer->source ? layer->source : &nowhere;
+}
+
+void config_service_place(const struct config_draft *draft, const char *path, char *out_text,
+                          size_t size) {
+    char buffer[CONFIG_PATH_BUFFER];
     struct config_path base = config_service_path(draft->service.name);
     struct config_path whole = config_check_path(&base, path, buffer);
-    static const struct config_source nowhere = {.name = "the defaults"};
+    config_report_place(source_of(draft, path), &whole, out_text, size);
+}
+
+void config_service_complain(const struct config_draft *draft, const char *path,
+                             struct config_errors *errors, const char *format, ...) {
+    char buffer[CONFIG_PATH_BUFFER], shown[CONFIG_SHOWN_MAX], what[1024];
+    struct config_path base = config_service_path(draft->service.name);
+    struct config_path whole = config_check_path(&base, path, buffer);
     va_list args;
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
     show_value(draft, path, shown);
-    config_report_at_value(errors, layer->source ? layer->source : &nowhere, &whole,
-                           "found %s; expected %s", shown, what);
+    config_report_at_value(errors, source_of(draft, path), &whole, "found %s; expected %s",
+                           shown, what);
 }
 
 static void check_heartbeat(const struct config_draft *draft, struct config_errors *errors) {

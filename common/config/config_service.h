@@ -38,6 +38,10 @@ void config_service_complain(const struct config_draft *draft, const char *path,
                              struct config_errors *errors, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* "NAME:LINE:COLUMN" of that value, or the bare name of an app. */
+void config_service_place(const struct config_draft *draft, const char *path, char *out_text,
+                          size_t size);
+
 /* Report what does not fit together, within one and among all. */
 void config_service_check(const struct config_draft *draft, struct config_errors *errors);
 void config_service_check_all(const struct config_draft *drafts, size_t count,

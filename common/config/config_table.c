@@ -98,8 +98,9 @@ static const struct config_row service_rows[] = {
      .help = "The number of processes; \"auto\" is one a usable CPU."},
     {"process", "\"\"", .type = CONFIG_NAME, AT_SERVICE(process), .max = CONFIG_NAME_MAX,
      .reload = CONFIG_RELOAD_NEVER, .computed = "processes of its own",
-     .help = "The name of the processes that serve it: services with the same name share "
-             "them."},
+     .help = "The name of the processes that serve it, or of another service, whose they are "
+             "then. Services of one process agree in app, workers, user, group and reloadable: "
+             "a value that one gives holds for all."},
     {"user", "\"\"", .type = CONFIG_USER, AT_SERVICE(user),
      .computed = "the `user` of the instance, else the one that the app asks for",
      .help = "The user that its workers run as. An app can never ask for root."},

@@ -102,7 +102,7 @@ static void the_description_has_all_services(void **state) {
     assert_string_equal(json_string_value(json_object_get(last, "name")), "three");
     assert_string_equal(json_string_value(json_object_get(last, "listen")), "");
     assert_string_equal(json_string_value(json_object_get(last, "label")), "");
-    assert_true(json_is_true(json_object_get(last, "reloadable")));
+    assert_null(json_object_get(last, "reloadable"));
     assert_int_equal(json_integer_value(json_object_get(last, "workers")), 3);
     assert_true(json_is_object(json_object_get(last, "config")));
     json_decref(description);

@@ -164,8 +164,9 @@ static json_t *describe_service(const struct crew_service *service, const char *
     if (!config)
         return NULL;
     json_t *row =
-        json_pack("{s:I, s:b, s:o}", "workers", (json_int_t)service->workers, "reloadable",
-                  service->reload != CREW_RELOAD_KEEP, "config", config);
+        json_pack("{s:I, s:o}", "workers", (json_int_t)service->workers, "config", config);
+    if (service->reload == CREW_RELOAD_KEEP) /* the default is left for others to decide */
+        json_object_set_new(row, "reloadable", json_false());
     if (describe_texts(service, row, path, why, size) == 0)
         return row;
     json_decref(row);
