@@ -163,6 +163,7 @@ static void check_services(const struct config *config, struct config_errors *er
         /* No app adds to it. */
         drafts[count].is_complete = drafts[count].service.kind != CONFIG_KIND_APP;
         config_service_check(&drafts[count], errors);
+        config_kind_check(&drafts[count], errors);
         count++;
     }
     config_service_check_all(drafts, count, errors);

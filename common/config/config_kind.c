@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * See config_kind.h. One row a kind: a new one is a row here, a member of enum config_kind and
- * a row in worker/builtin/builtin.c.
+ * See config_kind.h. One row a kind: a new one is a row here, a member of enum config_kind,
+ * its name in config_table.c and a row in worker/builtin/builtin.c.
  */
 #include "config_kind.h"
 
 #include <string.h>
 
-const char *const config_kind_names[] = {
-    [CONFIG_KIND_APP] = "app", [CONFIG_KIND_STATIC] = "static", [CONFIG_KIND_COUNT] = NULL};
+static const char *name_of(int kind) {
+    return config_table_find(CONFIG_OF_SERVICE, "kind")->words[kind];
+}
 
 bool config_kind_is_builtin(const json_t *block) {
     const char *kind = json_string_value(json_object_get(block, "kind"));
-    return kind && strcmp(kind, config_kind_names[CONFIG_KIND_APP]) != 0;
+    return kind && strcmp(kind, name_of(CONFIG_KIND_APP)) != 0;
 }
 
 static void check_static(const struct config_draft *draft, struct config_errors *errors) {
@@ -36,6 +37,6 @@ void config_kind_check(const struct config_draft *draft, struct config_errors *e
         return;
     if (*draft->service.app)
         config_service_complain(draft, "app", errors, "no app, as kind is \"%s\"",
-                                config_kind_names[kind]);
+                                name_of(kind));
     checks[kind](draft, errors);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The kinds of services: served by an app, or built into the worker. Holds what a kind asks of
- * its block; what it does is in worker/builtin. Called by config.c, config_merge.c and
- * config_service.c.
+ * its block; what it does is in worker/builtin. Called by config.c and config_merge.c.
  */
 #ifndef CREWMAN_CONFIG_KIND_H
 #define CREWMAN_CONFIG_KIND_H
@@ -10,9 +9,6 @@
 #include <stdbool.h>
 
 #include "config_service.h"
-
-/* Their names, in order of enum config_kind; ends with NULL. */
-extern const char *const config_kind_names[];
 
 /* Is the block of a service, in a file, of a built-in kind? */
 bool config_kind_is_builtin(const json_t *block);

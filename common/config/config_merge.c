@@ -183,6 +183,7 @@ static void add_draft(struct merge *merge, const char *name,
         config_service_set_app(draft, declaration->app->path);
     config_user_resolve(draft, merge->config, &merge->errors);
     config_service_check(draft, &merge->errors);
+    config_kind_check(draft, &merge->errors);
 }
 
 /* Of a kind that no app serves. */

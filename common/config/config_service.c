@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "config_kind.h"
 #include "config_render.h"
 #include "config_value.h"
 #include "memory.h"
@@ -170,8 +169,6 @@ void config_service_check(const struct config_draft *draft, struct config_errors
     check_reuse_port(draft, errors);
     check_udp(draft, errors);
     check_static(draft, errors);
-    if (draft->is_complete)
-        config_kind_check(draft, errors);
 }
 
 static bool is_from_file(const struct config_draft *draft) {

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "config.h"
-#include "config_kind.h"
 #include "crewman.h"
 #include "nearest.h"
 
@@ -27,6 +26,10 @@
 
 static const char *const log_levels[] = {"debug", "info", "notice", "warning", "error", NULL};
 
+/* In order of enum config_kind. */
+static const char *const kinds[] = {"app", "static", NULL};
+
+_Static_assert(sizeof(kinds) / sizeof(*kinds) == CONFIG_KIND_COUNT + 1, "a name for each");
 _Static_assert(CREW_LOG_DEBUG == 0 && CREW_LOG_ERROR == 4, "log_levels is indexed by them");
 
 static const struct config_row instance_rows[] = {
@@ -76,7 +79,7 @@ static const struct config_row instance_rows[] = {
 };
 
 static const struct config_row service_rows[] = {
-    {"kind", "\"app\"", .type = CONFIG_WORD, AT_SERVICE(kind), .words = config_kind_names,
+    {"kind", "\"app\"", .type = CONFIG_WORD, AT_SERVICE(kind), .words = kinds,
      .file_only = true, .reload = CONFIG_RELOAD_NEVER,
      .help = "\"app\": an app serves it. \"static\": the worker itself serves the files of "
              "static.root, without an app; listen is an http address then."},
