@@ -171,6 +171,11 @@ void crew_frame_unref(crew_frame *frame);
  * is a loop over $worker->connections there. */
 int crew_conn_send_frame(crew_conn *conn, crew_frame *frame);
 
+/* A formatted message, as crew_conn_send_text(). CREW_EINVAL for a format that cannot be
+ * followed. */
+int crew_conn_sendf(crew_conn *conn, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Close politely: what was sent goes out first, then the protocol's own goodbye (WebSocket: a
  * close frame 1000, and the peer's answer is awaited), then the socket is closed. Bounded by
  * limits.close_timeout. No on_message follows. on_close comes later with CREW_CLOSE_LOCAL,
@@ -441,6 +446,12 @@ static inline int crew_reply_cookie(crew_request *request, const struct crew_coo
 int crew_reply(crew_request *request, int status, const char *type, const void *body,
                size_t len);
 
+/* The whole answer, formatted. As crew_reply(); CREW_EINVAL also for a format that cannot be
+ * followed. Give `type` a charset where it is text, and what a client has sent to
+ * crew_tmp_html() where it is HTML. */
+int crew_replyf(crew_request *request, int status, const char *type, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* A file as the answer: 200, or by the request's headers 206, 304, 412 or 416, with ETag and
  * Last-Modified; its type by the extension unless the app has added a Content-Type. Sent as the
  * client takes it, without being read into memory; a crew_conn_close() right behind lets it go
@@ -568,12 +579,31 @@ crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg)
 crew_timer crew_timer_add_once(uint64_t ms, void (*tick)(crew_timer timer, void *arg),
                                void *arg);
 
+/* The same for one connection: the timer ends with it, and no tick comes behind its end. As
+ * above, with CREW_ENOENT for NULL and CREW_ECLOSED for a connection that has ended. Workerman:
+ * Timer::add() in onConnect and Timer::del() in onClose. */
+crew_timer crew_conn_timer(crew_conn *conn, uint64_t ms,
+                           void (*tick)(crew_conn *conn, crew_timer timer));
+crew_timer crew_conn_timer_once(crew_conn *conn, uint64_t ms,
+                                void (*tick)(crew_conn *conn, crew_timer timer));
+
 /* End a timer; it will not tick again. May be called inside its own tick. CREW_ENOENT when it
  * is gone already. Workerman: Timer::del(). */
 int crew_timer_del(crew_timer timer);
 
 /* Milliseconds of monotonic time, read once an event-loop tick. */
 uint64_t crew_now_ms(void);
+
+/* ------------------------------------------------------- texts for a moment */
+
+/* Formatted text in memory of ours, until the outermost callback has returned (of a libuv
+ * handle of the app's own: until the loop goes on); free nothing. NULL without memory, beyond
+ * 16 MiB together, and for a format that cannot be followed. */
+const char *crew_tmpf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for text with & < > " and ' as HTML writes them, for its text and quoted attributes.
+ * NULL is "". Workerman: htmlspecialchars(). */
+const char *crew_tmp_html(const char *text);
 
 /* ------------------------------------------------------------- this worker */
 

@@ -119,6 +119,8 @@ static void drop_data(struct crew_conn *conn) {
     void (*destructor)(void *) = conn->data_destructor;
     conn->data = NULL;
     conn->data_destructor = NULL;
+    if (conn->has_timers)
+        timers_end_of(&service_of(conn)->worker->timers, conn->id);
     if (data && destructor)
         app_handler_destroy(conn, destructor, data);
 }
@@ -237,5 +239,12 @@ void app_handler_tick(struct worker *worker, struct service *service,
                       void (*tick)(crew_timer timer, void *arg), crew_timer timer, void *arg) {
     struct entry entry = enter_worker(worker, service, SCORE_IN_TIMER);
     tick(timer, arg);
+    leave(entry);
+}
+
+void app_handler_conn_tick(struct crew_conn *conn,
+                           void (*tick)(crew_conn *conn, crew_timer timer), crew_timer timer) {
+    struct entry entry = enter(conn, SCORE_IN_TIMER);
+    tick(conn, timer);
     leave(entry);
 }

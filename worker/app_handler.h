@@ -44,4 +44,8 @@ void app_handler_destroy(struct crew_conn *conn, void (*destructor)(void *data),
 void app_handler_tick(struct worker *worker, struct service *service,
                       void (*tick)(crew_timer timer, void *arg), crew_timer timer, void *arg);
 
+/* A timer that ends with its connection. */
+void app_handler_conn_tick(struct crew_conn *conn,
+                           void (*tick)(crew_conn *conn, crew_timer timer), crew_timer timer);
+
 #endif

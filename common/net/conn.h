@@ -90,6 +90,7 @@ struct crew_conn {
     bool is_garbled : 1;      /* what it says cannot be understood any more */
     bool is_shut : 1;         /* our last byte has gone: shutdown(2) */
     bool last_was_binary : 1; /* kind of the last message received */
+    bool has_timers : 1;      /* the app has set some that end with it */
 };
 
 /* Zeroed memory for a connection: the transport's conn_size, and behind that the app's state.

@@ -53,6 +53,39 @@ static inline int crew_conn_send_json(crew_conn *conn, const json_t *value) {
     return result;
 }
 
+/* Compact JSON text of a value, as long as crew_tmpf()'s; NULL for one that cannot be written.
+ * `value` is borrowed. */
+static inline const char *crew_json_text(const json_t *value) {
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *copy = text ? crew_tmpf("%s", text) : NULL;
+    free(text);
+    return copy;
+}
+
+/* A value made as by json_pack(), sent as one message or as the whole answer. CREW_EINVAL for a
+ * format that is none, or text that is no UTF-8; else as the functions above.
+ *
+ *     crew_conn_send_pack(conn, "{s:s, s:i}", "type", "joined", "count", 3); */
+static inline int crew_conn_send_pack(crew_conn *conn, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    json_t *value = json_vpack_ex(NULL, 0, format, args);
+    va_end(args);
+    int result = crew_conn_send_json(conn, value);
+    json_decref(value);
+    return result;
+}
+
+static inline int crew_reply_pack(crew_request *request, int status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    json_t *value = json_vpack_ex(NULL, 0, format, args);
+    va_end(args);
+    int result = crew_reply_json(request, status, value);
+    json_decref(value);
+    return result;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,8 @@
 
 #include "app_handler.h"
 #include "crewman.h"
+#include "list.h"
+#include "service.h"
 #include "worker.h"
 
 #define INTERVAL_MAX ((uint64_t)1 << 40)
@@ -27,10 +29,20 @@ struct timer {
     void (*tick)(crew_timer timer, void *arg);
     void *arg;
     struct service *service; /* whose callback has set it, or NULL */
+    void (*conn_tick)(crew_conn *conn, crew_timer timer);
+    struct owner *owner; /* of a connection's timer, or NULL */
+    struct list in_owner;
+};
+
+/* The timers of one connection; by its id, as few have any. */
+struct owner {
+    uint64_t conn_id;
+    struct list timers; /* of struct timer.in_owner */
 };
 
 void timers_init(struct timers *timers) {
     idmap_init(&timers->ids, offsetof(struct timer, id));
+    idmap_init(&timers->owners, offsetof(struct owner, conn_id));
     timers->next_id = 1;
 }
 
@@ -42,13 +54,40 @@ static void on_closed(uv_handle_t *handle) {
     free(handle);
 }
 
+static void leave_owner(struct timers *timers, struct timer *timer) {
+    struct owner *owner = timer->owner;
+    list_remove(&timer->in_owner);
+    if (!list_is_empty(&owner->timers))
+        return;
+    idmap_take(&timers->owners, owner->conn_id);
+    free(owner);
+}
+
 static void end(struct timers *timers, struct timer *timer) {
+    if (timer->owner)
+        leave_owner(timers, timer);
     idmap_take(&timers->ids, timer->id);
     uv_timer_stop(&timer->handle);
     uv_close((uv_handle_t *)&timer->handle, on_closed);
 }
 
+void timers_end_of(struct timers *timers, uint64_t conn_id) {
+    struct owner *owner = idmap_take(&timers->owners, conn_id);
+    if (!owner)
+        return;
+    struct list *node;
+    list_each (node, &owner->timers) {
+        struct timer *timer = list_entry(node, struct timer, in_owner);
+        timer->owner = NULL;
+        end(timers, timer);
+    }
+    free(owner);
+}
+
 void timers_done(struct timers *timers) {
+    for (size_t i = 0; i < timers->owners.capacity; i++)
+        free(timers->owners.entries[i]);
+    idmap_done(&timers->owners);
     for (size_t i = 0; i < timers->ids.capacity; i++) {
         struct timer *timer = timers->ids.entries[i];
         if (timer)
@@ -81,48 +120,111 @@ static void on_tick(uv_timer_t *handle) {
     struct worker *worker = handle->data;
     void (*tick)(crew_timer, void *) = timer->tick;
     void *arg = timer->arg;
+    void (*conn_tick)(crew_conn *, crew_timer) = timer->conn_tick;
     struct service *service = timer->service;
     crew_timer id = (crew_timer)timer->id;
+    struct crew_conn *conn = timer->owner ? crew_conn_find(timer->owner->conn_id) : NULL;
     /* Before the call: the app may end it there, and then it is closed. */
     if (timer->interval_ms > 0)
         arm_next(timer, uv_now(&worker->loop));
     else
         end(&worker->timers, timer);
-    app_handler_tick(worker, service, tick, id, arg);
+    if (!conn_tick)
+        app_handler_tick(worker, service, tick, id, arg);
+    else if (conn) /* its on_close may be due only now */
+        app_handler_conn_tick(conn, conn_tick, id);
 }
 
-static crew_timer start(uint64_t ms, uint64_t interval, void (*tick)(crew_timer, void *),
-                        void *arg) {
+/* NULL without memory, or when `ms` is out of range, by *out_error. */
+static struct timer *start(uint64_t ms, uint64_t interval, int *out_error) {
     struct worker *worker = worker_self();
     struct timers *timers = &worker->timers;
-    if (!tick || ms > INTERVAL_MAX)
-        return CREW_EINVAL;
-    struct timer *timer = malloc(sizeof(*timer));
+    *out_error = ms > INTERVAL_MAX ? CREW_EINVAL : CREW_ENOMEM;
+    struct timer *timer = ms > INTERVAL_MAX ? NULL : calloc(1, sizeof(*timer));
     if (timer)
         timer->id = timers->next_id;
     if (!timer || idmap_put(&timers->ids, timer) != 0) {
         free(timer);
-        return CREW_ENOMEM;
+        return NULL;
     }
     uv_timer_init(&worker->loop, &timer->handle);
     timer->handle.data = worker;
     timers->next_id++;
     timer->interval_ms = interval;
     timer->due_ms = clock_ms() + ms;
-    timer->tick = tick;
-    timer->arg = arg;
     timer->service = worker->running;
     arm(timer, uv_now(&worker->loop));
+    return timer;
+}
+
+static crew_timer add(uint64_t ms, uint64_t interval, void (*tick)(crew_timer, void *),
+                      void *arg) {
+    int error;
+    struct timer *timer = tick ? start(ms, interval, &error) : NULL;
+    if (!timer)
+        return tick ? error : CREW_EINVAL;
+    timer->tick = tick;
+    timer->arg = arg;
     return (crew_timer)timer->id;
 }
 
 crew_timer crew_timer_add(uint64_t ms, void (*tick)(crew_timer timer, void *arg), void *arg) {
-    return ms == 0 ? CREW_EINVAL : start(ms, ms, tick, arg);
+    return ms == 0 ? CREW_EINVAL : add(ms, ms, tick, arg);
 }
 
 crew_timer crew_timer_add_once(uint64_t ms, void (*tick)(crew_timer timer, void *arg),
                                void *arg) {
-    return start(ms, 0, tick, arg);
+    return add(ms, 0, tick, arg);
+}
+
+static struct owner *owner_of(struct timers *timers, struct crew_conn *conn) {
+    struct owner *owner = idmap_find(&timers->owners, conn->id);
+    if (owner)
+        return owner;
+    owner = malloc(sizeof(*owner));
+    if (owner)
+        owner->conn_id = conn->id;
+    if (!owner || idmap_put(&timers->owners, owner) != 0) {
+        free(owner);
+        return NULL;
+    }
+    list_init(&owner->timers);
+    conn->has_timers = true;
+    return owner;
+}
+
+/* The owner last: one without a timer would stay. */
+static crew_timer add_to(crew_conn *conn, uint64_t ms, uint64_t interval,
+                         void (*tick)(crew_conn *, crew_timer)) {
+    struct timers *timers = &worker_self()->timers;
+    int error;
+    if (!conn || !tick)
+        return conn ? CREW_EINVAL : CREW_ENOENT;
+    if (conn->state == CONN_ENDED)
+        return CREW_ECLOSED;
+    struct timer *timer = start(ms, interval, &error);
+    if (!timer)
+        return error;
+    struct owner *owner = owner_of(timers, conn);
+    if (!owner) {
+        end(timers, timer);
+        return CREW_ENOMEM;
+    }
+    timer->owner = owner;
+    timer->conn_tick = tick;
+    timer->service = service_of(conn);
+    list_append(&owner->timers, &timer->in_owner);
+    return (crew_timer)timer->id;
+}
+
+crew_timer crew_conn_timer(crew_conn *conn, uint64_t ms,
+                           void (*tick)(crew_conn *conn, crew_timer timer)) {
+    return conn && ms == 0 ? CREW_EINVAL : add_to(conn, ms, ms, tick);
+}
+
+crew_timer crew_conn_timer_once(crew_conn *conn, uint64_t ms,
+                                void (*tick)(crew_conn *conn, crew_timer timer)) {
+    return add_to(conn, ms, 0, tick);
 }
 
 int crew_timer_del(crew_timer timer) {

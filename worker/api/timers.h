@@ -16,10 +16,14 @@ struct worker;
 
 struct timers {
     struct idmap ids;
+    struct idmap owners; /* connections that have timers */
     uint64_t next_id;
 };
 
 void timers_init(struct timers *timers);
+
+/* End those of a connection, which has has_timers set. */
+void timers_end_of(struct timers *timers, uint64_t conn_id);
 
 /* End all of them; the loop must be run once more to close the handles. */
 void timers_done(struct timers *timers);

@@ -102,6 +102,8 @@ static void ignore_signals(void) {
 
 static void on_turned(void *owner) {
     struct worker *worker = owner;
+    if (worker->scratch.used > 0) /* of a handle of the app's own */
+        scratch_done(&worker->scratch);
     score_set(worker->line->tick_at, uv_now(&worker->loop));
     score_set(worker->line->turns, score_get(worker->line->turns) + 1);
 }
@@ -140,6 +142,7 @@ static void tear_down(struct worker *worker) {
     session_http_shared_done(&worker->http);
     ws_shared_done(&worker->ws);
     timers_done(&worker->timers);
+    scratch_done(&worker->scratch);
     control_stop(worker);
     uv_close((uv_handle_t *)&worker->term, NULL);
     uv_run(&worker->loop, UV_RUN_NOWAIT);

@@ -16,6 +16,7 @@
 #include "lifecycle.h"
 #include "plan.h"
 #include "scoreboard.h"
+#include "scratch.h"
 #include "service.h"
 #include "session_http.h"
 #include "settle.h"
@@ -36,6 +37,7 @@ struct worker {
     struct siblings siblings; /* the pages of others like us */
     struct guard guard;
     struct timers timers;
+    struct scratch scratch;
     struct conns conns;
     struct settle settle;
     struct turn turn;

@@ -34,6 +34,12 @@ static void on_data_end(void *data) {
     failures++;
 }
 
+static void on_tick(crew_conn *conn, crew_timer timer) {
+    (void)conn;
+    (void)timer;
+    failures++;
+}
+
 static void check_sends(void) {
     crew_frame *frame = crew_frame_new("x", 1, CREW_MSG_TEXT);
     CHECK(crew_conn_send(NULL, "x", 1) == CREW_ENOENT);
@@ -44,6 +50,10 @@ static void check_sends(void) {
     crew_frame_unref(NULL);
     crew_frame_unref(frame);
     CHECK(crew_conn_send_json(NULL, NULL) == CREW_EINVAL);
+    CHECK(crew_conn_sendf(NULL, "%d", 1) == CREW_ENOENT);
+    CHECK(crew_conn_send_pack(NULL, "{}") == CREW_ENOENT);
+    CHECK(crew_conn_timer(NULL, 1, on_tick) == CREW_ENOENT);
+    CHECK(crew_conn_timer_once(NULL, 1, on_tick) == CREW_ENOENT);
     CHECK(crew_out_add(NULL, "x", 1) == CREW_ENOENT);
 }
 
@@ -113,6 +123,8 @@ static void check_reply(void) {
     CHECK(crew_reply_cookie(NULL, &cookie) == CREW_ENOENT);
     CHECK(crew_reply_close(NULL) == CREW_ENOENT);
     CHECK(crew_reply(NULL, 200, NULL, "x", 1) == CREW_ENOENT);
+    CHECK(crew_replyf(NULL, 200, NULL, "%d", 1) == CREW_ENOENT);
+    CHECK(crew_reply_pack(NULL, 200, "{}") == CREW_ENOENT);
     CHECK(crew_reply_file(NULL, "/dev/null") == CREW_ENOENT);
     CHECK(crew_reply_redirect(NULL, 302, "/") == CREW_ENOENT);
     CHECK(crew_reply_begin(NULL, 200, NULL) == CREW_ENOENT);
