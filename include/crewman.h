@@ -95,6 +95,15 @@ typedef struct crew_conn crew_conn;
  * of a pointer. 0 is no connection. */
 typedef uint64_t crew_id;
 
+/* An id as text, for keys and other programs: 16 hexadecimal digits in lower case, as `crewman
+ * connections` shows it. Writes CREW_ID_TEXT_SIZE bytes with the NUL and answers out_text. An
+ * id is less than 2^63; as a number it is too large for JavaScript. */
+#define CREW_ID_TEXT_SIZE 17
+const char *crew_id_text(crew_id id, char *out_text);
+
+/* The id of such a text. CREW_EINVAL for any other text, and for that of 0. */
+int crew_id_parse(const char *text, crew_id *out_id);
+
 enum crew_msg_type {
     CREW_MSG_TEXT = 1,  /* a WebSocket text message (valid UTF-8), or a line of `text` */
     CREW_MSG_BINARY = 2 /* a WebSocket binary message, a `frame` body, a chunk of `tcp` */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See conns.h. Ids are the process number (24 bits, given by the master, new for each process)
- * and a counter (40 bits): a stale id finds nothing, in this worker or any other.
+ * See conns.h. Ids are, from the top: a bit that is 0, the node (7 bits), the process number
+ * (24 bits, given by the master, new for each process) and a counter (32 bits). A stale id
+ * finds nothing, in this worker or any other: docs/adr/0006.
  */
 #include "conns.h"
 
@@ -34,15 +35,15 @@ void conns_done(struct conns *conns) {
     conns->gathered = NULL;
 }
 
-uint64_t conns_next_id(struct conns *conns) {
-    return ((uint64_t)conns->process << 40) | conns->next_counter++;
-}
-
 int conns_remember(struct conns *conns, struct crew_conn *conn) {
-    conn->id = conns_next_id(conns);
+    if (conns->next_counter > UINT32_MAX)
+        return -EOVERFLOW;
+    conn->id = (uint64_t)conns->node << 56 | (uint64_t)conns->process << 32;
+    conn->id |= conns->next_counter;
     int err = idmap_put(&conns->ids, conn);
     if (err)
         return err;
+    conns->next_counter++;
     list_append(&conns->all, &conn->in_all);
     return 0;
 }

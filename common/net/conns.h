@@ -22,6 +22,9 @@ struct crew_conn;
 #define CONNS_READ_SIZE (256u * 1024u)
 #define CONNS_CORK_SIZE (64u * 1024u)
 
+/* The last ids of a process are for while it is being replaced. */
+#define CONNS_IDS_SPARE (UINT32_MAX / 16)
+
 struct conns_totals {
     uint64_t accepted, messages_in, messages_out, bytes_in, bytes_out;
     uint64_t send_failures; /* sends refused: buffer full, or closed */
@@ -41,8 +44,9 @@ struct conns {
     struct poller poller;
     struct list all;       /* of struct crew_conn.in_all, oldest first */
     size_t count;          /* announced and not yet closed towards the app */
-    uint32_t process;      /* high part of the ids */
-    uint64_t next_counter; /* low part of the next id */
+    uint32_t node;         /* of the ids, 7 bits; 0: in no cluster */
+    uint32_t process;      /* the same, 24 bits */
+    uint64_t next_counter; /* the same of the next one, 32 bits, from 1 */
     struct conns_totals totals;
     char *read_buffer;         /* shared by all reads of the loop */
     struct crew_conn *corked;  /* the one whose sends are gathered in cork_buffer */
@@ -61,14 +65,17 @@ int conns_init(struct conns *conns, uv_loop_t *loop, void (*ready)(void *conn, i
 /* No connection is left; the loop must be run once more to close handles. */
 void conns_done(struct conns *conns);
 
+/* Is it time that another process takes over? */
+static inline bool conns_run_out_of_ids(const struct conns *conns) {
+    return conns->next_counter > UINT32_MAX - CONNS_IDS_SPARE;
+}
+
 static inline uint64_t conns_now(const struct conns *conns) {
     return uv_now(conns->loop);
 }
 
-/* A number that names something of this process and nothing else, ever. */
-uint64_t conns_next_id(struct conns *conns);
-
-/* A new connection: give it an id and enter it. 0 or -ENOMEM. And the end of that. */
+/* A new connection: give it an id and enter it. 0, -ENOMEM, or -EOVERFLOW when this process has
+ * given out all of its ids. And the end of that. */
 int conns_remember(struct conns *conns, struct crew_conn *conn);
 void conns_forget(struct conns *conns, struct crew_conn *conn);
 

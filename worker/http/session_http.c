@@ -24,6 +24,10 @@
 #include "worker.h"
 #include "ws.h"
 
+#define ID_OF_REQUEST   (UINT64_C(1) << 63)
+#define ID_COUNTER_BITS 39 /* the process has 24 */
+#define ID_COUNTER_MAX  ((UINT64_C(1) << ID_COUNTER_BITS) - 1)
+
 static struct http_shared *shared_of(const struct crew_conn *conn) {
     return &service_of(conn)->worker->http;
 }
@@ -54,12 +58,13 @@ struct crew_request *session_http_request(const struct crew_conn *conn) {
     return is_there ? request : NULL;
 }
 
-/* From the numbers that name connections: what is kept of one never finds the other. */
+/* The highest bit is that of no connection's id: what is kept of one never finds the other. */
 uint64_t session_http_id(struct crew_request *request) {
     struct worker *worker = service_of(request->conn)->worker;
     if (request->id || request->is_over)
         return request->id;
-    request->id = conns_next_id(&worker->conns);
+    uint64_t counter = ++worker->http.last_id & ID_COUNTER_MAX;
+    request->id = ID_OF_REQUEST | (uint64_t)worker->plan.process << ID_COUNTER_BITS | counter;
     if (idmap_put(&worker->http.requests, request) != 0)
         request->id = 0;
     return request->id;

@@ -22,6 +22,7 @@ struct worker;
 struct http_shared {
     struct crew_request *spare; /* the next request uses it: most end inside their callback */
     struct idmap requests;      /* those whose id was asked for, while they wait */
+    uint64_t last_id;           /* low part of the last one that was given out */
     char date[30];              /* the Date field's value, of this second */
     uint64_t date_s;
 };

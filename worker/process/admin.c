@@ -45,19 +45,20 @@ static const char *protocol_name(const struct crew_conn *conn) {
 static json_t *row_of(const struct crew_conn *conn) {
     struct crew_conn_stats stats;
     struct crew_addr peer, local;
+    char id[CREW_ID_TEXT_SIZE];
     crew_conn_stats(conn, &stats);
     crew_conn_peer(conn, &peer);
     crew_conn_local(conn, &local);
     /* An id has 64 bits and a JSON number for many readers 53: it travels as text. */
     return json_pack(
         "{s:o, s:s, s:i, s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
-        json_sprintf("%016llx", (unsigned long long)conn->id), "service",
-        crew_conn_service(conn), "slot", (int)service_of(conn)->worker->plan.slot, "protocol",
-        protocol_name(conn), "peer", address_text(&peer), "local", address_text(&local),
-        "state", conn_state_name(conn), "bytes_in", (json_int_t)stats.bytes_in, "bytes_out",
-        (json_int_t)stats.bytes_out, "messages_in", (json_int_t)stats.messages_in,
-        "messages_out", (json_int_t)stats.messages_out, "queued", (json_int_t)stats.queued,
-        "idle_ms", (json_int_t)stats.idle_ms, "rtt_ms", (json_int_t)stats.rtt_ms, "age_ms",
+        json_string(crew_id_text(conn->id, id)), "service", crew_conn_service(conn), "slot",
+        (int)service_of(conn)->worker->plan.slot, "protocol", protocol_name(conn), "peer",
+        address_text(&peer), "local", address_text(&local), "state", conn_state_name(conn),
+        "bytes_in", (json_int_t)stats.bytes_in, "bytes_out", (json_int_t)stats.bytes_out,
+        "messages_in", (json_int_t)stats.messages_in, "messages_out",
+        (json_int_t)stats.messages_out, "queued", (json_int_t)stats.queued, "idle_ms",
+        (json_int_t)stats.idle_ms, "rtt_ms", (json_int_t)stats.rtt_ms, "age_ms",
         (json_int_t)stats.age_ms);
 }
 

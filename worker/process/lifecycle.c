@@ -266,8 +266,11 @@ void lifecycle_ask_stop(struct worker *worker) {
         uv_timer_start(&worker->lifecycle.deadline, on_deadline, 0, 0);
 }
 
+/* Ids are never used again: another process has others. */
 static void conn_ended(struct worker *worker) {
     struct lifecycle *lifecycle = &worker->lifecycle;
+    if (conns_run_out_of_ids(&worker->conns))
+        lifecycle_ask_stop(worker);
     if (!list_is_empty(&worker->conns.all))
         return;
     if (lifecycle->stage == STAGE_DRAINING)

@@ -15,7 +15,7 @@
 struct plan {
     struct config_service service; /* name, app, listen, heartbeat, limits */
     unsigned slot, generation;
-    uint32_t process; /* 24 bits: the high part of the ids that this process gives out */
+    uint32_t process; /* 24 bits: a part of the ids that this process gives out */
     int listener_fd;  /* -1: none */
     int page_fd, admin_fd;
     bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
