@@ -96,17 +96,20 @@ static void test_a_handshake_that_does_not_come(void **state) {
 
 /* The head as a whole has the time, whatever comes of it meanwhile. */
 static void test_a_slow_head_gains_nothing(void **state) {
+    static const enum listen_protocol protocols[] = {LISTEN_HTTP, LISTEN_WEBSOCKET};
     (void)state;
-    struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = stage_join(stage, "a");
-    for (unsigned i = 0; i < HANDSHAKE_MS / TICK_MS - 1; i++) {
-        stage_say(peer, "G");
-        stage_pass(stage, TICK_MS);
+    for (int i = 0; i < 2; i++) {
+        struct stage *stage = open_stage(protocols[i]);
+        struct peer *peer = stage_join(stage, "a");
+        for (unsigned second = 0; second < HANDSHAKE_MS / TICK_MS - 1; second++) {
+            stage_say(peer, "G");
+            stage_pass(stage, TICK_MS);
+        }
+        assert_false(peer->is_shut);
+        stage_pass(stage, TICK_MS + SLACK);
+        assert_true(begins_with(peer, "HTTP/1.1 408 "));
+        stage_free(stage);
     }
-    assert_false(peer->is_shut);
-    stage_pass(stage, TICK_MS + SLACK);
-    assert_true(begins_with(peer, "HTTP/1.1 408 "));
-    stage_free(stage);
 }
 
 static void test_a_websocket_has_no_deadline_when_it_is_open(void **state) {
@@ -167,6 +170,17 @@ static void test_a_quiet_connection_is_kept_alive_for_so_long(void **state) {
     stage_free(stage);
 }
 
+/* RFC 9112 section 2.2: it is no beginning of another. */
+static void test_an_empty_line_behind_a_request_begins_no_head(void **state) {
+    (void)state;
+    struct stage *stage = open_stage(LISTEN_HTTP);
+    struct peer *peer = join(stage, "a");
+    stage_say(peer, GET_REQUEST "\r\n");
+    expect_end_in(stage, peer, KEEP_ALIVE_MS);
+    assert_null(strstr(peer->out.data, "408"));
+    stage_free(stage);
+}
+
 /* What begins as a request has the time of a head, not the rest of keep-alive. */
 static void test_a_next_head_has_its_own_time(void **state) {
     (void)state;
@@ -202,6 +216,23 @@ static void test_an_answer_has_time_as_long_as_it_is_taken(void **state) {
     stage_pass(stage, SEND_MS + SLACK);
     assert_true(peer->is_closed);
     stage_expect(stage, "a request /a; a close timeout");
+    stage_free(stage);
+}
+
+/* Each request that is served must not end the deadline of the answers before it. */
+static void test_who_asks_on_and_on_and_does_not_read_gains_nothing(void **state) {
+    (void)state;
+    struct stage *stage = open_stage(LISTEN_HTTP);
+    struct peer *peer = join(stage, "a");
+    peer->room = 10;
+    for (unsigned i = 0; i < SEND_MS / TICK_MS - 1; i++) {
+        stage_say(peer, GET_REQUEST GET_REQUEST);
+        stage_pass(stage, TICK_MS);
+    }
+    assert_false(peer->is_closed);
+    stage_say(peer, GET_REQUEST);
+    stage_pass(stage, TICK_MS + SLACK);
+    assert_true(peer->is_closed);
     stage_free(stage);
 }
 
@@ -448,8 +479,10 @@ int main(void) {
         cmocka_unit_test(test_a_body_has_time_as_long_as_it_comes),
         cmocka_unit_test(test_the_app_has_all_the_time_for_its_answer),
         cmocka_unit_test(test_a_quiet_connection_is_kept_alive_for_so_long),
+        cmocka_unit_test(test_an_empty_line_behind_a_request_begins_no_head),
         cmocka_unit_test(test_a_next_head_has_its_own_time),
         cmocka_unit_test(test_an_answer_has_time_as_long_as_it_is_taken),
+        cmocka_unit_test(test_who_asks_on_and_on_and_does_not_read_gains_nothing),
         cmocka_unit_test(test_room_is_progress_of_an_answer),
         cmocka_unit_test(test_a_goodbye_that_is_not_answered),
         cmocka_unit_test(test_a_goodbye_that_is_answered_waits_for_nothing),

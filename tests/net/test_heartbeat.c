@@ -234,14 +234,30 @@ static void test_ping_data_is_a_message(void **state) {
     stage_free(stage);
 }
 
+static ptrdiff_t whole_reads(crew_conn *conn, const char *data, size_t len) {
+    (void)conn;
+    (void)data;
+    return (ptrdiff_t)len;
+}
+
 static void test_a_protocol_without_a_probe_is_not_asked(void **state) {
+    static const struct crew_protocol framing = {.name = "whole", .input = whole_reads};
+    static const struct {
+        enum listen_protocol protocol;
+        const struct crew_protocol *framing;
+    } cases[] = {
+        {LISTEN_TCP, NULL}, {LISTEN_TEXT, NULL}, {LISTEN_FRAME, NULL}, {LISTEN_TCP, &framing}};
     (void)state;
-    struct stage *stage = open_stage(LISTEN_TEXT);
-    struct peer *peer = join(stage, "a");
-    stage_pass(stage, IDLE_MS + SLACK);
-    stage_expect(stage, "a close heartbeat");
-    assert_int_equal(peer->out.len, 0);
-    stage_free(stage);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stage *stage = new_stage(cases[i].protocol, PING_MS, IDLE_MS);
+        stage->service.app.protocol = cases[i].framing;
+        stage_start(stage, &transport_memory);
+        struct peer *peer = join(stage, "a");
+        stage_pass(stage, IDLE_MS + SLACK);
+        stage_expect(stage, "a close heartbeat");
+        assert_int_equal(peer->out.len, 0);
+        stage_free(stage);
+    }
 }
 
 static void test_client_ping_is_answered_without_the_app(void **state) {

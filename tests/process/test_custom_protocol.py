@@ -302,14 +302,6 @@ def test_a_framing_on_another_protocol_is_refused(parcel):
     assert "expected tcp, unix or udp" in done.stderr
 
 
-def test_clients_that_vanish_are_noticed(parcel):
-    instance = parcel(heartbeat={"ping_interval": "0", "idle_timeout": "1s"})
-    with dial(instance.port) as sock:
-        assert ask(sock, "hello") == "hello"
-        assert is_closed(sock)
-    instance.wait_log("parcel: close heartbeat")
-
-
 def test_lines_and_frames_are_bounded_while_they_are_incomplete(probe):
     for scheme, data in (("text", b"x"), ("frame", struct.pack(">I", 3_000_000))):
         instance = probe(scheme, limits={"max_message": "64k"})

@@ -350,45 +350,11 @@ def test_nothing_behind_a_plain_service(probe):
 # -- time
 
 
-def test_a_slow_header_is_answered_408(web):
-    instance = web(limits=TIMES)
-    with Client(instance.port) as client:
-        started = time.monotonic()
-        client.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
-        stop = threading.Event()
-
-        def trickle():
-            while not stop.wait(0.1):
-                try:
-                    client.send(b"X: y\r\n")
-                except OSError:
-                    return
-
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        answer = client.answer()
-        stop.set()
-        thread.join()
-        assert answer.status == 408
-        crew.assert_took(started, 0, 6)
-    instance.wait_log("web: close reason=timeout")
-
-
 def test_a_slow_body_is_answered_408(web):
     instance = web(limits=TIMES)
     with Client(instance.port) as client:
         client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         assert client.answer().status == 408
-    instance.wait_log("web: close reason=timeout")
-
-
-def test_an_empty_line_behind_a_request_begins_no_other(web):
-    """RFC 9112 section 2.2."""
-    instance = web(limits={"handshake_timeout": "1s", "keep_alive": "3s"})
-    with Client(instance.port) as client:
-        client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n\r\n")
-        assert client.answer().body == b"hello"
-        assert client.to_end() == b""
     instance.wait_log("web: close reason=timeout")
 
 
@@ -410,11 +376,6 @@ def test_a_quiet_connection_ends_after_keep_alive(web):
     with Client(instance.port) as silent:  # nor does one live for ever that never asked
         assert silent.is_closed()
     instance.wait_log("web: close reason=timeout", count=2)
-
-
-def test_an_answer_in_the_making_has_no_deadline(web):
-    with Client(web(limits={"keep_alive": "1s"}).port) as client:
-        assert client.get("/late?ms=3500").status == 200
 
 
 def test_a_reader_that_stands_still_is_cut_off(web):

@@ -37,14 +37,6 @@ def awkward(probe):
 # -- peers that do not read
 
 
-def test_a_reader_that_asks_on_and_on_is_cut_off(probe):
-    """Each request that is dispatched must not end the deadline of the answers before it."""
-    instance = probe("http", app="web", limits=TIMES)
-    with reader_with_little_room(instance.port) as client:
-        client.sendall(b"GET /big?size=20000 HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
-        instance.wait_log("web: close reason=timeout")
-
-
 def test_a_reader_that_stops_in_a_stream_is_cut_off(probe):
     """What on_buffer_drain writes is under a deadline too."""
     instance = probe("http", app="web", limits=TIMES)

@@ -121,10 +121,3 @@ def test_an_address_is_counted_behind_the_proxy(probe):
             assert three.recv(100) == b""
         except ConnectionError:
             pass
-
-
-def test_a_client_that_sends_nothing_is_let_go(probe):
-    instance = probe("text", proxy_protocol=True, limits={"handshake_timeout": "1s"})
-    with dial(instance.port) as sock:
-        sock.settimeout(10)
-        assert sock.recv(100) == b""

@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import struct
-import time
 
 import pytest
 
@@ -259,15 +258,3 @@ def test_one_service_is_idle_while_another_works(instances):
         frames.sendall(block(b"hello"))
         assert read_until(lines, b"\n") == b"hello\n"
         assert read_until(frames, b"hello") == block(b"hello")
-
-
-def test_close_timeout_bounds_a_polite_close(probe):
-    instance = probe(limits={"close_timeout": "1s"})
-    with WebSocket(instance.port) as client:
-        started = time.monotonic()
-        client.send("!close")
-        client.recv_frame()  # the close frame, which is never answered
-        client.sock.settimeout(10)
-        assert client.sock.recv(100) == b""
-        crew.assert_took(started, 0.5, 4)
-    instance.wait_log("reason=(local|timeout)")
