@@ -57,11 +57,23 @@ int poller_add(struct poller *poller, int fd, struct poller_source *source, bool
     return epoll_ctl(poller->fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-void poller_remove(struct poller *poller, int fd, const struct poller_source *source) {
-    (void)epoll_ctl(poller->fd, EPOLL_CTL_DEL, fd, NULL);
+static struct epoll_event *find(struct poller *poller, const struct poller_source *source) {
     for (int i = 0; i < poller->count; i++)
         if (poller->events[i].data.u64 == mark(source))
-            poller->events[i].data.u64 = 0;
+            return &poller->events[i];
+    return NULL;
+}
+
+bool poller_take(struct poller *poller, const struct poller_source *source) {
+    struct epoll_event *event = find(poller, source);
+    if (event)
+        event->data.u64 = 0;
+    return event != NULL;
+}
+
+void poller_remove(struct poller *poller, int fd, const struct poller_source *source) {
+    (void)epoll_ctl(poller->fd, EPOLL_CTL_DEL, fd, NULL);
+    (void)poller_take(poller, source);
 }
 
 void poller_fetch(struct poller *poller, int timeout_ms) {
@@ -69,19 +81,24 @@ void poller_fetch(struct poller *poller, int timeout_ms) {
     poller->count = count < 0 ? 0 : count;
 }
 
-static void tell_source(uint64_t marked) {
-    struct poller_source *source = (void *)(uintptr_t)(marked & ~(uint64_t)SOURCE_BIT);
-    source->ready(source);
+void poller_tell_sources(struct poller *poller) {
+    for (int i = 0; i < poller->count; i++) {
+        uint64_t marked = poller->events[i].data.u64;
+        if (!(marked & SOURCE_BIT))
+            continue;
+        struct poller_source *source = (void *)(uintptr_t)(marked & ~(uint64_t)SOURCE_BIT);
+        poller->events[i].data.u64 = 0;
+        source->ready(source);
+    }
 }
 
-void poller_hand_out(struct poller *poller) {
-    for (int i = 0; i < poller->count; i++)
-        if (poller->events[i].data.u64 & SOURCE_BIT)
-            tell_source(poller->events[i].data.u64);
+void poller_tell_owners(struct poller *poller) {
     for (int i = 0; i < poller->count; i++) {
-        const struct epoll_event *event = &poller->events[i];
-        if (event->data.u64 != 0 && !(event->data.u64 & SOURCE_BIT))
-            poller->ready((void *)(uintptr_t)event->data.u64, from_epoll(event->events));
+        struct epoll_event *event = &poller->events[i];
+        void *owner = (void *)(uintptr_t)event->data.u64;
+        if (!owner || (event->data.u64 & SOURCE_BIT))
+            continue;
+        event->data.u64 = 0;
+        poller->ready(owner, from_epoll(event->events));
     }
-    poller->count = 0;
 }

@@ -49,9 +49,13 @@ int poller_add(struct poller *poller, int fd, struct poller_source *source, bool
 /* The source may be freed at once. */
 void poller_remove(struct poller *poller, int fd, const struct poller_source *source);
 
-/* Wait for at most `timeout_ms` (-1: without an end); then call whoever is ready, sources
- * before connections: what a listener was woken for must not wait behind an app's callback. */
+/* Wait for at most `timeout_ms` (-1: without an end). Then: was this source ready? It is taken
+ * out of the batch. */
 void poller_fetch(struct poller *poller, int timeout_ms);
-void poller_hand_out(struct poller *poller);
+bool poller_take(struct poller *poller, const struct poller_source *source);
+
+/* Call those that are ready, each once; who is removed meanwhile is not called. */
+void poller_tell_sources(struct poller *poller);
+void poller_tell_owners(struct poller *poller);
 
 #endif

@@ -13,14 +13,6 @@
 #define WALK_MAX   64u
 #define WALK_AGAIN 256u
 
-static struct turn *of_backend(struct poller_source *source) {
-    return (struct turn *)(void *)((char *)source - offsetof(struct turn, backend));
-}
-
-static void on_backend(struct poller_source *source) {
-    of_backend(source)->has_news = true;
-}
-
 static void look_at(uv_handle_t *handle, void *arg) {
     struct turn *turn = arg;
     turn->handles++;
@@ -48,11 +40,16 @@ static int timeout_of(struct turn *turn) {
     return uv_backend_timeout(turn->loop);
 }
 
+/* A listener was woken alone for its connection, which must not wait behind an app's callback.
+ * But libuv may bring the word that this process is to accept no more: that comes before. */
 static void wait_once(struct turn *turn) {
     bool is_hurried = turn->settle(turn->owner);
     poller_fetch(turn->poller, is_hurried || turn->is_over ? 0 : timeout_of(turn));
     uv_update_time(turn->loop);
-    poller_hand_out(turn->poller);
+    turn->has_news = poller_take(turn->poller, &turn->backend);
+    if (!turn->has_news)
+        poller_tell_sources(turn->poller);
+    poller_tell_owners(turn->poller);
 }
 
 /* Started before any handle of the app, so it runs behind them all. */
@@ -71,15 +68,15 @@ static void run_framed(struct turn *turn) {
     turn->waits_inside = true;
     uv_run(turn->loop, UV_RUN_NOWAIT);
     turn->waits_inside = false;
-    turn->has_news = false;
+    poller_tell_sources(turn->poller);
 }
 
 static void run_apart(struct turn *turn) {
     wait_once(turn);
     if (!turn->has_news && uv_backend_timeout(turn->loop) != 0 && !has_hooks(turn))
         return;
-    turn->has_news = false;
     uv_run(turn->loop, UV_RUN_NOWAIT);
+    poller_tell_sources(turn->poller);
 }
 
 void turn_run(struct turn *turn) {
@@ -102,7 +99,6 @@ void turn_share(struct turn *turn) {
 int turn_open(struct turn *turn, uv_loop_t *loop, struct poller *poller,
               bool (*settle)(void *owner), void *owner) {
     *turn = (struct turn){.loop = loop, .poller = poller, .settle = settle, .owner = owner};
-    turn->backend.ready = on_backend;
     int err = poller_add(poller, uv_backend_fd(loop), &turn->backend, false);
     if (!err)
         err = uv_async_init(loop, &turn->keeper, on_keeper);

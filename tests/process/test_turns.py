@@ -19,6 +19,9 @@ import crew
 from ws import dial
 
 
+VERSION = 2  # of the messages
+
+
 @pytest.fixture
 def counted(probe):
     """Like `probe`, of an instance whose waits are counted: instance.waits(pid)."""
@@ -101,7 +104,7 @@ def dial_admin(path):
 def ask_admin(path, what):
     """A client that has been answered, so it has its descriptor."""
     client = dial_admin(path)
-    body = json.dumps({"v": 1, "type": what}).encode()
+    body = json.dumps({"v": VERSION, "type": what}).encode()
     client.sendall(struct.pack(">I", len(body)) + body)
     assert client.recv(1)
     return client

@@ -473,6 +473,41 @@ static void source_removed_by_another_is_not_called(void **state) {
     close(spare);
 }
 
+static void on_word_to_stop(uv_poll_t *handle, int status, int events) {
+    (void)handle;
+    (void)status;
+    (void)events;
+    poller_remove(&desk.poller, desk.left->fd, &desk.left->source);
+    desk.calls++;
+    turn_stop(&desk.turn);
+}
+
+static void on_late_source(struct poller_source *source) {
+    (void)source;
+    fail();
+}
+
+/* A worker that is told to drain takes no connection that came at the same time. */
+static void what_libuv_brings_comes_before_a_source(void **state) {
+    (void)state;
+    struct pair listener = {{on_late_source}, desk.far, NULL};
+    int pipe_ends[2];
+    desk.left = &listener;
+    assert_int_equal(pipe(pipe_ends), 0);
+    uv_poll_init(&desk.loop, &desk.handle.poll, pipe_ends[0]);
+    uv_poll_start(&desk.handle.poll, UV_READABLE, on_word_to_stop);
+    uv_run(&desk.loop, UV_RUN_NOWAIT); /* so that it is registered */
+    assert_int_equal(poller_add(&desk.poller, listener.fd, &listener.source, true), 0);
+    assert_int_equal(write(desk.near, "x", 1), 1);
+    assert_int_equal(write(pipe_ends[1], "x", 1), 1);
+    turn_run(&desk.turn);
+    assert_int_equal(desk.calls, 1);
+    uv_close((uv_handle_t *)&desk.handle.poll, NULL);
+    uv_run(&desk.loop, UV_RUN_NOWAIT);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -486,6 +521,7 @@ int main(void) {
         TEST(hurry_leaves_time_for_all),
         TEST(tireless_handle_leaves_time_for_connections),
         TEST(source_removed_by_another_is_not_called),
+        TEST(what_libuv_brings_comes_before_a_source),
     };
     return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }
