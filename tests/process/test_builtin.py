@@ -44,7 +44,10 @@ def test_a_reload_changes_the_folder(instances, site, tmp_path):
     (other / "index.html").write_text("another home")
     instance.config["services"]["files"]["static"]["root"] = str(other)
     instance.write_config(instance.config)
+    old = instance.worker_pids()
     instance.reload()
+    # Until it has heard of it the old worker takes connections too.
+    crew.wait_for(lambda: not set(old) & set(instance.worker_pids()), 10, "the old worker to go")
     with Client(port) as client:
         assert client.get("/").body == b"another home"
 
