@@ -94,3 +94,12 @@ void conn_violate(struct crew_conn *conn, int error, int code, const char *text)
     conn_report(conn, error, text);
     conn_close(conn, reason_of(error), code, text);
 }
+
+void conn_note_goodbye(struct crew_conn *conn, int code) {
+    conn->has_goodbye = true;
+    conn->close_code = (uint16_t)code;
+}
+
+void conn_note_garbled(struct crew_conn *conn) {
+    conn->is_garbled = true;
+}

@@ -15,6 +15,11 @@ void conn_close(struct crew_conn *conn, int reason, int code, const char *text);
  * goodbye. */
 void conn_finish(struct crew_conn *conn, int reason);
 
+/* The peer has said the protocol's goodbye, with `code`; it cannot be understood any more, so
+ * that its goodbye is not waited for, only its end. */
+void conn_note_goodbye(struct crew_conn *conn, int code);
+void conn_note_garbled(struct crew_conn *conn);
+
 /* The peer broke a rule: on_error at once, then conn_close(). `error` CREW_EPROTO,
  * CREW_ETOOBIG, … */
 void conn_violate(struct crew_conn *conn, int error, int code, const char *text);

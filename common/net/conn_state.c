@@ -80,3 +80,25 @@ void conn_check_deadline(struct crew_conn *conn) {
 void conn_restart_deadline(struct crew_conn *conn) {
     start(conn, deadline_of(conn));
 }
+
+void conn_pause(struct crew_conn *conn) {
+    if (conn->state >= CONN_CLOSING || conn->is_paused)
+        return;
+    conn->is_paused = true;
+    liveness_suspend(&conn->liveness);
+    conn_check_deadline(conn);
+    conn_update_poll(conn);
+}
+
+void conn_resume(struct crew_conn *conn) {
+    if (conn->state >= CONN_CLOSING || !conn->is_paused)
+        return;
+    conn->is_paused = false;
+    if (conn->protocol->has_heartbeat)
+        liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
+    conn_check_deadline(conn);
+    conn_update_poll(conn);
+    /* No event tells of what the transport has read already. */
+    if (conn->stash || conn->protocol->keeps_rest || conn->endpoint->transport->has_more)
+        conns_due(conn);
+}

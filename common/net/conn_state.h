@@ -17,6 +17,10 @@ void conn_end(struct crew_conn *conn, int reason, int error);
 /* Watch for what the state asks for. */
 void conn_update_poll(struct crew_conn *conn);
 
+/* Stop reading, and go on; harmless twice, and once it is closing. */
+void conn_pause(struct crew_conn *conn);
+void conn_resume(struct crew_conn *conn);
+
 void conn_discard_stash(struct crew_conn *conn);
 
 /* Await something of the peer, from now on; DEADLINE_NONE: it is the app's turn. */

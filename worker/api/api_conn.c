@@ -77,25 +77,13 @@ void crew_conn_destroy(crew_conn *conn) {
 }
 
 void crew_conn_pause(crew_conn *conn) {
-    if (!conn || conn->state >= CONN_CLOSING || conn->is_paused)
-        return;
-    conn->is_paused = true;
-    liveness_suspend(&conn->liveness);
-    conn_check_deadline(conn);
-    conn_update_poll(conn);
+    if (conn)
+        conn_pause(conn);
 }
 
 void crew_conn_resume(crew_conn *conn) {
-    if (!conn || conn->state >= CONN_CLOSING || !conn->is_paused)
-        return;
-    conn->is_paused = false;
-    if (conn->protocol->has_heartbeat)
-        liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
-    conn_check_deadline(conn);
-    conn_update_poll(conn);
-    /* No event tells of what the transport has read already. */
-    if (conn->stash || conn->protocol->keeps_rest || conn->endpoint->transport->has_more)
-        conns_due(conn);
+    if (conn)
+        conn_resume(conn);
 }
 
 crew_id crew_conn_id(const crew_conn *conn) {

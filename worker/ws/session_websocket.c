@@ -122,8 +122,7 @@ static void send_control(struct crew_conn *conn, unsigned first, const void *dat
 /* Section 5.5.1: answer with the code that came, once; then the server ends the TCP connection
  * first (7.1.1). */
 static void receive_close(struct crew_conn *conn, const struct ws_event *event) {
-    conn->has_goodbye = true;
-    conn->close_code = (uint16_t)event->code;
+    conn_note_goodbye(conn, event->code);
     if (conn->state != CONN_OPEN)
         return;
     char frame[WS_CLOSE_MAX];
@@ -144,7 +143,7 @@ static void receive_error(struct crew_conn *conn, const struct ws_event *event) 
     int error = event->code == WS_CODE_TOO_BIG    ? CREW_ETOOBIG
                 : event->code == WS_CODE_INTERNAL ? CREW_ENOMEM
                                                   : CREW_EPROTO;
-    conn->is_garbled = true; /* so its close frame is not waited for, only its end */
+    conn_note_garbled(conn);
     conn_violate(conn, error, event->code, event->text);
 }
 
