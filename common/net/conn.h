@@ -72,9 +72,9 @@ struct crew_conn {
     uint16_t close_code; /* see crew_conn_close_code() */
     uint8_t state;       /* enum conn_state; written by conn_set_state() */
     uint8_t layer;       /* enum conn_layer */
-    uint8_t reason;      /* enum crew_close_reason, once it is CLOSING */
-    uint8_t awaits;      /* enum deadline: what the protocol awaits of the peer */
-    uint8_t polled;      /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
+    uint8_t reason : 4;  /* enum crew_close_reason, once it is CLOSING */
+    uint8_t awaits : 3;  /* enum deadline: what the protocol awaits of the peer */
+    uint8_t polled : 2;  /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
     bool holds_back : 1;      /* the protocol goes on with the stash in a later turn */
@@ -135,6 +135,11 @@ void conn_take_up(struct crew_conn *conn);
 
 /* The socket is what it was watched for, POLLER_READABLE | POLLER_WRITABLE. */
 void conn_ready(void *conn, int events);
+
+/* Of an idle connection it is nearly all that it costs; malloc(3) rounds up to 16 less 8. */
+_Static_assert(sizeof(struct crew_conn) <= 312, "an idle connection has grown");
+_Static_assert(CREW_CLOSE_MEMORY < 16 && DEADLINE_COUNT <= 8,
+               "a field of a connection is short");
 
 static inline struct conns *conns_of(const struct crew_conn *conn) {
     return conn->endpoint->conns;

@@ -40,7 +40,7 @@ void conn_finish(struct crew_conn *conn, int reason) {
     if (conn->state >= CONN_CLOSING)
         return;
     conn_set_state(conn, CONN_CLOSING);
-    conn->reason = (uint8_t)reason;
+    conn->reason = (uint8_t)reason & 15u;
     if (conn->stash && !conn_may_hold_goodbye(conn) && conns_of(conn)->feeding != conn)
         conn_discard_stash(conn);
     liveness_suspend(&conn->liveness);

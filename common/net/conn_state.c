@@ -21,7 +21,7 @@ void conn_end(struct crew_conn *conn, int reason, int error) {
     if (conn->state == CONN_ENDED)
         return;
     if (conn->state != CONN_CLOSING)
-        conn->reason = (uint8_t)reason;
+        conn->reason = (uint8_t)reason & 15u;
     conn_set_state(conn, CONN_ENDED);
     conn->error = error;
     liveness_remove(&conn->liveness);
@@ -41,7 +41,7 @@ void conn_update_poll(struct crew_conn *conn) {
     if (err)
         conn_end(conn, CREW_CLOSE_MEMORY, err);
     else
-        conn->polled = (uint8_t)wanted;
+        conn->polled = (uint8_t)wanted & 3u;
 }
 
 void conn_discard_stash(struct crew_conn *conn) {
@@ -65,7 +65,7 @@ static void start(struct crew_conn *conn, enum deadline deadline) {
 }
 
 void conn_await(struct crew_conn *conn, enum deadline deadline) {
-    conn->awaits = (uint8_t)deadline;
+    conn->awaits = (uint8_t)deadline & 7u;
     enum deadline now = deadline_of(conn);
     if (now == deadline || now != conn->liveness.deadline)
         start(conn, now);
