@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Opt-in: the worker's libuv loop, for apps that bring their own handles. Whatever an app
- * starts on the loop it must close in on_worker_stop.
+ * starts on the loop it must close in on_worker_stop. Their callbacks are not known to the
+ * worker: a request that is answered in one of them ends with its answer, not with the callback.
  */
 #ifndef CREWMAN_UV_H
 #define CREWMAN_UV_H
