@@ -183,6 +183,10 @@ int peer_events(const struct peer *peer) {
     return events & peer->interest;
 }
 
+bool peer_begins_with(const struct peer *peer, const char *text) {
+    return peer->out.len >= strlen(text) && memcmp(peer->out.data, text, strlen(text)) == 0;
+}
+
 void peer_forget(struct peer *peer) {
     bytes_done(&peer->out);
     bytes_add(&peer->out, "", 0);

@@ -57,6 +57,9 @@ void peer_end(struct peer *peer);
 /* What its connection would be told now, POLLER_READABLE | POLLER_WRITABLE. */
 int peer_events(const struct peer *peer);
 
+/* Is this the first of what it was sent? */
+bool peer_begins_with(const struct peer *peer, const char *text);
+
 /* Forget what was sent to it so far. */
 void peer_forget(struct peer *peer);
 

@@ -14,6 +14,7 @@
 #include "conn.h"
 #include "fake_clock.h"
 #include "request.h"
+#include "say.h"
 
 #define TURNS_MAX   100000
 #define SHOWN_MAX   40u
@@ -241,6 +242,16 @@ struct peer *stage_join(struct stage *stage, const char *name) {
     return peer;
 }
 
+struct peer *stage_meet(struct stage *stage, const char *name) {
+    struct peer *peer = stage_join(stage, name);
+    if (stage->config.listen.protocol == LISTEN_WEBSOCKET)
+        say_handshake(peer, NULL);
+    stage_run(stage);
+    stage_forget(stage);
+    peer_forget(peer);
+    return peer;
+}
+
 void stage_say(struct peer *peer, const char *text) {
     peer_put(peer, text, strlen(text));
 }
@@ -314,4 +325,11 @@ void stage_expect_out(struct peer *peer, const char *text) {
     assert_string_equal(peer->out.data, text);
     assert_int_equal(peer->out.len, strlen(text));
     peer_forget(peer);
+}
+
+void stage_expect_end(struct stage *stage, const struct peer *peer, uint64_t ms) {
+    stage_pass(stage, ms - STAGE_TICK_MS);
+    assert_false(peer->is_shut || peer->is_closed);
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+    assert_true(peer->is_shut || peer->is_closed);
 }

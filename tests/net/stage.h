@@ -17,6 +17,11 @@
 
 #define STAGE_PEERS_MAX 64
 
+/* Of the heartbeat, unless a time is shorter than 4 s; what falls due is found in the second
+ * one: that in which it began has gone in part. */
+#define STAGE_TICK_MS  1000u
+#define STAGE_SLACK_MS (2 * STAGE_TICK_MS)
+
 struct stage {
     struct worker worker;
     struct service service;
@@ -46,6 +51,9 @@ struct peer *stage_peer(struct stage *stage, const char *name);
 void stage_adopt(struct stage *stage, struct peer *peer);
 struct peer *stage_join(struct stage *stage, const char *name);
 
+/* The same, with a WebSocket's handshake behind it and all that was said forgotten. */
+struct peer *stage_meet(struct stage *stage, const char *name);
+
 /* It sends a text. */
 void stage_say(struct peer *peer, const char *text);
 
@@ -60,6 +68,9 @@ void stage_pass(struct stage *stage, uint64_t ms);
 char *stage_take_events(struct stage *stage); /* to be freed */
 void stage_expect(struct stage *stage, const char *events);
 void stage_forget(struct stage *stage);
+
+/* We end the connection, or our half of it, in `ms` and not before. */
+void stage_expect_end(struct stage *stage, const struct peer *peer, uint64_t ms);
 
 /* Is this what the peer was sent since it was last asked? */
 void stage_expect_out(struct peer *peer, const char *text);

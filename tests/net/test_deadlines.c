@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every deadline by a clock that the test moves: what it waits for, what extends it and what
- * does not, and that none runs while the app has paused; and the closing of many connections.
+ * The deadlines of handshakes, requests and answers by a clock that the test moves: what each
+ * waits for, what extends it and what does not, and that none runs while the app has paused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,8 +22,6 @@
 #define BODY_MS       30000u
 #define KEEP_ALIVE_MS 60000u
 #define SEND_MS       20000u
-#define TICK_MS       1000u
-#define SLACK         (2 * TICK_MS)
 
 #define GET_REQUEST "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 #define POST_HEAD   "POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n"
@@ -50,28 +48,6 @@ static struct stage *open_stage(enum listen_protocol protocol) {
     return stage;
 }
 
-static struct peer *join(struct stage *stage, const char *name) {
-    struct peer *peer = stage_join(stage, name);
-    if (stage->config.listen.protocol == LISTEN_WEBSOCKET)
-        say_handshake(peer, NULL);
-    stage_run(stage);
-    stage_forget(stage);
-    peer_forget(peer);
-    return peer;
-}
-
-static bool begins_with(const struct peer *peer, const char *text) {
-    return peer->out.len >= strlen(text) && memcmp(peer->out.data, text, strlen(text)) == 0;
-}
-
-/* It is there just before `ms`, and at its end just behind. */
-static void expect_end_in(struct stage *stage, const struct peer *peer, uint64_t ms) {
-    stage_pass(stage, ms - TICK_MS);
-    assert_false(peer->is_shut || peer->is_closed);
-    stage_pass(stage, TICK_MS + SLACK);
-    assert_true(peer->is_shut || peer->is_closed);
-}
-
 static void test_a_handshake_that_does_not_come(void **state) {
     static const struct {
         enum listen_protocol protocol;
@@ -87,8 +63,8 @@ static void test_a_handshake_that_does_not_come(void **state) {
         struct stage *stage = open_stage(cases[i].protocol);
         struct peer *peer = stage_join(stage, "a");
         stage_say(peer, cases[i].said);
-        expect_end_in(stage, peer, HANDSHAKE_MS);
-        assert_true(begins_with(peer, cases[i].answer));
+        stage_expect_end(stage, peer, HANDSHAKE_MS);
+        assert_true(peer_begins_with(peer, cases[i].answer));
         assert_int_equal(peer->out.len == 0, cases[i].answer[0] == '\0');
         stage_free(stage);
     }
@@ -101,13 +77,13 @@ static void test_a_slow_head_gains_nothing(void **state) {
     for (int i = 0; i < 2; i++) {
         struct stage *stage = open_stage(protocols[i]);
         struct peer *peer = stage_join(stage, "a");
-        for (unsigned second = 0; second < HANDSHAKE_MS / TICK_MS - 1; second++) {
+        for (unsigned second = 0; second < HANDSHAKE_MS / STAGE_TICK_MS - 1; second++) {
             stage_say(peer, "G");
-            stage_pass(stage, TICK_MS);
+            stage_pass(stage, STAGE_TICK_MS);
         }
         assert_false(peer->is_shut);
-        stage_pass(stage, TICK_MS + SLACK);
-        assert_true(begins_with(peer, "HTTP/1.1 408 "));
+        stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+        assert_true(peer_begins_with(peer, "HTTP/1.1 408 "));
         stage_free(stage);
     }
 }
@@ -115,7 +91,7 @@ static void test_a_slow_head_gains_nothing(void **state) {
 static void test_a_websocket_has_no_deadline_when_it_is_open(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     stage_pass(stage, 3600 * 1000);
     assert_false(peer->is_closed);
     stage_free(stage);
@@ -124,15 +100,15 @@ static void test_a_websocket_has_no_deadline_when_it_is_open(void **state) {
 static void test_a_body_has_time_as_long_as_it_comes(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     stage_say(peer, POST_HEAD);
     for (int i = 0; i < 10; i++) {
         stage_say(peer, "x");
-        stage_pass(stage, BODY_MS - TICK_MS);
+        stage_pass(stage, BODY_MS - STAGE_TICK_MS);
         assert_false(peer->is_shut);
     }
-    stage_pass(stage, TICK_MS + SLACK);
-    assert_true(begins_with(peer, "HTTP/1.1 408 "));
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+    assert_true(peer_begins_with(peer, "HTTP/1.1 408 "));
     stage_expect(stage, "a error #41");
     stage_free(stage);
 }
@@ -140,28 +116,28 @@ static void test_a_body_has_time_as_long_as_it_comes(void **state) {
 static void test_the_app_has_all_the_time_for_its_answer(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     answers = false;
     stage_say(peer, GET_REQUEST);
     stage_pass(stage, 3600 * 1000);
     stage_expect(stage, "a request /a");
     crew_conn_send(peer->conn, "late", 4);
     stage_run(stage);
-    assert_true(begins_with(peer, "HTTP/1.1 200 "));
+    assert_true(peer_begins_with(peer, "HTTP/1.1 200 "));
     stage_free(stage);
 }
 
 static void test_a_quiet_connection_is_kept_alive_for_so_long(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 3; i++) {
         stage_say(peer, GET_REQUEST);
-        stage_pass(stage, KEEP_ALIVE_MS - TICK_MS);
-        assert_true(begins_with(peer, "HTTP/1.1 200 "));
+        stage_pass(stage, KEEP_ALIVE_MS - STAGE_TICK_MS);
+        assert_true(peer_begins_with(peer, "HTTP/1.1 200 "));
         peer_forget(peer);
     }
-    stage_pass(stage, TICK_MS + SLACK);
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
     assert_true(peer->is_shut);
     assert_int_equal(peer->out.len, 0); /* without a word */
     peer_end(peer);
@@ -174,9 +150,9 @@ static void test_a_quiet_connection_is_kept_alive_for_so_long(void **state) {
 static void test_an_empty_line_behind_a_request_begins_no_head(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     stage_say(peer, GET_REQUEST "\r\n");
-    expect_end_in(stage, peer, KEEP_ALIVE_MS);
+    stage_expect_end(stage, peer, KEEP_ALIVE_MS);
     assert_null(strstr(peer->out.data, "408"));
     stage_free(stage);
 }
@@ -185,20 +161,20 @@ static void test_an_empty_line_behind_a_request_begins_no_head(void **state) {
 static void test_a_next_head_has_its_own_time(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     stage_say(peer, GET_REQUEST);
-    stage_pass(stage, KEEP_ALIVE_MS - TICK_MS);
+    stage_pass(stage, KEEP_ALIVE_MS - STAGE_TICK_MS);
     stage_say(peer, "GET");
     peer_forget(peer);
-    expect_end_in(stage, peer, HANDSHAKE_MS);
-    assert_true(begins_with(peer, "HTTP/1.1 408 "));
+    stage_expect_end(stage, peer, HANDSHAKE_MS);
+    assert_true(peer_begins_with(peer, "HTTP/1.1 408 "));
     stage_free(stage);
 }
 
 static void test_an_answer_has_time_as_long_as_it_is_taken(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     answers = false;
     stage_say(peer, GET_REQUEST);
     stage_run(stage);
@@ -207,13 +183,13 @@ static void test_an_answer_has_time_as_long_as_it_is_taken(void **state) {
     crew_conn_send(peer->conn, filling, sizeof(filling));
     /* The kernel has no room again before a part of what it has is acknowledged. */
     for (int i = 1; i < 10; i++) {
-        stage_pass(stage, SEND_MS - TICK_MS);
+        stage_pass(stage, SEND_MS - STAGE_TICK_MS);
         peer->unsent = 1000 - i * 10;
         assert_false(peer->is_closed);
     }
-    stage_pass(stage, SEND_MS + SLACK);
+    stage_pass(stage, SEND_MS + STAGE_SLACK_MS);
     assert_false(peer->is_closed); /* that of the last interval counts */
-    stage_pass(stage, SEND_MS + SLACK);
+    stage_pass(stage, SEND_MS + STAGE_SLACK_MS);
     assert_true(peer->is_closed);
     stage_expect(stage, "a request /a; a close timeout");
     stage_free(stage);
@@ -223,15 +199,15 @@ static void test_an_answer_has_time_as_long_as_it_is_taken(void **state) {
 static void test_who_asks_on_and_on_and_does_not_read_gains_nothing(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     peer->room = 10;
-    for (unsigned i = 0; i < SEND_MS / TICK_MS - 1; i++) {
+    for (unsigned i = 0; i < SEND_MS / STAGE_TICK_MS - 1; i++) {
         stage_say(peer, GET_REQUEST GET_REQUEST);
-        stage_pass(stage, TICK_MS);
+        stage_pass(stage, STAGE_TICK_MS);
     }
     assert_false(peer->is_closed);
     stage_say(peer, GET_REQUEST);
-    stage_pass(stage, TICK_MS + SLACK);
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
     assert_true(peer->is_closed);
     stage_free(stage);
 }
@@ -239,7 +215,7 @@ static void test_who_asks_on_and_on_and_does_not_read_gains_nothing(void **state
 static void test_room_is_progress_of_an_answer(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     answers = false;
     stage_say(peer, GET_REQUEST);
     stage_run(stage);
@@ -247,97 +223,19 @@ static void test_room_is_progress_of_an_answer(void **state) {
     peer->unsent = -1; /* cannot be told */
     crew_conn_send(peer->conn, filling, sizeof(filling));
     for (int i = 0; i < 10; i++) {
-        stage_pass(stage, SEND_MS - TICK_MS);
+        stage_pass(stage, SEND_MS - STAGE_TICK_MS);
         peer->room = 1;
     }
     assert_int_equal(peer->out.len, 9);
-    expect_end_in(stage, peer, SEND_MS);
+    stage_expect_end(stage, peer, SEND_MS);
     stage_expect(stage, "a request /a; a close timeout");
-    stage_free(stage);
-}
-
-static void test_a_goodbye_that_is_not_answered(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
-    crew_conn_close(peer->conn);
-    stage_run(stage);
-    stage_expect_out(peer, "\x88\2\x03\xe8");
-    assert_false(peer->is_shut); /* its own is awaited */
-    expect_end_in(stage, peer, CLOSE_MS);
-    stage_expect(stage, "a close local");
-    assert_int_equal(stage->worker.conns.totals.timeouts, 1);
-    stage_free(stage);
-}
-
-static void test_a_goodbye_that_is_answered_waits_for_nothing(void **state) {
-    (void)state;
-    for (int ends = 0; ends < 2; ends++) {
-        struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-        struct peer *peer = join(stage, "a");
-        crew_conn_close(peer->conn);
-        if (ends)
-            peer_end(peer);
-        else
-            say_close(peer, 1000);
-        stage_run(stage);
-        stage_expect(stage, "a close local");
-        assert_true(peer->is_closed);
-        stage_free(stage);
-    }
-}
-
-static void test_who_begins_to_close_is_answered_at_once(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
-    say_close(peer, 4001);
-    stage_run(stage);
-    stage_expect_out(peer, "\x88\2\x0f\xa1");
-    stage_expect(stage, "a close peer"); /* RFC 6455 section 7.1.1: the server ends first */
-    stage_free(stage);
-}
-
-static void test_the_end_of_a_peer_is_awaited_for_so_long(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_TEXT);
-    struct peer *peer = join(stage, "a");
-    crew_conn_close(peer->conn);
-    stage_run(stage);
-    assert_true(peer->is_shut);
-    for (unsigned i = 0; i < CLOSE_MS / TICK_MS - 1; i++) {
-        stage_say(peer, "still talking\n"); /* read and dropped, so that no reset answers it */
-        stage_pass(stage, TICK_MS);
-    }
-    assert_false(peer->is_closed);
-    stage_pass(stage, TICK_MS + SLACK);
-    stage_expect(stage, "a close local");
-    stage_free(stage);
-}
-
-static void test_last_bytes_have_time_as_long_as_they_are_taken(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_TEXT);
-    struct peer *peer = join(stage, "a");
-    peer->room = 0;
-    crew_conn_send(peer->conn, "goodbye", 7);
-    crew_conn_close(peer->conn);
-    for (int i = 0; i < 7; i++) {
-        stage_pass(stage, CLOSE_MS - TICK_MS);
-        peer->room = 1;
-    }
-    stage_run(stage);
-    stage_expect_out(peer, "goodbye");
-    assert_false(peer->is_shut); /* a byte is left */
-    expect_end_in(stage, peer, CLOSE_MS);
-    stage_expect(stage, "a close local");
     stage_free(stage);
 }
 
 static void test_a_pause_has_no_deadline_but_that_of_the_queue(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     stage_say(peer, GET_REQUEST);
     stage_run(stage);
     crew_conn_pause(peer->conn);
@@ -351,7 +249,7 @@ static void test_a_pause_has_no_deadline_but_that_of_the_queue(void **state) {
     peer->room = 0;
     crew_conn_pause(peer->conn);
     crew_conn_send(peer->conn, filling, sizeof(filling));
-    expect_end_in(stage, peer, SEND_MS);
+    stage_expect_end(stage, peer, SEND_MS);
     stage_expect(stage, "a request /a; a request /a; a close timeout");
     stage_free(stage);
 }
@@ -373,104 +271,6 @@ static void test_zero_is_off(void **state) {
     stage_free(stage);
 }
 
-/* --------------------------------------------------------------------------- closing of many
- */
-
-static size_t count_goodbyes(struct peer *const *peers, const char *goodbye) {
-    size_t count = 0;
-    for (int i = 0; i < STAGE_PEERS_MAX; i++)
-        count += begins_with(peers[i], goodbye);
-    return count;
-}
-
-static void test_closes_are_spread_evenly(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peers[STAGE_PEERS_MAX];
-    for (int i = 0; i < STAGE_PEERS_MAX; i++)
-        peers[i] = join(stage, "p");
-    settle_close_all(&stage->worker.settle, CREW_CLOSE_RELOAD, 6400);
-    for (unsigned tenth = 1; tenth < 10; tenth++) {
-        stage_pass(stage, 640);
-        size_t closed = count_goodbyes(peers, "\x88\2\x03\xf4"); /* 1012 */
-        size_t fair = tenth * STAGE_PEERS_MAX / 10;
-        assert_in_range(closed, fair - 1, fair * 2 + 2);
-    }
-    stage_pass(stage, 640);
-    assert_int_equal(count_goodbyes(peers, "\x88\2\x03\xf4"), STAGE_PEERS_MAX);
-    stage_free(stage);
-}
-
-static void test_a_stop_closes_all_at_once(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peers[STAGE_PEERS_MAX];
-    for (int i = 0; i < STAGE_PEERS_MAX; i++)
-        peers[i] = join(stage, "p");
-    settle_close_all(&stage->worker.settle, CREW_CLOSE_SHUTDOWN, 0);
-    stage_run(stage);
-    assert_int_equal(count_goodbyes(peers, "\x88\2\x03\xe9"), STAGE_PEERS_MAX);
-    stage_free(stage);
-}
-
-/* Who came just before a reload opens first. */
-static void test_a_reload_refuses_nobody(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_join(stage, "a");
-    settle_close_all(&stage->worker.settle, CREW_CLOSE_RELOAD, 0);
-    stage_pass(stage, 1000);
-    say_handshake(peer, NULL);
-    say_text(peer, "hello");
-    stage_pass(stage, 1000);
-    stage_expect(stage, "a connect; a open; a message hello");
-    assert_true(begins_with(peer, "HTTP/1.1 101 "));
-    assert_memory_equal(peer->out.data + peer->out.len - 4, "\x88\2\x03\xf4", 4);
-    stage_free(stage);
-}
-
-static void test_an_answer_under_way_is_waited_for(void **state) {
-    static const int reasons[] = {CREW_CLOSE_RELOAD, CREW_CLOSE_SHUTDOWN};
-    (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        struct stage *stage = open_stage(LISTEN_HTTP);
-        struct peer *peer = join(stage, "a");
-        answers = false;
-        stage_say(peer, GET_REQUEST);
-        stage_run(stage);
-        settle_close_all(&stage->worker.settle, reasons[i], 0);
-        stage_pass(stage, 60000);
-        assert_false(peer->is_shut);
-        crew_conn_send(peer->conn, "ok", 2);
-        stage_run(stage);
-        assert_non_null(strstr(peer->out.data, "Connection: close\r\n"));
-        assert_true(peer->is_shut);
-        stage_free(stage);
-    }
-}
-
-/* A client that just sends one must not be refused by a reload. */
-static void test_a_quiet_connection_gets_one_more_request_at_a_reload(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_HTTP);
-    struct peer *quiet = join(stage, "a");
-    stage->worker.lifecycle.stage = STAGE_CLOSING;
-    settle_close_all(&stage->worker.settle, CREW_CLOSE_RELOAD, 0);
-    stage_pass(stage, 1000);
-    assert_false(quiet->is_shut);
-    stage_say(quiet, GET_REQUEST);
-    stage_pass(stage, 1000);
-    assert_non_null(strstr(quiet->out.data, "Connection: close\r\n"));
-    assert_true(quiet->is_shut);
-    stage_free(stage);
-    stage = open_stage(LISTEN_HTTP);
-    quiet = join(stage, "a");
-    settle_close_all(&stage->worker.settle, CREW_CLOSE_SHUTDOWN, 0);
-    stage_run(stage);
-    assert_true(quiet->is_shut);
-    stage_free(stage);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_handshake_that_does_not_come),
@@ -484,18 +284,8 @@ int main(void) {
         cmocka_unit_test(test_an_answer_has_time_as_long_as_it_is_taken),
         cmocka_unit_test(test_who_asks_on_and_on_and_does_not_read_gains_nothing),
         cmocka_unit_test(test_room_is_progress_of_an_answer),
-        cmocka_unit_test(test_a_goodbye_that_is_not_answered),
-        cmocka_unit_test(test_a_goodbye_that_is_answered_waits_for_nothing),
-        cmocka_unit_test(test_who_begins_to_close_is_answered_at_once),
-        cmocka_unit_test(test_the_end_of_a_peer_is_awaited_for_so_long),
-        cmocka_unit_test(test_last_bytes_have_time_as_long_as_they_are_taken),
         cmocka_unit_test(test_a_pause_has_no_deadline_but_that_of_the_queue),
         cmocka_unit_test(test_zero_is_off),
-        cmocka_unit_test(test_closes_are_spread_evenly),
-        cmocka_unit_test(test_a_stop_closes_all_at_once),
-        cmocka_unit_test(test_a_reload_refuses_nobody),
-        cmocka_unit_test(test_an_answer_under_way_is_waited_for),
-        cmocka_unit_test(test_a_quiet_connection_gets_one_more_request_at_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

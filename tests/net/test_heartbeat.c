@@ -20,8 +20,6 @@
 
 #define PING_MS 25000u
 #define IDLE_MS 60000u
-#define TICK_MS 1000u
-#define SLACK   (2 * TICK_MS) /* the tick in which it came, and the one that finds it */
 
 static char ping_text[] = "?", client_ping[] = "ping", client_pong[] = "pong!";
 
@@ -37,16 +35,6 @@ static struct stage *new_stage(enum listen_protocol protocol, uint64_t ping_ms,
     stage->config.heartbeat.idle_timeout_ms = idle_ms;
     stage->react = echo;
     return stage;
-}
-
-static struct peer *join(struct stage *stage, const char *name) {
-    struct peer *peer = stage_join(stage, name);
-    if (stage->config.listen.protocol == LISTEN_WEBSOCKET)
-        say_handshake(peer, NULL);
-    stage_run(stage);
-    stage_forget(stage);
-    peer_forget(peer);
-    return peer;
 }
 
 static struct stage *open_stage(enum listen_protocol protocol) {
@@ -71,16 +59,16 @@ static void answer_last_ping(struct peer *peer) {
 static void test_who_is_silent_is_asked_and_then_dead(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     stage_pass(stage, PING_MS - 1);
     assert_int_equal(count_pings(peer), 0);
-    stage_pass(stage, SLACK);
+    stage_pass(stage, STAGE_SLACK_MS);
     assert_int_equal(count_pings(peer), 1);
-    stage_pass(stage, IDLE_MS - PING_MS - SLACK);
+    stage_pass(stage, IDLE_MS - PING_MS - STAGE_SLACK_MS);
     assert_int_equal(count_pings(peer), 2);
     assert_false(peer->is_closed);
     peer_forget(peer);
-    stage_pass(stage, SLACK + 1);
+    stage_pass(stage, STAGE_SLACK_MS + 1);
     stage_expect(stage, "a close heartbeat");
     assert_true(peer->is_closed);
     stage_expect_out(peer, "\x88\x11\x03\xe9no sign of life"); /* 1001, should it be there */
@@ -91,14 +79,14 @@ static void test_who_is_silent_is_asked_and_then_dead(void **state) {
 static void test_who_answers_lives_for_ever(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 50; i++) {
-        stage_pass(stage, PING_MS + SLACK);
+        stage_pass(stage, PING_MS + STAGE_SLACK_MS);
         assert_int_equal(count_pings(peer), 1);
         stage_pass(stage, 120);
         answer_last_ping(peer);
         stage_run(stage);
-        assert_in_range(peer->conn->rtt_ms, 120, 120 + SLACK);
+        assert_in_range(peer->conn->rtt_ms, 120, 120 + STAGE_SLACK_MS);
     }
     assert_int_equal(stage->worker.conns.totals.reaped, 0);
     stage_free(stage);
@@ -108,7 +96,7 @@ static void test_the_round_trip_is_that_of_the_ping_that_is_answered(void **stat
     static const char wrong[] = "\xff\xff\xff\xff";
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     while (peer->out.len == 0)
         stage_pass(stage, 1);
     stage_pass(stage, 450);
@@ -127,9 +115,9 @@ static void test_nobody_is_asked_who_talks(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
     stage->react = NULL;
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 30; i++) {
-        stage_pass(stage, PING_MS - TICK_MS);
+        stage_pass(stage, PING_MS - STAGE_TICK_MS);
         say_text(peer, "hello");
         stage_run(stage);
     }
@@ -142,22 +130,22 @@ static void test_any_byte_is_life(void **state) {
     (void)state;
     struct stage *stage = new_stage(LISTEN_WEBSOCKET, 0, IDLE_MS);
     stage_start(stage, &transport_memory);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (unsigned i = 0; i < 12; i++) {
         say_frame(peer, i % 2 ? SAY_PING : SAY_PONG, "", 0);
-        stage_pass(stage, IDLE_MS - TICK_MS);
+        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
         assert_false(peer->is_closed);
     }
     stage_free(stage);
     stage = new_stage(LISTEN_TEXT, 0, IDLE_MS);
     stage_start(stage, &transport_memory);
-    peer = join(stage, "a");
+    peer = stage_meet(stage, "a");
     for (int i = 0; i < 8; i++) {
         stage_say(peer, "x"); /* never a whole line */
-        stage_pass(stage, IDLE_MS - TICK_MS);
+        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
     }
     stage_expect(stage, "");
-    stage_pass(stage, TICK_MS + SLACK);
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
     stage_expect(stage, "a close heartbeat");
     stage_free(stage);
 }
@@ -166,13 +154,13 @@ static void test_what_is_sent_proves_nothing(void **state) {
     (void)state;
     struct stage *stage = new_stage(LISTEN_TEXT, 0, IDLE_MS);
     stage_start(stage, &transport_memory);
-    struct peer *peer = join(stage, "a");
-    for (unsigned i = 0; i < IDLE_MS / TICK_MS - 1; i++) {
+    struct peer *peer = stage_meet(stage, "a");
+    for (unsigned i = 0; i < IDLE_MS / STAGE_TICK_MS - 1; i++) {
         assert_int_equal(crew_conn_send(peer->conn, "news", 4), CREW_SENT);
-        stage_pass(stage, TICK_MS);
+        stage_pass(stage, STAGE_TICK_MS);
     }
     stage_expect(stage, "");
-    stage_pass(stage, TICK_MS + SLACK);
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
     stage_expect(stage, "a close heartbeat");
     stage_free(stage);
 }
@@ -181,10 +169,10 @@ static void test_what_is_sent_proves_nothing(void **state) {
 static void test_nothing_waits_for_a_dead_one(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     peer->room = 0;
     crew_conn_send_text(peer->conn, "news", 4);
-    stage_pass(stage, IDLE_MS + SLACK);
+    stage_pass(stage, IDLE_MS + STAGE_SLACK_MS);
     stage_expect(stage, "a close heartbeat");
     assert_true(peer->is_closed);
     assert_int_equal(peer->out.len, 0);
@@ -195,16 +183,16 @@ static void test_nothing_waits_for_a_dead_one(void **state) {
 static void test_a_ping_goes_behind_a_queue(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     peer->room = 0;
     crew_conn_send_text(peer->conn, "news", 4);
-    stage_pass(stage, PING_MS + SLACK);
+    stage_pass(stage, PING_MS + STAGE_SLACK_MS);
     peer->room = SIZE_MAX;
     stage_run(stage);
     assert_int_equal(peer->out.len, 6 + 6);
     assert_memory_equal(peer->out.data, "\x81\4news\x89\4", 8);
     answer_last_ping(peer);
-    stage_pass(stage, IDLE_MS - SLACK);
+    stage_pass(stage, IDLE_MS - STAGE_SLACK_MS);
     stage_expect(stage, "a pong");
     stage_free(stage);
 }
@@ -214,22 +202,22 @@ static void test_ping_data_is_a_message(void **state) {
     struct stage *stage = new_stage(LISTEN_TEXT, PING_MS, IDLE_MS);
     stage->config.heartbeat.ping_data = ping_text;
     stage_start(stage, &transport_memory);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 4; i++) {
-        stage_pass(stage, PING_MS + SLACK);
+        stage_pass(stage, PING_MS + STAGE_SLACK_MS);
         stage_expect_out(peer, "?\n");
         stage_pass(stage, 70);
         stage_say(peer, "here\n"); /* any message answers it */
         stage_run(stage);
         stage_expect_out(peer, "here\n");
-        assert_in_range(peer->conn->rtt_ms, 70, 70 + SLACK);
+        assert_in_range(peer->conn->rtt_ms, 70, 70 + STAGE_SLACK_MS);
     }
     stage_free(stage);
     stage = new_stage(LISTEN_WEBSOCKET, PING_MS, IDLE_MS);
     stage->config.heartbeat.ping_data = ping_text;
     stage_start(stage, &transport_memory);
-    peer = join(stage, "a");
-    stage_pass(stage, PING_MS + SLACK);
+    peer = stage_meet(stage, "a");
+    stage_pass(stage, PING_MS + STAGE_SLACK_MS);
     stage_expect_out(peer, "\x81\1?"); /* what scripts of a browser can see */
     stage_free(stage);
 }
@@ -252,8 +240,8 @@ static void test_a_protocol_without_a_probe_is_not_asked(void **state) {
         struct stage *stage = new_stage(cases[i].protocol, PING_MS, IDLE_MS);
         stage->service.app.protocol = cases[i].framing;
         stage_start(stage, &transport_memory);
-        struct peer *peer = join(stage, "a");
-        stage_pass(stage, IDLE_MS + SLACK);
+        struct peer *peer = stage_meet(stage, "a");
+        stage_pass(stage, IDLE_MS + STAGE_SLACK_MS);
         stage_expect(stage, "a close heartbeat");
         assert_int_equal(peer->out.len, 0);
         stage_free(stage);
@@ -266,10 +254,10 @@ static void test_client_ping_is_answered_without_the_app(void **state) {
     stage->config.heartbeat.client_ping = client_ping;
     stage->config.heartbeat.client_pong = client_pong;
     stage_start(stage, &transport_memory);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 4; i++) {
         stage_say(peer, "ping\n");
-        stage_pass(stage, IDLE_MS - TICK_MS);
+        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
         stage_expect_out(peer, "pong!\n");
     }
     stage_expect(stage, "");
@@ -284,10 +272,10 @@ static void test_client_ping_without_an_answer_is_only_life(void **state) {
     struct stage *stage = new_stage(LISTEN_WEBSOCKET, 0, IDLE_MS);
     stage->config.heartbeat.client_ping = client_ping;
     stage_start(stage, &transport_memory);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 4; i++) {
         say_text(peer, "ping");
-        stage_pass(stage, IDLE_MS - TICK_MS);
+        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
     }
     stage_expect(stage, "");
     assert_int_equal(peer->out.len, 0);
@@ -300,7 +288,7 @@ static void test_off_means_off(void **state) {
     for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
         struct stage *stage = new_stage(protocols[i], 0, 0);
         stage_start(stage, &transport_memory);
-        struct peer *peer = join(stage, "a");
+        struct peer *peer = stage_meet(stage, "a");
         stage_pass(stage, 24 * 3600 * 1000u);
         assert_false(peer->is_closed);
         assert_int_equal(peer->out.len, 0);
@@ -311,14 +299,14 @@ static void test_off_means_off(void **state) {
 static void test_a_pause_is_not_the_peers_silence(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     crew_conn_pause(peer->conn);
     stage_pass(stage, 10 * IDLE_MS);
     assert_int_equal(peer->out.len, 0);
     crew_conn_resume(peer->conn);
-    stage_pass(stage, IDLE_MS - TICK_MS); /* it begins anew */
+    stage_pass(stage, IDLE_MS - STAGE_TICK_MS); /* it begins anew */
     assert_false(peer->is_closed);
-    stage_pass(stage, TICK_MS + SLACK);
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
     stage_expect(stage, "a close heartbeat");
     stage_free(stage);
 }
@@ -327,7 +315,7 @@ static void test_a_pause_is_not_the_peers_silence(void **state) {
 static void test_a_late_tick_counts_once(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 10; i++) {
         fake_clock_pass(10 * IDLE_MS);
         stage_turn(stage);
@@ -343,7 +331,7 @@ static void test_only_the_silent_among_many(void **state) {
     stage_start(stage, &transport_memory);
     struct peer *peers[STAGE_PEERS_MAX];
     for (int i = 0; i < STAGE_PEERS_MAX; i++)
-        peers[i] = join(stage, "p");
+        peers[i] = stage_meet(stage, "p");
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < STAGE_PEERS_MAX; i += 2)
             stage_say(peers[i], "x\n");
@@ -361,7 +349,7 @@ static void test_messages_beyond_their_rate_are_a_fault(void **state) {
     stage->config.limits.message_rate = 3;
     stage->is_deaf = true;
     stage_start(stage, &transport_memory);
-    struct peer *peer = join(stage, "a");
+    struct peer *peer = stage_meet(stage, "a");
     for (int second = 0; second < 5; second++) {
         for (int i = 0; i < 3; i++)
             say_text(peer, "x");
