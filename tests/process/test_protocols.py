@@ -16,6 +16,13 @@ def test_named_process_tests_exist():
         assert f"\ndef {function}(" in source, f"{file}::{function}"
 
 
+def test_named_tests_without_a_kernel_exist():
+    named = set(re.findall(r"`(net/test_\w+\.c)::(\w+)`", TEXT))
+    assert named
+    for file, function in sorted(named):
+        assert f"\nstatic void {function}(" in (TESTS / file).read_text(), f"{file}::{function}"
+
+
 def test_named_transcripts_exist():
     named = set(re.findall(r"`(\w+\.txt) ([0-9. ]+)`", TEXT))
     assert len(named) > 30
