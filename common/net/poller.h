@@ -54,7 +54,8 @@ void poller_remove(struct poller *poller, int fd, const struct poller_source *so
 void poller_fetch(struct poller *poller, int timeout_ms);
 bool poller_take(struct poller *poller, const struct poller_source *source);
 
-/* Call those that are ready, each once; who is removed meanwhile is not called. */
+/* Call those that are ready, each once; who is removed meanwhile is not called. Who is not told
+ * is found again by the next fetch. */
 void poller_tell_sources(struct poller *poller);
 void poller_tell_owners(struct poller *poller);
 

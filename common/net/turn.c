@@ -12,6 +12,8 @@
  * looked at again from time to time. */
 #define WALK_MAX   64u
 #define WALK_AGAIN 256u
+/* Turns in a row; a busy handle of the app must not keep listeners waiting for ever. */
+#define PASSED_OVER_MAX 8u
 
 static void look_at(uv_handle_t *handle, void *arg) {
     struct turn *turn = arg;
@@ -41,14 +43,17 @@ static int timeout_of(struct turn *turn) {
 }
 
 /* A listener was woken alone for its connection, which must not wait behind an app's callback.
- * But libuv may bring the word that this process is to accept no more: that comes before. */
+ * But libuv may bring the word that this process is to accept no more, perhaps behind other
+ * messages: while it has news a listener is passed over, to be found again in the next turn. */
 static void wait_once(struct turn *turn) {
     bool is_hurried = turn->settle(turn->owner);
     poller_fetch(turn->poller, is_hurried || turn->is_over ? 0 : timeout_of(turn));
     uv_update_time(turn->loop);
     turn->has_news = poller_take(turn->poller, &turn->backend);
-    if (!turn->has_news)
+    if (!turn->has_news || ++turn->passed_over > PASSED_OVER_MAX) {
+        turn->passed_over = 0;
         poller_tell_sources(turn->poller);
+    }
     poller_tell_owners(turn->poller);
 }
 
@@ -68,7 +73,6 @@ static void run_framed(struct turn *turn) {
     turn->waits_inside = true;
     uv_run(turn->loop, UV_RUN_NOWAIT);
     turn->waits_inside = false;
-    poller_tell_sources(turn->poller);
 }
 
 static void run_apart(struct turn *turn) {
@@ -76,7 +80,6 @@ static void run_apart(struct turn *turn) {
     if (!turn->has_news && uv_backend_timeout(turn->loop) != 0 && !has_hooks(turn))
         return;
     uv_run(turn->loop, UV_RUN_NOWAIT);
-    poller_tell_sources(turn->poller);
 }
 
 void turn_run(struct turn *turn) {

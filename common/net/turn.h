@@ -25,6 +25,7 @@ struct turn {
     uv_prepare_t prepare;         /* waits in libuv's own turn: waits_inside */
     size_t handles;               /* of the loop, seen by the last walk */
     unsigned unwalked;            /* turns since then */
+    unsigned passed_over;         /* turns in a row in which sources had to wait for libuv */
     bool is_over, has_news, is_shared, is_hooked, waits_inside;
 };
 

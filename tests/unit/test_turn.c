@@ -508,6 +508,35 @@ static void what_libuv_brings_comes_before_a_source(void **state) {
     close(pipe_ends[1]);
 }
 
+static void on_busy(uv_poll_t *handle, int status, int events) {
+    (void)handle;
+    (void)status;
+    (void)events;
+}
+
+static void on_told(struct poller_source *source) {
+    (void)source;
+    turn_stop(&desk.turn);
+}
+
+static void busy_handle_leaves_time_for_sources(void **state) {
+    (void)state;
+    struct pair listener = {{on_told}, desk.far, NULL};
+    int pipe_ends[2];
+    assert_int_equal(pipe(pipe_ends), 0);
+    uv_poll_init(&desk.loop, &desk.handle.poll, pipe_ends[1]);
+    uv_poll_start(&desk.handle.poll, UV_WRITABLE, on_busy);
+    assert_int_equal(poller_add(&desk.poller, listener.fd, &listener.source, true), 0);
+    assert_int_equal(write(desk.near, "x", 1), 1);
+    turn_run(&desk.turn);
+    assert_in_range(desk.turns, 1, 12);
+    uv_close((uv_handle_t *)&desk.handle.poll, NULL);
+    uv_run(&desk.loop, UV_RUN_NOWAIT);
+    poller_remove(&desk.poller, listener.fd, &listener.source);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -522,6 +551,7 @@ int main(void) {
         TEST(tireless_handle_leaves_time_for_connections),
         TEST(source_removed_by_another_is_not_called),
         TEST(what_libuv_brings_comes_before_a_source),
+        TEST(busy_handle_leaves_time_for_sources),
     };
     return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }
