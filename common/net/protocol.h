@@ -51,7 +51,7 @@ struct protocol {
     void (*done)(struct crew_conn *conn); /* NULL: nothing to free */
 
     /* Consume from *data, *len. Bytes that are left are given again, with more behind them, at
-     * the next receive, so a session leaves some only while its handshake is not complete or
+     * the next receive, so a protocol leaves some only while its handshake is not complete or
      * conn_is_reading() is false. In CLOSING it is called only if it awaits the peer's goodbye.
      */
     void (*receive)(struct crew_conn *conn, char **data, size_t *len);

@@ -175,7 +175,7 @@ struct stage *stage_new(enum listen_protocol protocol) {
     struct worker *worker = &stage->worker;
     worker_claim(worker);
     worker->line = worker->guard.line = &worker->own_line;
-    session_http_shared_init(&worker->http);
+    protocol_http_shared_init(&worker->http);
     set_config(&stage->config, protocol);
     stage->service =
         (struct service){.worker = worker, .config = &stage->config, .listener_fd = -1};
@@ -206,7 +206,7 @@ void stage_free(struct stage *stage) {
     settle_stop(&worker->settle);
     service_stop(&stage->service);
     conns_done(&worker->conns);
-    session_http_shared_done(&worker->http);
+    protocol_http_shared_done(&worker->http);
     ws_shared_done(&worker->ws);
     uv_run(&worker->loop, UV_RUN_NOWAIT);
     assert_int_equal(uv_loop_close(&worker->loop), 0);

@@ -17,7 +17,7 @@
 #include "conn.h"
 #include "conn_out.h"
 #include "say.h"
-#include "session_http.h"
+#include "protocol_http.h"
 #include "stage.h"
 #include "stream.h"
 #include "wire_frame.h"

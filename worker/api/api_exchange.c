@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * The functions of crewman.h that tell one request from another: by connection, by id, and what
- * the app hangs on one. The exchange itself is session_http.c's.
+ * the app hangs on one. The exchange itself is protocol_http.c's.
  */
 #include "app_handler.h"
+#include "protocol_http.h"
 #include "request.h"
-#include "session_http.h"
 #include "worker.h"
 
 crew_request *crew_conn_request(crew_conn *conn) {
-    return conn ? session_http_request(conn) : NULL;
+    return conn ? protocol_http_request(conn) : NULL;
 }
 
 crew_conn *crew_request_conn(const crew_request *request) {
@@ -17,11 +17,11 @@ crew_conn *crew_request_conn(const crew_request *request) {
 }
 
 uint64_t crew_request_id(crew_request *request) {
-    return request ? session_http_id(request) : 0;
+    return request ? protocol_http_id(request) : 0;
 }
 
 crew_request *crew_request_find(uint64_t id) {
-    return session_http_find(worker_self(), id);
+    return protocol_http_find(worker_self(), id);
 }
 
 void crew_request_set_data(crew_request *request, void *data, void (*destructor)(void *data)) {

@@ -9,9 +9,9 @@
 #include "conn.h"
 #include "cookie.h"
 #include "form.h"
+#include "protocol_http.h"
 #include "request.h"
 #include "service.h"
-#include "session_http.h"
 #include "upload.h"
 
 /* The slice as text; "" without memory, which a client's own request cannot bring about alone.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The wire of HTTP/1: heads, chunks and runs of files as bytes on a connection (RFC 9112). What
- * is answered is decided in reply.c; what comes in is session_http.c's, whose table of the wire
- * these functions fill.
+ * is answered is decided in reply.c; what comes in is protocol_http.c's, whose table of the
+ * wire these functions fill.
  */
 #ifndef CREWMAN_HTTP1_H
 #define CREWMAN_HTTP1_H

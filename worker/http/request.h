@@ -40,7 +40,7 @@ struct form_pair {
 };
 
 struct crew_request {
-    struct guard_held held; /* first; once it is over, see session_http.c */
+    struct guard_held held; /* first; once it is over, see protocol_http.c */
     struct crew_conn *conn;
     const struct http_wire *wire;
     uint64_t id; /* 0: nobody has asked for it */

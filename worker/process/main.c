@@ -111,7 +111,7 @@ static void on_turned(void *owner) {
 static int set_up(struct worker *worker) {
     worker->line = worker->guard.line = &worker->own_line;
     timers_init(&worker->timers);
-    session_http_shared_init(&worker->http);
+    protocol_http_shared_init(&worker->http);
     if (uv_loop_init(&worker->loop) != 0)
         return CREW_ENOMEM;
     lifecycle_init(worker);
@@ -139,7 +139,7 @@ static void tear_down(struct worker *worker) {
     lifecycle_done(worker);
     turn_close(&worker->turn);
     conns_done(&worker->conns);
-    session_http_shared_done(&worker->http);
+    protocol_http_shared_done(&worker->http);
     ws_shared_done(&worker->ws);
     timers_done(&worker->timers);
     scratch_done(&worker->scratch);

@@ -5,7 +5,7 @@
 #include "protocols.h"
 
 #include "custom.h"
-#include "session_http.h"
+#include "protocol_http.h"
 #include "stream.h"
 
 const struct protocol *protocols_find(enum listen_protocol protocol,

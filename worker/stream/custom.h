@@ -2,7 +2,7 @@
  *
  * The functions of an app's own framing (struct crew_protocol of crewman.h), called safely, and
  * what a connection keeps for them in one allocation: what came of an unfinished package, and
- * the protocol's own state. For session_custom.c (streams) and session_udp.c (datagrams).
+ * the protocol's own state. For protocol_custom.c (streams) and protocol_udp.c (datagrams).
  */
 #ifndef CREWMAN_CUSTOM_H
 #define CREWMAN_CUSTOM_H
@@ -33,7 +33,7 @@ int custom_check(const struct crew_protocol *protocol, const struct config_servi
  * refuses it. */
 int custom_deliver(struct crew_conn *conn, char *package, size_t len);
 
-/* The send of a session: encode, then conn_write(). */
+/* The send of a protocol: encode, then conn_write(). */
 int custom_send(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);
 
 #endif

@@ -58,7 +58,7 @@ struct udp_batch {
     struct iovec rooms[BATCH];
     union inet_address from[BATCH];
     union ancillary control[BATCH];
-    char data[]; /* BATCH times room + 1, see session_udp.c */
+    char data[]; /* BATCH times room + 1, see protocol_udp.c */
 };
 
 static struct udp_conn *of_conn(const struct crew_conn *conn) {
@@ -237,7 +237,7 @@ static void take(struct service *service, struct msghdr *message, char *data, si
         return;
     note(&peer->conn, len);
     if (!is_session || conn_is_reading(&peer->conn))
-        session_udp_take(&peer->conn, data, len);
+        protocol_udp_take(&peer->conn, data, len);
     if (!is_session)
         service->endpoint.handler->drop_data(&peer->conn);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The datagram socket of a udp service: reads it in bounded batches, finds out for whom a
- * datagram is, and sends. Each datagram goes to the session with a crew_conn that stands for
+ * datagram is, and sends. Each datagram goes to the protocol with a crew_conn that stands for
  * its peer:
  *
  *   without sessions   one that is lent for the callback. It has no id and is ENDED from the
@@ -53,7 +53,7 @@ void udp_done(struct service *service);
 /* Of these peers; a write that finds no room in the kernel is lost (CREW_EFULL). */
 extern const struct transport transport_datagram;
 
-/* session_udp.c: take one datagram apart and deliver its messages. */
-void session_udp_take(struct crew_conn *conn, char *data, size_t len);
+/* protocol_udp.c: take one datagram apart and deliver its messages. */
+void protocol_udp_take(struct crew_conn *conn, char *data, size_t len);
 
 #endif

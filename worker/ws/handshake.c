@@ -13,9 +13,9 @@
 #include "cookie_session.h"
 #include "http1.h"
 #include "log.h"
+#include "protocol_http.h"
 #include "request.h"
 #include "service.h"
-#include "session_http.h"
 #include "ws.h"
 #include "ws_extensions.h"
 #include "ws_handshake.h"
@@ -72,10 +72,10 @@ static void accept_it(struct crew_conn *conn, struct crew_request *request,
     long len = http1_make_upgrade(request, accept, extensions, (size_t)extensions_len, head,
                                   sizeof(head));
     if (len < 0) {
-        session_http_refuse(conn, 500, "the answer to the handshake cannot be sent");
+        protocol_http_refuse(conn, 500, "the answer to the handshake cannot be sent");
         return;
     }
-    session_websocket_begin(conn, extensions_len > 0 ? terms : NULL, head, (size_t)len);
+    protocol_websocket_begin(conn, extensions_len > 0 ? terms : NULL, head, (size_t)len);
 }
 
 void handshake_answer(struct crew_conn *conn, struct crew_request *request) {
@@ -105,7 +105,7 @@ void handshake_answer(struct crew_conn *conn, struct crew_request *request) {
     if (conn->state > CONN_OPEN)
         return; /* closed by the app */
     if (status)
-        session_http_refuse(conn, status, why);
+        protocol_http_refuse(conn, status, why);
     else
         accept_it(conn, request, &key, &terms, extensions, extensions_len);
 }

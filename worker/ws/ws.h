@@ -15,7 +15,7 @@ extern const struct protocol protocol_websocket;
 
 /* The handshake is done: speak WebSocket from here on. `terms` NULL: without
  * permessage-deflate. `response` goes out first. */
-void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
-                             const char *response, size_t len);
+void protocol_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
+                              const char *response, size_t len);
 
 #endif

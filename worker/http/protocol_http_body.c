@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * See session_http_body.h.
+ * See protocol_http_body.h.
  */
-#include "session_http_body.h"
+#include "protocol_http_body.h"
 
 #include "app_handler.h"
 #include "conn_state.h"
 #include "http1.h"
+#include "protocol_http.h"
 #include "request.h"
 #include "service.h"
-#include "session_http.h"
 #include "upload.h"
 
 static const struct config_limits *limits_of(const struct crew_conn *conn) {
@@ -48,7 +48,7 @@ static bool take_upload(struct crew_conn *conn, struct crew_request *request, co
     struct upload_fault fault;
     if (upload_take(request->upload, data, len, &fault) == 0)
         return true;
-    session_http_refuse_for(conn, fault.status, fault.error, fault.text);
+    protocol_http_refuse_for(conn, fault.status, fault.error, fault.text);
     return false;
 }
 
@@ -57,14 +57,14 @@ static void end_body(struct crew_conn *conn, struct crew_request *request) {
     request->is_body_over = true;
     conn_await(conn, DEADLINE_NONE);
     if (request->upload && upload_finish(request->upload, &fault) != 0)
-        session_http_refuse_for(conn, fault.status, fault.error, fault.text);
+        protocol_http_refuse_for(conn, fault.status, fault.error, fault.text);
     else if (request->is_streaming_body)
         deliver_piece(conn, request, "", 0, true);
     else
-        session_http_dispatch(conn, request);
+        protocol_http_dispatch(conn, request);
 }
 
-void session_http_body_none(struct crew_conn *conn, struct crew_request *request) {
+void protocol_http_body_none(struct crew_conn *conn, struct crew_request *request) {
     request->owes_last_piece = false;
     deliver_piece(conn, request, "", 0, true);
 }
@@ -73,8 +73,8 @@ static bool take_trailer(struct crew_conn *conn, struct crew_request *request,
                          const struct http_field *trailer) {
     int status = request_add_trailer(request, trailer);
     if (status)
-        session_http_refuse(conn, status,
-                            status == 431 ? "too many trailers" : "out of memory");
+        protocol_http_refuse(conn, status,
+                             status == 431 ? "too many trailers" : "out of memory");
     return status == 0;
 }
 
@@ -82,12 +82,12 @@ static uint64_t body_bound(const struct crew_conn *conn, const struct crew_reque
     return request->upload ? upload_bound(service_of(conn)->config) : limits_of(conn)->max_body;
 }
 
-bool session_http_body_receive(struct crew_conn *conn, struct crew_request *request,
-                               char **data, size_t *len) {
+bool protocol_http_body_receive(struct crew_conn *conn, struct crew_request *request,
+                                char **data, size_t *len) {
     struct http_body_limits limits = {.max_body = body_bound(conn, request),
                                       .overhead = (size_t)limits_of(conn)->header_size};
     struct http_body_event event;
-    while (session_http_is_current(conn, request) && !request->is_body_over &&
+    while (protocol_http_is_current(conn, request) && !request->is_body_over &&
            conn_is_reading(conn)) {
         switch (http_body_next(&request->body, &limits, data, len, &event)) {
         case HTTP_BODY_NEED_MORE:
@@ -109,7 +109,7 @@ bool session_http_body_receive(struct crew_conn *conn, struct crew_request *requ
             end_body(conn, request);
             break;
         case HTTP_BODY_ERROR:
-            session_http_refuse(conn, event.status, event.text);
+            protocol_http_refuse(conn, event.status, event.text);
             return false;
         default:
             break;
@@ -126,29 +126,29 @@ static bool begin_upload(struct crew_conn *conn, struct crew_request *request) {
         return true;
     if (upload_begin(&request->head, service->config, &request->upload, &fault) >= 0)
         return true;
-    session_http_refuse_for(conn, fault.status, fault.error, fault.text);
+    protocol_http_refuse_for(conn, fault.status, fault.error, fault.text);
     return false;
 }
 
-void session_http_body_begin(struct crew_conn *conn, struct crew_request *request) {
+void protocol_http_body_begin(struct crew_conn *conn, struct crew_request *request) {
     if (!begin_upload(conn, request))
         return;
     if (request->head.content_length >= 0 &&
         (uint64_t)request->head.content_length > body_bound(conn, request)) {
-        session_http_refuse(conn, 413, "body too large"); /* instead of 100, not after it */
+        protocol_http_refuse(conn, 413, "body too large"); /* instead of 100, not after it */
         return;
     }
     http_body_init(&request->body, &request->head);
     request->has_body = true;
     request->is_streaming_body = service_of(conn)->app.on_body != NULL;
     if (request->is_streaming_body) {
-        session_http_dispatch(conn, request);
-        session_http_keep(conn, request);
+        protocol_http_dispatch(conn, request);
+        protocol_http_keep(conn, request);
         /* Now, and not only once the answer leaves room to read on. */
-        if (session_http_is_current(conn, request))
+        if (protocol_http_is_current(conn, request))
             conn_await(conn, DEADLINE_BODY);
     }
-    if (session_http_is_current(conn, request) && request->head.expects_continue &&
+    if (protocol_http_is_current(conn, request) && request->head.expects_continue &&
         request->reply == REPLY_NONE)
         http1_send_continue(conn);
 }

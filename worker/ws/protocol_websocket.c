@@ -252,8 +252,8 @@ static void agree(struct crew_conn *conn, const struct ws_deflate_terms *terms) 
         shared->inflater = deflate_inflater_new(DEFLATE_BITS_MAX);
 }
 
-void session_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
-                             const char *response, size_t len) {
+void protocol_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
+                              const char *response, size_t len) {
     conn->protocol->done(conn);
     conn->protocol = &protocol_websocket;
     conn->as.ws.deflate = NULL;

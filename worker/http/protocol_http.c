@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * See session_http.h. Data: one exchange (request.h) from the first byte of a head to the last
+ * See protocol_http.h. Data: one exchange (request.h) from the first byte of a head to the last
  * of its answer. The next head is not looked at before; what was pipelined waits in the stash,
  * and beyond a bound in the kernel.
  */
-#include "session_http.h"
+#include "protocol_http.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +15,11 @@
 #include "conn_state.h"
 #include "handshake.h"
 #include "http1.h"
+#include "protocol_http_body.h"
 #include "proxies.h"
 #include "reply.h"
 #include "request.h"
 #include "service.h"
-#include "session_http_body.h"
 #include "upload.h"
 #include "worker.h"
 #include "ws.h"
@@ -40,18 +40,18 @@ static bool is_http(const struct crew_conn *conn) {
     return conn->protocol == &protocol_http;
 }
 
-void session_http_shared_init(struct http_shared *shared) {
+void protocol_http_shared_init(struct http_shared *shared) {
     idmap_init(&shared->requests, offsetof(struct crew_request, id));
 }
 
-void session_http_shared_done(struct http_shared *shared) {
+void protocol_http_shared_done(struct http_shared *shared) {
     idmap_done(&shared->requests);
     request_free(shared->spare);
     shared->spare = NULL;
 }
 
 /* Once the connection is closing, what was not copied lies in memory of others. */
-struct crew_request *session_http_request(const struct crew_conn *conn) {
+struct crew_request *protocol_http_request(const struct crew_conn *conn) {
     struct crew_request *request = is_http(conn) ? conn->as.http.request : NULL;
     bool is_there =
         request && request->is_parsed && (conn->state <= CONN_OPEN || request_is_kept(request));
@@ -59,7 +59,7 @@ struct crew_request *session_http_request(const struct crew_conn *conn) {
 }
 
 /* The highest bit is that of no connection's id: what is kept of one never finds the other. */
-uint64_t session_http_id(struct crew_request *request) {
+uint64_t protocol_http_id(struct crew_request *request) {
     struct worker *worker = service_of(request->conn)->worker;
     if (request->id || request->is_over)
         return request->id;
@@ -70,9 +70,9 @@ uint64_t session_http_id(struct crew_request *request) {
     return request->id;
 }
 
-struct crew_request *session_http_find(const struct worker *worker, uint64_t id) {
+struct crew_request *protocol_http_find(const struct worker *worker, uint64_t id) {
     struct crew_request *request = idmap_find(&worker->http.requests, id);
-    return request && session_http_request(request->conn) == request ? request : NULL;
+    return request && protocol_http_request(request->conn) == request ? request : NULL;
 }
 
 static const struct http_wire wire;
@@ -182,7 +182,7 @@ static void drop_upload(struct crew_conn *conn) {
     }
 }
 
-void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
+void protocol_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
     struct crew_request *request = conn->as.http.request;
     if (request) {
         request->closes_after = true; /* and so says an answer that the app gives in on_error */
@@ -200,8 +200,8 @@ void session_http_refuse_for(struct crew_conn *conn, int status, int error, cons
     conn_finish(conn, reason_of(error));
 }
 
-void session_http_refuse(struct crew_conn *conn, int status, const char *text) {
-    session_http_refuse_for(conn, status, error_of(status), text);
+void protocol_http_refuse(struct crew_conn *conn, int status, const char *text) {
+    protocol_http_refuse_for(conn, status, error_of(status), text);
 }
 
 static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
@@ -217,7 +217,7 @@ static bool wants_websocket(const struct crew_conn *conn, const struct crew_requ
            http_head_list_has(&request->head, "upgrade", "websocket");
 }
 
-void session_http_dispatch(struct crew_conn *conn, struct crew_request *request) {
+void protocol_http_dispatch(struct crew_conn *conn, struct crew_request *request) {
     request->is_dispatched = true;
     conn_await(conn, DEADLINE_NONE);
     conn->messages_in++;
@@ -227,15 +227,16 @@ void session_http_dispatch(struct crew_conn *conn, struct crew_request *request)
     if (service_of(conn)->app.on_request)
         app_handler_request(conn, request);
     else
-        session_http_refuse(conn, 404, "nothing here");
+        protocol_http_refuse(conn, 404, "nothing here");
 }
 
-bool session_http_is_current(const struct crew_conn *conn, const struct crew_request *request) {
+bool protocol_http_is_current(const struct crew_conn *conn,
+                              const struct crew_request *request) {
     return is_http(conn) && conn->as.http.request == request && conn->state <= CONN_OPEN;
 }
 
-void session_http_keep(struct crew_conn *conn, struct crew_request *request) {
-    if (session_http_is_current(conn, request) && request->reply != REPLY_DONE &&
+void protocol_http_keep(struct crew_conn *conn, struct crew_request *request) {
+    if (protocol_http_is_current(conn, request) && request->reply != REPLY_DONE &&
         request_keep(request) != 0)
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
 }
@@ -245,14 +246,14 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
         return;
     int status = http_target_parse(&request->head, &request->target);
     if (status < 0) {
-        session_http_refuse(conn, -status,
-                            status == -501 ? "this is no proxy: CONNECT is not implemented"
-                                           : "the request target is malformed");
+        protocol_http_refuse(conn, -status,
+                             status == -501 ? "this is no proxy: CONNECT is not implemented"
+                                            : "the request target is malformed");
         return;
     }
     request->is_parsed = true;
     if (request->head.has_other_expectation) {
-        session_http_refuse(conn, 417, "this expectation cannot be met");
+        protocol_http_refuse(conn, 417, "this expectation cannot be met");
         return;
     }
     request->is_head_only = request->head.method_id == HTTP_HEAD;
@@ -265,9 +266,9 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
     }
     begin_plain(conn);
     if (has_body)
-        session_http_body_begin(conn, request);
+        protocol_http_body_begin(conn, request);
     else
-        session_http_dispatch(conn, request);
+        protocol_http_dispatch(conn, request);
     conn_tell_drained(conn); /* of what waited for the handshake that is none */
 }
 
@@ -294,7 +295,7 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     }
     conn->as.http.scanned = 0;
     if (head_len < 0) {
-        session_http_refuse(conn, -head_len, request->head.error);
+        protocol_http_refuse(conn, -head_len, request->head.error);
         return false;
     }
     request->head_data = *data;
@@ -317,10 +318,10 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     while (may_go_on(conn)) {
         struct crew_request *request = conn->as.http.request;
         if (request && request->has_body && !request->is_body_over) {
-            if (!session_http_body_receive(conn, request, data, len))
+            if (!protocol_http_body_receive(conn, request, data, len))
                 break;
         } else if (request && request->owes_last_piece) {
-            session_http_body_none(conn, request);
+            protocol_http_body_none(conn, request);
         } else if (request) {
             break; /* its answer comes first */
         } else if (*len == 0 || !receive_head(conn, data, len)) {
@@ -328,7 +329,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         }
     }
     if (is_http(conn) && conn->as.http.request)
-        session_http_keep(conn, conn->as.http.request);
+        protocol_http_keep(conn, conn->as.http.request);
     else if (!is_http(conn) && conn->state <= CONN_CLOSING && *len > 0)
         conn->protocol->receive(conn, data, len); /* frames right behind the handshake */
 }
@@ -372,7 +373,7 @@ static int send_answer(struct crew_conn *conn, const void *data, size_t len,
                        enum crew_msg_type type) {
     if (conn->state == CONN_OPENING)
         return protocol_websocket.send(conn, data, len, type);
-    struct crew_request *request = session_http_request(conn);
+    struct crew_request *request = protocol_http_request(conn);
     if (!request)
         return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
     return reply_whole(request, 200, "text/html;charset=utf-8", data, len);
@@ -399,11 +400,11 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
     if (deadline == DEADLINE_KEEP_ALIVE)
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else if (deadline == DEADLINE_BODY)
-        session_http_refuse(conn, 408, "the body did not come within body_timeout");
+        protocol_http_refuse(conn, 408, "the body did not come within body_timeout");
     else if (conn->bytes_in == 0 && conn->state == CONN_OPEN) /* a spare that browsers open */
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else
-        session_http_refuse(conn, 408, "no request within handshake_timeout");
+        protocol_http_refuse(conn, 408, "no request within handshake_timeout");
 }
 
 const struct protocol protocol_http = {

@@ -4,8 +4,8 @@
  * WebSocket. Both `http` and `websocket` services begin here: what they answer to an upgrade,
  * and to a request without one, depends on which callbacks the app has.
  */
-#ifndef CREWMAN_SESSION_HTTP_H
-#define CREWMAN_SESSION_HTTP_H
+#ifndef CREWMAN_PROTOCOL_HTTP_H
+#define CREWMAN_PROTOCOL_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,35 +29,35 @@ struct http_shared {
 
 extern const struct protocol protocol_http;
 
-void session_http_shared_init(struct http_shared *shared);
-void session_http_shared_done(struct http_shared *shared);
+void protocol_http_shared_init(struct http_shared *shared);
+void protocol_http_shared_done(struct http_shared *shared);
 
 /* The exchange that waits for its answer, or NULL. */
-struct crew_request *session_http_request(const struct crew_conn *conn);
+struct crew_request *protocol_http_request(const struct crew_conn *conn);
 
 /* Its id, from now on in the table; never used again, also not by a connection. 0 without
  * memory, or when the request is over and nobody has asked before. */
-uint64_t session_http_id(struct crew_request *request);
+uint64_t protocol_http_id(struct crew_request *request);
 
 /* The waiting exchange of that id, or NULL. */
-struct crew_request *session_http_find(const struct worker *worker, uint64_t id);
+struct crew_request *protocol_http_find(const struct worker *worker, uint64_t id);
 
 /* An error that the server answers itself, and the end of the connection. */
-void session_http_refuse(struct crew_conn *conn, int status, const char *text);
+void protocol_http_refuse(struct crew_conn *conn, int status, const char *text);
 
 /* The same for a reason that the status does not tell: CREW_E… or a negative errno. */
-void session_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text);
+void protocol_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text);
 
-/* For session_http_body.c. */
+/* For protocol_http_body.c. */
 
 /* Is it still this one that waits? Any callback may have answered it or ended the connection.
  */
-bool session_http_is_current(const struct crew_conn *conn, const struct crew_request *request);
+bool protocol_http_is_current(const struct crew_conn *conn, const struct crew_request *request);
 
 /* Hand it to the app. */
-void session_http_dispatch(struct crew_conn *conn, struct crew_request *request);
+void protocol_http_dispatch(struct crew_conn *conn, struct crew_request *request);
 
 /* What the app does not answer now must not lie in buffers that others will use. */
-void session_http_keep(struct crew_conn *conn, struct crew_request *request);
+void protocol_http_keep(struct crew_conn *conn, struct crew_request *request);
 
 #endif

@@ -91,7 +91,7 @@ static void take_packages(struct crew_conn *conn, char *data, size_t len) {
     }
 }
 
-void session_udp_take(struct crew_conn *conn, char *data, size_t len) {
+void protocol_udp_take(struct crew_conn *conn, char *data, size_t len) {
     if (conn->protocol == &protocol_udp_text)
         take_lines(conn, data, len);
     else if (conn->protocol == &protocol_udp_frame)
