@@ -40,11 +40,28 @@ static void describe_words(const struct config_row *row, char *out_text, size_t 
     }
 }
 
+/* Of the types that need no number of their row. */
+static const char *const fixed[] = {
+    [CONFIG_BOOL] = "true or false",
+    [CONFIG_LISTEN] = "an address like \"websocket://0.0.0.0:8282\"",
+    [CONFIG_PATH] = "a path in a string",
+    [CONFIG_PATHS] = "a path or a list of paths",
+    [CONFIG_STRINGS] = "a string or a list of strings",
+    [CONFIG_USER] = "the name of a user of this machine",
+    [CONFIG_GROUP] = "the name of a group of this machine",
+    [CONFIG_MODE] = "an octal mode in a string, like \"0660\"",
+    [CONFIG_OBJECT] = "an object in { }",
+};
+
+static void describe_length(const struct config_row *row, char *out_text, size_t size) {
+    const char *format = row->type == CONFIG_LABEL  ? "a line of at most %zu bytes"
+                         : row->type == CONFIG_NAME ? "at most %zu of a-z, 0-9, \"_\" and \"-\""
+                                                    : "a string of at most %zu bytes";
+    snprintf(out_text, size, format, config_expect_longest(row));
+}
+
 void config_expect_describe(const struct config_row *row, char *out_text, size_t size) {
     switch (row->type) {
-    case CONFIG_BOOL:
-        snprintf(out_text, size, "true or false");
-        break;
     case CONFIG_COUNT:
         describe_range(row, "a number", format_number, out_text, size);
         break;
@@ -54,47 +71,20 @@ void config_expect_describe(const struct config_row *row, char *out_text, size_t
     case CONFIG_SIZE:
         describe_range(row, "a size like \"64k\",", size_format, out_text, size);
         break;
-    case CONFIG_STRING:
-        snprintf(out_text, size, "a string of at most %zu bytes", config_expect_longest(row));
-        break;
-    case CONFIG_LISTEN:
-        snprintf(out_text, size, "an address like \"websocket://0.0.0.0:8282\"");
-        break;
-    case CONFIG_PATH:
-        snprintf(out_text, size, "a path in a string");
-        break;
-    case CONFIG_PATHS:
-        snprintf(out_text, size, "a path or a list of paths");
-        break;
-    case CONFIG_STRINGS:
-        snprintf(out_text, size, "a string or a list of strings");
-        break;
-    case CONFIG_USER:
-        snprintf(out_text, size, "the name of a user of this machine");
-        break;
-    case CONFIG_GROUP:
-        snprintf(out_text, size, "the name of a group of this machine");
-        break;
-    case CONFIG_MODE:
-        snprintf(out_text, size, "an octal mode in a string, like \"0660\"");
-        break;
     case CONFIG_WORD:
         describe_words(row, out_text, size);
         break;
+    case CONFIG_STRING:
     case CONFIG_LABEL:
-        snprintf(out_text, size, "a line of at most %zu bytes", config_expect_longest(row));
-        break;
     case CONFIG_NAME:
-        snprintf(out_text, size, "at most %zu of a-z, 0-9, \"_\" and \"-\"",
-                 config_expect_longest(row));
-        break;
-    case CONFIG_OBJECT:
-        snprintf(out_text, size, "an object in { }");
+        describe_length(row, out_text, size);
         break;
     case CONFIG_WORKERS:
         describe_range(row, "a number", format_number, out_text, size);
         snprintf(out_text + strlen(out_text), size - strlen(out_text), ", or \"auto\"");
         break;
+    default:
+        snprintf(out_text, size, "%s", fixed[row->type]);
     }
 }
 
