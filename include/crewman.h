@@ -676,7 +676,8 @@ struct crew_service {
         *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
                     "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…",
                     "udp+frame://…"; NULL: no listener, a process for timers */
-    const char *process; /* the name of the processes that serve it; NULL: of its own */
+    const char *process; /* the name of the processes that serve it, together with all others
+                            that name them; NULL: of its own */
     unsigned workers;    /* processes; 0: one a CPU */
     const char *user;    /* that they run as, when root starts them and the config names none;
                             never root; NULL: as who started */
@@ -690,7 +691,8 @@ struct crew_service {
     const struct crew_protocol *protocol; /* the app's own framing; `listen` is then "tcp://…",
                                              "unix://…" or "udp://…" */
 
-    /* Once in each process, before it accepts. A negative answer refuses the start: the reason
+    /* Once in each process, before it accepts; where several services share it, for each in
+     * the order of the configuration. A negative answer refuses the start: the reason
      * should have been logged. Workerman: onWorkerStart. */
     int (*on_worker_start)(const struct crew_service_ref *service);
     /* Once, when this process stops accepting because another takes its place

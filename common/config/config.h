@@ -161,6 +161,9 @@ int config_merge(struct config *config, const struct config_app *apps, size_t co
 /* Does the file have a service that needs no app? Then an instance needs none. */
 bool config_has_builtin(const struct config *config);
 
+/* The name of the processes that serve it. */
+const char *config_process_name(const struct config_service *service);
+
 void config_errors_done(struct config_errors *errors);
 void config_free(struct config *config);
 

@@ -11,9 +11,12 @@
 #include "config_value.h"
 #include "memory.h"
 
-static const char *process_of(const struct config_draft *draft) {
-    const struct config_service *service = &draft->service;
+const char *config_process_name(const struct config_service *service) {
     return *service->process ? service->process : service->name;
+}
+
+static const char *process_of(const struct config_draft *draft) {
+    return config_process_name(&draft->service);
 }
 
 static bool is_together(const struct config_draft *a, const struct config_draft *b) {

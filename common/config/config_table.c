@@ -100,7 +100,7 @@ static const struct config_row service_rows[] = {
      .max = CONFIG_WORKERS_MAX,
      .help = "The number of processes; \"auto\" is one a usable CPU."},
     {"process", "\"\"", .type = CONFIG_NAME, AT_SERVICE(process), .max = CONFIG_NAME_MAX,
-     .reload = CONFIG_RELOAD_NEVER, .computed = "processes of its own",
+     .computed = "processes of its own",
      .help = "The name of the processes that serve it, or of another service, whose they are "
              "then. Services of one process agree in app, workers, user, group and reloadable: "
              "a value that one gives holds for all."},

@@ -29,23 +29,11 @@ static const struct message_field hello[] = {RANGE("pid", 1, INT32_MAX), TEXT("v
                                              COUNT("abi"), END};
 static const struct message_field failed[] = {RANGE("exit", 0, 255), TEXT("reason"), END};
 static const struct message_field drained[] = {COUNT("closed"), END};
-static const struct message_field plan[] = {TEXT("service"),
-                                            OBJECT("config"),
-                                            TEXT("app"),
-                                            TEXT("runtimes"),
-                                            COUNT("slot"),
-                                            COUNT("generation"),
-                                            COUNT("process"),
-                                            RANGE("listener", -1, INT32_MAX),
-                                            COUNT("page"),
-                                            COUNT("admin"),
-                                            BOOL("stdout_is_log"),
-                                            TEXT("user"),
-                                            TEXT("group"),
-                                            TEXT("log_level"),
-                                            COUNT("drain_timeout_ms"),
-                                            COUNT("spread_ms"),
-                                            END};
+static const struct message_field plan[] = {
+    TEXT("name"),      LIST("services"),          TEXT("app"),        TEXT("runtimes"),
+    COUNT("slot"),     COUNT("generation"),       COUNT("process"),   COUNT("page"),
+    COUNT("admin"),    BOOL("stdout_is_log"),     TEXT("user"),       TEXT("group"),
+    TEXT("log_level"), COUNT("drain_timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field sibling[] = {COUNT("process"), END};

@@ -12,8 +12,8 @@
 #include "child.h"
 #include "crewman.h"
 #include "instance.h"
+#include "pool.h"
 #include "process.h"
-#include "service.h"
 
 static const char *state_of(const struct child *child) {
     if (child->role == CHILD_DRAINING)
@@ -35,7 +35,7 @@ static const struct child *first_of(const struct place *place) {
         return place->serving ? place->serving : place->coming;
     if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
         return NULL;
-    list_each (node, &place->service->children) {
+    list_each (node, &place->pool->children) {
         const struct child *child = list_entry(node, struct child, in_siblings);
         if (child->owner == place)
             newest = child;
@@ -46,7 +46,7 @@ static const struct child *first_of(const struct place *place) {
 static struct tally tally_of(const struct place *place) {
     struct tally tally = place->sums;
     struct list *node;
-    list_each (node, &place->service->children) {
+    list_each (node, &place->pool->children) {
         struct child *child = list_entry(node, struct child, in_siblings);
         if (child->owner == place)
             tally_add(&tally, child_count(child));
@@ -82,42 +82,75 @@ static void add_counters(json_t *row, struct child *child) {
     add_totals(row, child->owner, first_of(child->owner) == child);
 }
 
+/* Each with what is configured of it. */
+static json_t *services_of(const struct pool *pool) {
+    json_t *list = json_array();
+    struct list *node;
+    list_each (node, &pool->services) {
+        const struct service *service = list_entry(node, struct service, in_pool);
+        if (!pool->config || !service_is_new(service))
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s}", "name", service->name, "label",
+                                            service->label, "listen", service->listen));
+    }
+    return list;
+}
+
+/* In one text, for people. */
+static json_t *join(const json_t *services, const char *key) {
+    json_t *all = json_string(""), *service;
+    size_t i;
+    json_array_foreach(services, i, service) {
+        const char *text = json_string_value(json_object_get(service, key));
+        const char *before = json_string_value(all);
+        json_t *longer = json_sprintf("%s%s%s", before, *before && *text ? ", " : "", text);
+        json_decref(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* What every row has of its slot. */
+static json_t *row_of(const struct place *place, unsigned generation, const char *state) {
+    json_t *services = services_of(place->pool);
+    return json_pack("{s:s, s:i, s:i, s:o, s:o, s:s, s:i, s:o}", "service", place->pool->name,
+                     "slot", (int)place->index, "generation", (int)generation, "label",
+                     join(services, "label"), "listen", join(services, "listen"), "state",
+                     state, "restarts", (int)place->slot.restarts, "services", services);
+}
+
 static json_t *row_of_child(struct child *child) {
     const struct place *place = child->owner;
-    const struct service *service = place->service;
-    uint64_t now = uv_now(&service->instance->loop);
-    json_t *row = json_pack(
-        "{s:s, s:i, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:i}", "service", service->name, "slot",
-        (int)place->index, "generation", (int)child->generation, "pid", (int)child->process.pid,
-        "label", service->label, "listen", service->listen, "state", state_of(child), "rss",
-        (json_int_t)process_rss(child->process.pid), "uptime_ms",
-        (json_int_t)(now - child->started_ms), "restarts", (int)place->slot.restarts);
+    uint64_t now = uv_now(&place->pool->instance->loop);
+    json_t *row = row_of(place, child->generation, state_of(child));
+    json_object_set_new(row, "pid", json_integer(child->process.pid));
+    set_count(row, "rss", process_rss(child->process.pid));
+    set_count(row, "uptime_ms", now - child->started_ms);
     add_counters(row, child);
     return row;
 }
 
 /* A slot that has no process: it waits, or has given up. */
 static json_t *row_of_empty(const struct place *place) {
-    const struct service *service = place->service;
-    uint64_t now = uv_now(&service->instance->loop);
+    const struct instance *instance = place->pool->instance;
+    uint64_t now = uv_now(&instance->loop);
     uint64_t wait = place->slot.state == SLOT_BACKOFF && place->retry_at_ms > now
                         ? place->retry_at_ms - now
                         : 0;
-    json_t *row = json_pack(
-        "{s:s, s:i, s:i, s:n, s:s, s:s, s:s, s:i, s:I, s:s}", "service", service->name, "slot",
-        (int)place->index, "generation", (int)service->instance->generation, "pid", "label",
-        service->label, "listen", service->listen, "state", slot_state_name(place->slot.state),
-        "restarts", (int)place->slot.restarts, "retry_in_ms", (json_int_t)wait, "reason",
-        place->last_failure ? place->last_failure : "");
+    json_t *row = row_of(place, instance->generation, slot_state_name(place->slot.state));
+    json_object_set_new(row, "pid", json_null());
+    set_count(row, "retry_in_ms", wait);
+    json_object_set_new(row, "reason",
+                        json_string(place->last_failure ? place->last_failure : ""));
     add_totals(row, place, true);
     return row;
 }
 
-static void add_rows(json_t *rows, const struct service *service) {
+static void add_rows(json_t *rows, const struct pool *pool) {
     struct list *node;
-    for (unsigned i = 0; i < service->place_count; i++) {
-        const struct place *place = service->places[i];
-        list_each (node, &service->children) {
+    for (unsigned i = 0; i < pool->place_count; i++) {
+        const struct place *place = pool->places[i];
+        list_each (node, &pool->children) {
             struct child *child = list_entry(node, struct child, in_siblings);
             if (child->owner == place)
                 json_array_append_new(rows, row_of_child(child));
@@ -145,10 +178,10 @@ static json_t *describe_master(const struct instance *instance) {
 static json_t *make_totals(const struct instance *instance) {
     struct tally tally = instance->retired;
     struct list *node;
-    list_each (node, &instance->services) {
-        const struct service *service = list_entry(node, struct service, in_instance);
-        for (unsigned i = 0; i < service->place_count; i++) {
-            struct tally slot = tally_of(service->places[i]);
+    list_each (node, &instance->pools) {
+        const struct pool *pool = list_entry(node, struct pool, in_instance);
+        for (unsigned i = 0; i < pool->place_count; i++) {
+            struct tally slot = tally_of(pool->places[i]);
             tally_add(&tally, &slot);
         }
     }
@@ -160,8 +193,8 @@ static json_t *make_totals(const struct instance *instance) {
 json_t *status_make(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node;
-    list_each (node, &instance->services)
-        add_rows(rows, list_entry(node, struct service, in_instance));
+    list_each (node, &instance->pools)
+        add_rows(rows, list_entry(node, struct pool, in_instance));
     return json_pack("{s:o, s:o, s:o}", "master", describe_master(instance), "workers", rows,
                      "totals", make_totals(instance));
 }
@@ -169,13 +202,13 @@ json_t *status_make(const struct instance *instance) {
 json_t *status_roster(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node, *inner;
-    list_each (node, &instance->services) {
-        const struct service *service = list_entry(node, struct service, in_instance);
-        list_each (inner, &service->children) {
+    list_each (node, &instance->pools) {
+        const struct pool *pool = list_entry(node, struct pool, in_instance);
+        list_each (inner, &pool->children) {
             const struct child *child = list_entry(inner, struct child, in_siblings);
             const struct place *place = child->owner;
             json_array_append_new(
-                rows, json_pack("{s:s, s:i, s:i, s:i, s:s}", "service", service->name, "slot",
+                rows, json_pack("{s:s, s:i, s:i, s:i, s:s}", "service", pool->name, "slot",
                                 (int)place->index, "generation", (int)child->generation, "pid",
                                 (int)child->process.pid, "socket", child->admin_path));
         }

@@ -6,12 +6,13 @@
 #include "banner.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "crewman.h"
 #include "instance.h"
-#include "service.h"
+#include "pool.h"
 #include "table.h"
 
 static const struct table_column columns[] = {{"service", false},
@@ -35,6 +36,23 @@ static void print_end(const struct instance *instance) {
     fflush(stdout);
 }
 
+/* A service that shares its processes names them. */
+static void add_services(struct table *table, const struct pool *pool) {
+    struct list *node;
+    list_each (node, &pool->services) {
+        const struct service *service = list_entry(node, struct service, in_pool);
+        const char *user = service->config->user;
+        if (strcmp(service->name, pool->name) == 0)
+            table_add(table, "%s", service->name);
+        else
+            table_add(table, "%s (process %s)", service->name, pool->name);
+        table_add(table, "%s", service->listen[0] ? service->listen : "-");
+        table_add(table, "%u", service->config->workers);
+        table_add(table, "%s", user[0] ? user : "-");
+        table_add(table, "ready");
+    }
+}
+
 void banner_print(const struct instance *instance) {
     struct utsname system = {0};
     struct table table;
@@ -43,15 +61,8 @@ void banner_print(const struct instance *instance) {
     printf("Crewman %s  %s %s  run_dir %s\n", CREW_VERSION, system.sysname, system.release,
            instance->config->run_dir);
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-    list_each (node, &instance->services) {
-        const struct service *service = list_entry(node, struct service, in_instance);
-        table_add(&table, "%s", service->name);
-        table_add(&table, "%s", service->listen[0] ? service->listen : "-");
-        table_add(&table, "%u", service->config->workers);
-        const char *user = service->config->user;
-        table_add(&table, "%s", user[0] ? user : "-");
-        table_add(&table, "ready");
-    }
+    list_each (node, &instance->pools)
+        add_services(&table, list_entry(node, struct pool, in_instance));
     table_print(&table, stdout);
     table_done(&table);
     print_end(instance);

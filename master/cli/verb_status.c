@@ -112,17 +112,33 @@ static void print_sum(const json_t *rows, const json_t *totals) {
            (long long)number(totals, "messages_out"), rate);
 }
 
-/* Once a service: its rows stand together. */
+/* A process that several services share names them, each with its address. */
+static void print_services(const json_t *row) {
+    const json_t *services = json_object_get(row, "services");
+    const char *process = text(row, "service");
+    size_t i;
+    json_t *service;
+    json_array_foreach(services, i, service) {
+        const char *name = text(service, "name");
+        const char *label = json_string_value(json_object_get(service, "label"));
+        bool has_label = label && label[0];
+        if (json_array_size(services) > 1 || strcmp(name, process) != 0)
+            printf("%s: service %s, %s%s%s\n", process, name, text(service, "listen"),
+                   has_label ? ", " : "", has_label ? label : "");
+        else if (has_label)
+            printf("%s: %s\n", name, label);
+    }
+}
+
+/* Once a process: the rows of its slots stand together. */
 static void print_labels(const json_t *rows) {
     size_t i;
     json_t *row;
     const char *last = "";
     json_array_foreach(rows, i, row) {
-        const char *service = text(row, "service");
-        const char *label = json_string_value(json_object_get(row, "label"));
-        if (label && label[0] && strcmp(service, last) != 0)
-            printf("%s: %s\n", service, label);
-        last = service;
+        if (strcmp(text(row, "service"), last) != 0)
+            print_services(row);
+        last = text(row, "service");
     }
 }
 

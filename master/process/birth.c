@@ -19,10 +19,10 @@
 
 /* The length of the path is bounded by CONFIG_SOCKET_NAME_MAX. */
 static int open_admin(const struct birth *birth, char *out_path, size_t size) {
-    const struct service *service = birth->place->service;
+    const struct pool *pool = birth->place->pool;
     struct sockets_unix options = {.mode = 0600, .backlog = 8};
-    snprintf(out_path, size, "%s/w.%s.%u.%u.sock", service->instance->config->run_dir,
-             service->name, birth->place->index, birth->number);
+    snprintf(out_path, size, "%s/w.%s.%u.%u.sock", pool->instance->config->run_dir, pool->name,
+             birth->place->index, birth->number);
     return sockets_listen_unix(out_path, &options);
 }
 
@@ -40,40 +40,39 @@ void birth_sweep(const char *run_dir) {
 }
 
 static struct birth conceive(struct place *place, bool is_new) {
-    struct service *service = place->service;
-    struct instance *instance = service->instance;
+    struct pool *pool = place->pool;
+    struct instance *instance = pool->instance;
     struct birth birth = {.place = place,
                           .config = is_new ? instance->next : instance->config,
-                          .service = is_new ? service->next : service->config,
                           .generation = instance->generation + (is_new ? 1 : 0),
                           .number = instance_next_number(instance),
                           .is_new = is_new};
-    service->kind->equip(&birth);
+    pool->kind->equip(&birth);
     return birth;
 }
 
 static struct child *deliver(struct place *place, const struct birth *birth,
                              struct child_spec *spec, char *out_why, size_t size) {
-    struct service *service = place->service;
-    const struct instance *instance = service->instance;
+    struct pool *pool = place->pool;
+    const struct instance *instance = pool->instance;
     char title[128];
-    char *program = instance_program(instance, service->kind->program);
-    snprintf(title, sizeof(title), "crewman: %s %s generation %u", service->kind->word,
+    char *program = instance_program(instance, pool->kind->program);
+    snprintf(title, sizeof(title), "crewman: %s %s generation %u", pool->kind->word,
              place->label, birth->generation);
     spec->program = program;
     spec->title = title;
     /* Whoever waits for the end of a daemon's output must not wait for its children. */
     spec->out_fd = instance->is_daemon ? instance->log_fd : STDOUT_FILENO;
     spec->log_fd = instance->log_fd;
-    spec->plan = service->kind->plan(birth);
-    struct child *child = child_start(&service->instance->loop, spec, out_why, size);
+    spec->plan = pool->kind->plan(birth);
+    struct child *child = child_start(&pool->instance->loop, spec, out_why, size);
     free(program);
     return child;
 }
 
 struct child *birth_start(struct place *place, bool is_new, const struct child_events *events,
                           char *out_why, size_t size) {
-    struct service *service = place->service;
+    struct pool *pool = place->pool;
     struct birth birth = conceive(place, is_new);
     char admin_path[108];
     int admin_fd = open_admin(&birth, admin_path, sizeof(admin_path));
@@ -81,7 +80,7 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
         snprintf(out_why, size, "%s: %s", admin_path, strerror(-admin_fd));
         return NULL;
     }
-    uint64_t watchdog_ms = service->instance->config->watchdog_ms;
+    uint64_t watchdog_ms = pool->instance->config->watchdog_ms;
     struct child_spec spec = {.label = place->label,
                               .admin_path = admin_path,
                               .admin_fd = admin_fd,
@@ -91,7 +90,7 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
                               .start_ms = watchdog_ms ? watchdog_ms : START_DEADLINE_MS,
                               .orphan_ms = birth.config->drain_timeout_ms +
                                            birth.config->reload_spread_ms,
-                              .siblings = &service->children,
+                              .siblings = &pool->children,
                               .events = events,
                               .owner = place};
     memcpy(spec.own_fds, birth.own_fds, sizeof(spec.own_fds));

@@ -199,7 +199,10 @@ static void begin_talk(struct child *child, const struct child_spec *spec, int p
         child_kill(child, "its control pipe could not be set up");
         return;
     }
-    channel_send(child->channel, message_get(MSG_PLAN), spec->plan, -1);
+    if (channel_send(child->channel, message_get(MSG_PLAN), spec->plan, -1) != 0) {
+        child_kill(child, "its plan could not be sent");
+        return;
+    }
     uv_timer_start(&child->timer, on_not_ready, spec->start_ms, 0);
 }
 

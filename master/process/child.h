@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "channel.h"
+#include "config.h"
 #include "list.h"
 #include "tally.h"
 
@@ -36,7 +37,7 @@ struct child_events {
 
 /* Descriptors 0 to 5 are the same for every kind; its own follow. */
 #define CHILD_OWN_FIRST 6
-#define CHILD_OWN_MAX   4
+#define CHILD_OWN_MAX   CONFIG_SERVICES_MAX
 #define CHILD_LABEL_MAX 96
 
 /* All is borrowed for the call, but for `plan`, `siblings`, `events` and `owner`. */

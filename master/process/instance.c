@@ -59,7 +59,7 @@ int instance_init(struct instance *instance) {
     instance->last_number = (uint32_t)now.tv_sec & NUMBER_MASK;
     instance->started_ms = uv_now(&instance->loop);
     instance->programs = instance_find_programs();
-    list_init(&instance->services);
+    list_init(&instance->pools);
     uv_prepare_init(&instance->loop, &instance->turn);
     instance->turn.data = instance;
     uv_prepare_start(&instance->turn, on_turn);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What all rooms of the master share of the instance that it runs: the loop, the configuration
- * in force, the generation, the services, the log. Holds, and decides nothing.
+ * in force, the generation, the pools, the log. Holds, and decides nothing.
  */
 #ifndef CREWMAN_INSTANCE_H
 #define CREWMAN_INSTANCE_H
@@ -26,7 +26,7 @@ struct instance {
     uv_loop_t loop;
     struct config *config;     /* in force; NULL until it is read */
     const struct config *next; /* of the reload that runs: not in force yet; or NULL */
-    struct list services;
+    struct list pools;
     char
         *programs; /* the folder of our own program and of the others; "": wherever PATH says */
     enum instance_phase phase;
@@ -38,7 +38,7 @@ struct instance {
     uint64_t started_ms;
     uv_prepare_t turn;
     uint64_t turns;       /* of the loop: many in a second without work are a spin */
-    struct tally retired; /* the sums of services that are no more */
+    struct tally retired; /* the sums of pools that are no more */
     int pid_fd, log_fd;   /* -1: none */
     const struct supervisor_events *events;
     void *owner; /* of the events */
@@ -47,7 +47,7 @@ struct instance {
 /* 0, or a negative errno number. */
 int instance_init(struct instance *instance);
 
-/* After the last service: the loop must have nothing left to do. */
+/* After the last pool: the loop must have nothing left to do. */
 void instance_done(struct instance *instance);
 
 /* The path of the file in run_dir; static storage until the next call. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A kind of child as a row: which program it is, which descriptors it gets beyond those that
- * every child has, and what its plan says. Whoever makes a service says of which kind its
+ * every child has, and what its plan says. Whoever makes a pool says of which kind its
  * children are; birth.c asks the row and never which kind it is.
  */
 #ifndef CREWMAN_KIND_H
@@ -12,13 +12,12 @@
 #include <stdint.h>
 
 #include "child.h"
-#include "service.h"
+#include "pool.h"
 
 /* Who is to be born, and with what. */
 struct birth {
     const struct place *place;
-    const struct config *config;          /* that it is to run under */
-    const struct config_service *service; /* of that configuration */
+    const struct config *config; /* that it is to run under */
     unsigned generation;
     uint32_t number;
     bool is_new; /* of a generation that is not in force yet */

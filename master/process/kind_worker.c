@@ -4,33 +4,76 @@
  */
 #include "kind_worker.h"
 
+#include <string.h>
+
 #include "instance.h"
 #include "log.h"
 
-/* Its listener, if the service has an address. */
+/* The next service of the process that is born, in the order of the configuration. NULL: there
+ * is none any more. */
+static const struct config_service *next_service(const struct birth *birth, size_t *at) {
+    while (*at < birth->config->service_count) {
+        const struct config_service *config = &birth->config->services[(*at)++];
+        if (strcmp(config_process_name(config), birth->place->pool->name) == 0)
+            return config;
+    }
+    return NULL;
+}
+
+static int listener_of(const struct birth *birth, const struct config_service *config) {
+    const struct service *service = pool_service(birth->place->pool, config->name);
+    return service_listener(service, birth->place->index, birth->is_new);
+}
+
+/* A listener for each service that has an address. */
 static void equip(struct birth *birth) {
-    const struct place *place = birth->place;
-    int fd = service_listener(place->service, place->index, birth->is_new);
-    if (fd < 0)
-        return;
-    birth->own_fds[0] = fd;
-    birth->own_count = 1;
+    const struct config_service *config;
+    size_t at = 0;
+    while ((config = next_service(birth, &at))) {
+        int fd = listener_of(birth, config);
+        if (fd >= 0)
+            birth->own_fds[birth->own_count++] = fd;
+    }
+}
+
+/* Their listeners stand behind each other, as equip() has put them. */
+static json_t *services(const struct birth *birth) {
+    const struct config_service *config;
+    json_t *list = json_array();
+    size_t at = 0;
+    int next_fd = CHILD_OWN_FIRST;
+    while ((config = next_service(birth, &at))) {
+        int fd = listener_of(birth, config) < 0 ? -1 : next_fd++;
+        json_array_append_new(list, json_pack("{s:s, s:O, s:i}", "service", config->name,
+                                              "config", config->effective, "listener", fd));
+    }
+    return list;
+}
+
+/* That of all its services but built-in ones. */
+static const char *app_of(const struct birth *birth) {
+    const struct config_service *config;
+    size_t at = 0;
+    while ((config = next_service(birth, &at)))
+        if (config->app[0])
+            return config->app;
+    return "";
 }
 
 static json_t *plan(const struct birth *birth) {
-    const struct service *service = birth->place->service;
+    const struct pool *pool = birth->place->pool;
     const struct config *config = birth->config;
-    return json_pack(
-        "{s:s, s:O, s:s, s:s, s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:I, s:I}",
-        "service", service->name, "config", birth->service->effective, "app",
-        birth->service->app, "runtimes", config->runtimes, "slot", (int)birth->place->index,
-        "generation", (int)birth->generation, "process", (json_int_t)birth->number, "listener",
-        birth->own_count > 0 ? CHILD_OWN_FIRST : -1, "page", 4, "admin", 5, "stdout_is_log",
-        service->instance->is_daemon ? 1 : 0, "user", birth->service->user, "group",
-        birth->service->group, "log_level",
-        log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
-        (json_int_t)config->drain_timeout_ms, "spread_ms",
-        (json_int_t)config->reload_spread_ms);
+    const struct config_service *agreed = birth->is_new ? pool->next : pool->config;
+    return json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:i, s:i, s:b, s:s, s:s, s:s, s:I, "
+                     "s:I}",
+                     "name", pool->name, "services", services(birth), "app", app_of(birth),
+                     "runtimes", config->runtimes, "slot", (int)birth->place->index,
+                     "generation", (int)birth->generation, "process", (json_int_t)birth->number,
+                     "page", 4, "admin", 5, "stdout_is_log", pool->instance->is_daemon ? 1 : 0,
+                     "user", agreed->user, "group", agreed->group, "log_level",
+                     log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
+                     (json_int_t)config->drain_timeout_ms, "spread_ms",
+                     (json_int_t)config->reload_spread_ms);
 }
 
 const struct kind *kind_worker(void) {

@@ -6,46 +6,23 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "instance.h"
 #include "memory.h"
 
-struct service *service_new(struct instance *instance, const struct kind *kind,
-                            const struct config_service *config, struct sockets *sockets) {
-    struct service *service = memory_new(sizeof(*service));
-    service->instance = instance;
-    service->kind = kind;
-    snprintf(service->name, sizeof(service->name), "%s", config->name);
-    service_adopt(service, config);
-    service->sockets = sockets;
-    list_init(&service->children);
-    list_append(&instance->services, &service->in_instance);
-    service_grow(service, config->workers);
-    return service;
-}
-
-void service_grow(struct service *service, unsigned count) {
-    if (count <= service->place_count)
-        return;
-    service->places = memory_resize(service->places, count, sizeof(struct place *));
-    while (service->place_count < count) {
-        struct place *place = memory_new(sizeof(*place));
-        place->service = service;
-        place->index = service->place_count;
-        snprintf(place->label, sizeof(place->label), "%s/%u", service->name, place->index);
-        uv_timer_init(&service->instance->loop, &place->timer);
-        place->timer.data = place;
-        service->places[service->place_count++] = place;
-    }
-}
-
-void service_adopt(struct service *service, const struct config_service *config) {
+static void set_config(struct service *service, const struct config_service *config) {
     free(service->listen);
     free(service->label);
     service->listen = memory_copy_text(config->listen_text);
     service->label = memory_copy_text(config->label);
     service->config = config;
+}
+
+struct service *service_new(const struct config_service *config, struct sockets *sockets) {
+    struct service *service = memory_new(sizeof(*service));
+    snprintf(service->name, sizeof(service->name), "%s", config->name);
+    set_config(service, config);
+    service->sockets = sockets;
+    return service;
 }
 
 void service_stop_listening(struct service *service) {
@@ -54,46 +31,43 @@ void service_stop_listening(struct service *service) {
     service->sockets = service->next_sockets = NULL;
 }
 
-void service_release(struct service *service) {
-    service_stop_listening(service);
-    service->config = service->next = NULL;
-}
-
-static void on_place_closed(uv_handle_t *handle) {
-    struct place *place = handle->data;
-    free(place->last_failure);
-    free(place);
-}
-
 void service_free(struct service *service) {
-    list_remove(&service->in_instance);
-    for (unsigned i = 0; i < service->place_count; i++) {
-        tally_add(&service->instance->retired, &service->places[i]->sums);
-        uv_close((uv_handle_t *)&service->places[i]->timer, on_place_closed);
-    }
-    free(service->places);
+    list_remove(&service->in_pool);
+    service_stop_listening(service);
     free(service->listen);
     free(service->label);
-    service_release(service);
     free(service);
 }
 
-bool service_keeps(const struct service *service, unsigned slot) {
-    return service->is_kept && service->places[slot]->slot.state == SLOT_READY;
+void service_expect(struct service *service, const struct config_service *next, bool is_moving,
+                    struct sockets *sockets) {
+    service->next = next;
+    service->is_moving = is_moving;
+    service->next_sockets = sockets;
 }
 
-bool service_has_canary(const struct service *service) {
-    return service->next && !service_keeps(service, 0);
+bool service_is_new(const struct service *service) {
+    return service->config == service->next;
 }
 
-struct service *service_find(struct instance *instance, const char *name) {
-    struct list *node;
-    list_each (node, &instance->services) {
-        struct service *service = list_entry(node, struct service, in_instance);
-        if (strcmp(service->name, name) == 0 && !service->is_leaving)
-            return service;
+void service_adopt(struct service *service) {
+    if (service->is_moving) {
+        sockets_unref(service->sockets);
+        service->sockets = service->next_sockets;
     }
-    return NULL;
+    service->next_sockets = NULL;
+    service->is_moving = false;
+    set_config(service, service->next);
+    service->next = NULL;
+    sockets_shrink(service->sockets, service->config->workers);
+}
+
+void service_forget_next(struct service *service) {
+    service->next = NULL;
+    service->is_moving = false;
+    sockets_unref(service->next_sockets);
+    service->next_sockets = NULL;
+    sockets_shrink(service->sockets, service->config->workers);
 }
 
 int service_listener(const struct service *service, unsigned slot, bool is_new) {

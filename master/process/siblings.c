@@ -7,11 +7,11 @@
 #include <stdbool.h>
 
 #include "child.h"
-#include "service.h"
+#include "pool.h"
 
 static bool are_neighbours(const struct child *one, const struct child *other) {
     const struct place *a = one->owner, *b = other->owner;
-    unsigned count = a->service->place_count;
+    unsigned count = a->pool->place_count;
     unsigned apart = a->index > b->index ? a->index - b->index : b->index - a->index;
     return apart <= SIBLINGS_REACH || count - apart <= SIBLINGS_REACH;
 }
@@ -19,7 +19,7 @@ static bool are_neighbours(const struct child *one, const struct child *other) {
 void siblings_greet(struct child *child) {
     struct list *node;
     const struct place *place = child->owner;
-    list_each (node, &place->service->children) {
+    list_each (node, &place->pool->children) {
         const struct child *other = list_entry(node, struct child, in_siblings);
         if (other != child && are_neighbours(child, other))
             child_introduce(child, other);
@@ -29,7 +29,7 @@ void siblings_greet(struct child *child) {
 void siblings_announce(struct child *child) {
     struct list *node;
     const struct place *place = child->owner;
-    list_each (node, &place->service->children) {
+    list_each (node, &place->pool->children) {
         struct child *other = list_entry(node, struct child, in_siblings);
         if (other != child && are_neighbours(child, other))
             child_introduce(other, child);
@@ -40,7 +40,7 @@ void siblings_announce(struct child *child) {
 void siblings_withdraw(struct child *child) {
     struct list *node;
     const struct place *place = child->owner;
-    list_each (node, &place->service->children) {
+    list_each (node, &place->pool->children) {
         struct child *other = list_entry(node, struct child, in_siblings);
         if (other != child)
             child_withdraw(other, child);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which child of a service may read whose page: those in neighbouring slots, each way. A child
+ * Which child of a pool may read whose page: those in neighbouring slots, each way. A child
  * hears of a page once its owner is ready, and of its end. Told by the supervisor.
  */
 #ifndef CREWMAN_SIBLINGS_H

@@ -20,7 +20,7 @@
 #define EXIT_NEVER 78 /* EX_CONFIG: the app or the plan can never work */
 
 static uint64_t now_of(const struct place *place) {
-    return uv_now(&place->service->instance->loop);
+    return uv_now(&place->pool->instance->loop);
 }
 
 static struct place *place_of(const struct child *child) {
@@ -28,7 +28,7 @@ static struct place *place_of(const struct child *child) {
 }
 
 void supervisor_drain_child(struct child *child) {
-    const struct instance *instance = place_of(child)->service->instance;
+    const struct instance *instance = place_of(child)->pool->instance;
     const struct config *config = instance->config;
     bool stops = instance->phase == INSTANCE_STOPPING;
     bool is_graceful = stops ? instance->stops_gracefully : instance->reloads_gracefully;
@@ -82,7 +82,7 @@ static const struct child_events child_events = {on_child_ready, on_child_ended,
 
 static void spawn(struct place *place) {
     char why[512];
-    bool is_new = place->slot.is_ahead && place->service->next;
+    bool is_new = place->slot.is_ahead && place->pool->next;
     place->coming = birth_start(place, is_new, &child_events, why, sizeof(why));
     if (place->coming) {
         siblings_greet(place->coming);
@@ -95,7 +95,7 @@ static void spawn(struct place *place) {
 }
 
 static void tell_owner(struct place *place, enum slot_event event, unsigned actions) {
-    const struct instance *instance = place->service->instance;
+    const struct instance *instance = place->pool->instance;
     const struct supervisor_events *events = instance->events;
     if (actions & SLOT_DO_TELL_READY)
         events->replaced(instance->owner, place);
@@ -136,7 +136,7 @@ void supervisor_tell(struct place *place, enum slot_event event) {
     if ((step.actions & SLOT_DO_WAIT) && place->slot.state == SLOT_BACKOFF)
         wait_to_retry(place, step.wait_ms);
     if (event == SLOT_ON_READY)
-        place->service->instance->events->became_ready(place->service->instance->owner);
+        place->pool->instance->events->became_ready(place->pool->instance->owner);
 }
 
 static void on_child_ready(struct child *child) {
@@ -203,23 +203,23 @@ static void on_child_ended(struct child *child, int status, int signal) {
 
 static bool has_child(const struct place *place) {
     struct list *node;
-    list_each (node, &place->service->children)
+    list_each (node, &place->pool->children)
         if (list_entry(node, struct child, in_siblings)->owner == place)
             return true;
     return false;
 }
 
-void supervisor_check_empty(struct service *service) {
-    const struct instance *instance = service->instance;
-    for (unsigned i = 0; i < service->place_count; i++)
-        if (service->places[i]->slot.state == SLOT_DRAINING && !has_child(service->places[i]))
-            supervisor_tell(service->places[i], SLOT_ON_EMPTY);
-    if (service->is_leaving && list_is_empty(&service->children))
-        service_free(service);
+void supervisor_check_empty(struct pool *pool) {
+    const struct instance *instance = pool->instance;
+    for (unsigned i = 0; i < pool->place_count; i++)
+        if (pool->places[i]->slot.state == SLOT_DRAINING && !has_child(pool->places[i]))
+            supervisor_tell(pool->places[i], SLOT_ON_EMPTY);
+    if (pool->is_leaving && list_is_empty(&pool->children))
+        pool_free(pool);
     instance->events->lost_child(instance->owner);
 }
 
 static void on_child_gone(void *owner) {
     struct place *place = owner;
-    supervisor_check_empty(place->service);
+    supervisor_check_empty(place->pool);
 }

@@ -9,7 +9,7 @@
 
 #include "child.h"
 #include "instance.h"
-#include "service.h"
+#include "pool.h"
 
 /* `owner` is the instance's. A callee may tell the supervisor something in turn. */
 struct supervisor_events {
@@ -27,9 +27,9 @@ struct supervisor_events {
 /* Something happened to this place. */
 void supervisor_tell(struct place *place, enum slot_event event);
 
-/* A slot that retires is gone with its last process, and a service that leaves with its last
- * slot: then `service` is freed. */
-void supervisor_check_empty(struct service *service);
+/* A slot that retires is gone with its last process, and a pool that leaves with its last slot:
+ * then `pool` is freed. */
+void supervisor_check_empty(struct pool *pool);
 
 /* The time and manner in which children drain now: by the stop or the reload that is under way.
  */

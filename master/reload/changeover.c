@@ -1,40 +1,56 @@
 /* SPDX-License-Identifier: MIT
  *
- * See changeover.h. Until it is committed `next` of each service points into the configuration
- * that is not in force yet; NULL: the service is in force only, and leaves with the commit.
+ * See changeover.h. Until it is committed `next` of each pool and of each service points into
+ * the configuration that is not in force yet; NULL: it is in force only, and leaves with the
+ * commit.
  */
 #include "changeover.h"
 
 #include "kind_worker.h"
-#include "service.h"
+#include "pool.h"
 #include "supervisor.h"
 
+static struct pool *pool_of(struct list *node) {
+    return list_entry(node, struct pool, in_instance);
+}
+
+static struct service *service_of(struct list *node) {
+    return list_entry(node, struct service, in_pool);
+}
+
 /* Its sockets are closed at once: who connects must be refused and not wait in vain. */
-static void leave(struct service *service) {
-    service->is_leaving = true;
-    service_release(service);
-    for (unsigned i = 0; i < service->place_count; i++)
-        supervisor_tell(service->places[i], SLOT_ON_RETIRE);
+static void leave(struct pool *pool) {
+    pool->is_leaving = true;
+    pool_release(pool);
+    for (unsigned i = 0; i < pool->place_count; i++)
+        supervisor_tell(pool->places[i], SLOT_ON_RETIRE);
+    supervisor_check_empty(pool);
+}
+
+static void undo_services(struct pool *pool) {
+    struct list *node, *after;
+    list_each_safe (node, after, &pool->services) {
+        struct service *service = service_of(node);
+        if (service_is_new(service))
+            service_free(service);
+        else
+            service_forget_next(service);
+    }
 }
 
 void changeover_undo(struct instance *instance) {
     struct list *node, *after;
-    list_each_safe (node, after, &instance->services) {
-        struct service *service = list_entry(node, struct service, in_instance);
-        bool is_new = service->config == service->next;
-        if (service->is_leaving || !service->next)
+    list_each_safe (node, after, &instance->pools) {
+        struct pool *pool = pool_of(node);
+        if (pool->is_leaving || !pool->next)
             continue;
-        if (is_new) {
-            leave(service);
-            supervisor_check_empty(service);
+        if (pool->config == pool->next) { /* a new one */
+            leave(pool);
             continue;
         }
-        service->next = NULL;
-        service->is_moving = false;
-        sockets_unref(service->next_sockets);
-        service->next_sockets = NULL;
-        sockets_shrink(service->sockets, service->config->workers);
-        supervisor_tell(service->places[0], SLOT_ON_CANCEL);
+        pool->next = NULL;
+        undo_services(pool);
+        supervisor_tell(pool->places[0], SLOT_ON_CANCEL);
     }
 }
 
@@ -44,14 +60,25 @@ static bool has_moved(const struct service *service, const struct config_service
     return !sockets_fit(service->sockets, config);
 }
 
-/* Those of another service, which may have another name or address in the new configuration, or
- * new ones. */
+static struct sockets *find_fitting(const struct pool *pool,
+                                    const struct config_service *config) {
+    struct list *node;
+    list_each (node, &pool->services) {
+        struct sockets *sockets = service_of(node)->sockets;
+        if (sockets && sockets_fit(sockets, config))
+            return sockets;
+    }
+    return NULL;
+}
+
+/* Those of another service, which may have another name, process or address in the new
+ * configuration, or new ones. */
 static int find_sockets(struct instance *instance, const struct config_service *config,
                         struct sockets **out_sockets, char *why, size_t size) {
     struct list *node;
-    list_each (node, &instance->services) {
-        struct sockets *sockets = list_entry(node, struct service, in_instance)->sockets;
-        if (!sockets || !sockets_fit(sockets, config))
+    list_each (node, &instance->pools) {
+        struct sockets *sockets = find_fitting(pool_of(node), config);
+        if (!sockets)
             continue;
         if (sockets_grow(sockets, config->workers, why, size) != 0)
             return -1;
@@ -64,66 +91,58 @@ static int find_sockets(struct instance *instance, const struct config_service *
 /* Bind and make what the new configuration needs beside what there is. */
 static int prepare_service(struct instance *instance, const struct config_service *config,
                            char *why, size_t size) {
-    struct service *service = service_find(instance, config->name);
+    struct pool *pool = pool_find(instance, config);
+    struct service *service = pool ? pool_service(pool, config->name) : NULL;
     struct sockets *sockets = NULL;
     bool is_moving = !service || has_moved(service, config);
     if (is_moving && find_sockets(instance, config, &sockets, why, size) != 0)
         return -1;
+    if (!pool)
+        pool = pool_new(instance, kind_worker(), config);
+    pool->next = config;
     if (!service) {
-        service = service_new(instance, kind_worker(), config, sockets);
-        service->next = config;
+        service = pool_add(pool, config, sockets);
+        service_expect(service, config, false, NULL);
         return 0;
     }
-    service->next = config;
-    service->is_moving = is_moving;
-    service->is_kept = !config->reloadable && !is_moving;
-    service->next_sockets = sockets;
+    service_expect(service, config, is_moving, sockets);
     return is_moving ? 0 : sockets_grow(service->sockets, config->workers, why, size);
 }
 
 int changeover_prepare(struct instance *instance, char *out_why, size_t size) {
     const struct config *next = instance->next;
+    struct list *node;
     for (size_t i = 0; i < next->service_count; i++)
         if (prepare_service(instance, &next->services[i], out_why, size) != 0)
             return -1;
+    list_each (node, &instance->pools) {
+        struct pool *pool = pool_of(node);
+        pool->is_kept = pool->next && !pool->next->reloadable && !pool_changes(pool);
+    }
     return 0;
 }
 
 unsigned changeover_canaries(const struct instance *instance) {
     struct list *node;
     unsigned count = 0;
-    list_each (node, &instance->services)
-        count += service_has_canary(list_entry(node, struct service, in_instance));
+    list_each (node, &instance->pools)
+        count += pool_has_canary(pool_of(node));
     return count;
-}
-
-static void adopt_next(struct service *service) {
-    if (service->is_moving) {
-        sockets_unref(service->sockets);
-        service->sockets = service->next_sockets;
-    }
-    service->next_sockets = NULL;
-    service->is_moving = false;
-    service_adopt(service, service->next);
-    service->next = NULL;
-    service_grow(service, service->config->workers);
-    sockets_shrink(service->sockets, service->config->workers);
 }
 
 void changeover_commit(struct instance *instance) {
     struct list *node, *after;
-    list_each_safe (node, after, &instance->services) {
-        struct service *service = list_entry(node, struct service, in_instance);
-        if (service->is_leaving)
+    list_each_safe (node, after, &instance->pools) {
+        struct pool *pool = pool_of(node);
+        if (pool->is_leaving)
             continue;
-        if (!service->next) {
-            leave(service);
-            supervisor_check_empty(service);
+        if (!pool->next) {
+            leave(pool);
             continue;
         }
-        adopt_next(service);
-        supervisor_tell(service->places[0], SLOT_ON_COMMIT);
-        for (unsigned i = service->config->workers; i < service->place_count; i++)
-            supervisor_tell(service->places[i], SLOT_ON_RETIRE);
+        pool_adopt(pool, instance->config);
+        supervisor_tell(pool->places[0], SLOT_ON_COMMIT);
+        for (unsigned i = pool->config->workers; i < pool->place_count; i++)
+            supervisor_tell(pool->places[i], SLOT_ON_RETIRE);
     }
 }

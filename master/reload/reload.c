@@ -15,8 +15,8 @@
 #include "kind_worker.h"
 #include "log.h"
 #include "memory.h"
+#include "pool.h"
 #include "rollout.h"
-#include "service.h"
 #include "supervisor.h"
 
 struct reload {
@@ -60,24 +60,24 @@ static void revive(struct place *place) {
  * started. */
 static void settle(struct instance *instance) {
     struct list *node;
-    list_each (node, &instance->services) {
-        struct service *service = list_entry(node, struct service, in_instance);
-        for (unsigned i = 0; !service->is_leaving && i < service->config->workers; i++) {
-            revive(service->places[i]);
-            supervisor_tell(service->places[i], SLOT_ON_CANCEL);
-            supervisor_tell(service->places[i], SLOT_ON_START);
+    list_each (node, &instance->pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
+        for (unsigned i = 0; !pool->is_leaving && i < pool->config->workers; i++) {
+            revive(pool->places[i]);
+            supervisor_tell(pool->places[i], SLOT_ON_CANCEL);
+            supervisor_tell(pool->places[i], SLOT_ON_START);
         }
     }
 }
 
 static void start_canaries(struct reload *reload) {
     struct list *node, *after;
-    list_each_safe (node, after, &reload->instance->services) {
-        struct service *service = list_entry(node, struct service, in_instance);
+    list_each_safe (node, after, &reload->instance->pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
         if (reload->rollout.phase != ROLLOUT_CANARIES)
             return; /* one has failed already */
-        if (service_has_canary(service))
-            supervisor_tell(service->places[0], SLOT_ON_CANARY);
+        if (pool_has_canary(pool))
+            supervisor_tell(pool->places[0], SLOT_ON_CANARY);
     }
 }
 
@@ -97,10 +97,10 @@ static void carry_out(struct reload *reload, unsigned actions, struct place *pla
 
 /* Slots behind this one whose children do not stay. */
 static unsigned slots_left(const struct place *place) {
-    const struct service *service = place->service;
+    const struct pool *pool = place->pool;
     unsigned left = 0;
-    for (unsigned i = place->index + 1; i < service->config->workers; i++)
-        left += !service_keeps(service, i);
+    for (unsigned i = place->index + 1; i < pool->config->workers; i++)
+        left += !pool_keeps(pool, i);
     return left;
 }
 
@@ -108,11 +108,11 @@ static void step(struct reload *reload, enum rollout_event event, struct place *
     carry_out(reload, rollout_step(&reload->rollout, event, slots_left(place)), place, NULL);
 }
 
-static unsigned count_services(const struct instance *instance) {
+static unsigned count_pools(const struct instance *instance) {
     struct list *node;
     unsigned count = 0;
-    list_each (node, &instance->services)
-        count += !list_entry(node, struct service, in_instance)->is_leaving;
+    list_each (node, &instance->pools)
+        count += !list_entry(node, struct pool, in_instance)->is_leaving;
     return count;
 }
 
@@ -120,27 +120,27 @@ static void roll_all(struct reload *reload) {
     struct list *node, *after;
     const struct instance *instance = reload->instance;
     carry_out(reload,
-              rollout_step(&reload->rollout, ROLLOUT_ON_COMMITTED, count_services(instance)),
-              NULL, NULL);
-    list_each_safe (node, after, &instance->services) {
-        struct service *service = list_entry(node, struct service, in_instance);
+              rollout_step(&reload->rollout, ROLLOUT_ON_COMMITTED, count_pools(instance)), NULL,
+              NULL);
+    list_each_safe (node, after, &instance->pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
         if (reload->rollout.phase != ROLLOUT_ROLLING)
             return; /* one has failed already */
-        if (service->is_leaving)
+        if (pool->is_leaving)
             continue;
-        if (!service->is_kept)
-            reload->events->progress(reload->owner, service->places[0]);
-        step(reload, ROLLOUT_ON_ROLL, service->places[0]);
+        if (!pool->is_kept)
+            reload->events->progress(reload->owner, pool->places[0]);
+        step(reload, ROLLOUT_ON_ROLL, pool->places[0]);
     }
 }
 
 static void replace_next(const struct place *place) {
-    const struct service *service = place->service;
+    const struct pool *pool = place->pool;
     unsigned index = place->index + 1;
-    while (service_keeps(service, index))
+    while (pool_keeps(pool, index))
         index++;
-    revive(service->places[index]);
-    supervisor_tell(service->places[index], SLOT_ON_REPLACE);
+    revive(pool->places[index]);
+    supervisor_tell(pool->places[index], SLOT_ON_REPLACE);
 }
 
 /* `place`: whose worker became ready; `why`: of a failure. */

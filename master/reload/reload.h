@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A reload: read the configuration and the apps anew, start one worker of each service from
+ * A reload: read the configuration and the apps anew, start one worker of each pool from
  * them (the canaries), and only when all of those are ready drain the first old worker; then
- * slot by slot, all services side by side. Whatever fails before that changes nothing; a
+ * slot by slot, all pools side by side. Whatever fails before that changes nothing; a
  * failure after it stops the reload, and the workers that are left keep serving. The master
  * starts one and hears through reload_events how it goes.
  */

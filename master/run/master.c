@@ -21,9 +21,9 @@
 #include "kind_worker.h"
 #include "log.h"
 #include "pidfile.h"
+#include "pool.h"
 #include "process.h"
 #include "reloads.h"
-#include "service.h"
 #include "setup.h"
 #include "supervisor.h"
 
@@ -70,9 +70,9 @@ static void fail_start(struct master *master, const char *why) {
     stop(master, false);
 }
 
-static bool is_ready(const struct service *service) {
-    for (unsigned i = 0; i < service->place_count; i++)
-        if (service->places[i]->slot.state != SLOT_READY)
+static bool is_ready(const struct pool *pool) {
+    for (unsigned i = 0; i < pool->place_count; i++)
+        if (pool->places[i]->slot.state != SLOT_READY)
             return false;
     return true;
 }
@@ -83,8 +83,8 @@ static void on_became_ready(void *owner) {
     struct list *node;
     if (instance->phase != INSTANCE_STARTING)
         return;
-    list_each (node, &instance->services)
-        if (!is_ready(list_entry(node, struct service, in_instance)))
+    list_each (node, &instance->pools)
+        if (!is_ready(list_entry(node, struct pool, in_instance)))
             return;
     instance->phase = INSTANCE_RUNNING;
     if (master->options->on_started)
@@ -108,8 +108,8 @@ static void check_stopped(void *owner) {
     struct list *node;
     if (master->instance.phase != INSTANCE_STOPPING)
         return;
-    list_each (node, &master->instance.services)
-        if (!list_is_empty(&list_entry(node, struct service, in_instance)->children))
+    list_each (node, &master->instance.pools)
+        if (!list_is_empty(&list_entry(node, struct pool, in_instance)->children))
             return;
     uv_stop(&master->instance.loop);
 }
@@ -132,9 +132,9 @@ typedef void (*child_visit)(struct child *child, void *arg);
 
 static void each_child(struct master *master, child_visit visit, void *arg) {
     struct list *node, *inner;
-    list_each (node, &master->instance.services) {
-        struct service *service = list_entry(node, struct service, in_instance);
-        list_each (inner, &service->children)
+    list_each (node, &master->instance.pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
+        list_each (inner, &pool->children)
             visit(list_entry(inner, struct child, in_siblings), arg);
     }
 }
@@ -146,11 +146,11 @@ static void hurry(struct child *child, void *arg) {
 
 static void retire_all(struct master *master) {
     struct list *node;
-    list_each (node, &master->instance.services) {
-        struct service *service = list_entry(node, struct service, in_instance);
-        service_stop_listening(service);
-        for (unsigned i = 0; i < service->place_count; i++)
-            supervisor_tell(service->places[i], SLOT_ON_RETIRE);
+    list_each (node, &master->instance.pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
+        pool_stop_listening(pool);
+        for (unsigned i = 0; i < pool->place_count; i++)
+            supervisor_tell(pool->places[i], SLOT_ON_RETIRE);
     }
 }
 
@@ -258,11 +258,11 @@ static void on_watch(uv_timer_t *timer) {
 
 static void start_all(struct master *master) {
     struct list *node;
-    list_each (node, &master->instance.services) {
-        struct service *service = list_entry(node, struct service, in_instance);
+    list_each (node, &master->instance.pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
         for (unsigned i = 0;
-             i < service->place_count && master->instance.phase == INSTANCE_STARTING; i++)
-            supervisor_tell(service->places[i], SLOT_ON_START);
+             i < pool->place_count && master->instance.phase == INSTANCE_STARTING; i++)
+            supervisor_tell(pool->places[i], SLOT_ON_START);
     }
 }
 
@@ -301,8 +301,8 @@ static void on_loaded(void *owner, struct config *config, const struct config_er
 static void tear_down(struct master *master) {
     struct instance *instance = &master->instance;
     struct list *node, *after;
-    list_each_safe (node, after, &instance->services)
-        service_free(list_entry(node, struct service, in_instance));
+    list_each_safe (node, after, &instance->pools)
+        pool_free(list_entry(node, struct pool, in_instance));
     admin_stop(&master->admin);
     if (instance->pid_fd >= 0)
         pidfile_release(instance_path(instance, "crewman.pid"), instance->pid_fd);

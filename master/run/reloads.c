@@ -9,8 +9,8 @@
 #include "admin.h"
 #include "instance.h"
 #include "log.h"
+#include "pool.h"
 #include "reload.h"
-#include "service.h"
 
 static void on_progress(void *owner, const struct place *place) {
     const struct reloads *reloads = owner;

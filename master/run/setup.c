@@ -17,8 +17,8 @@
 #include "kind_worker.h"
 #include "log.h"
 #include "pidfile.h"
+#include "pool.h"
 #include "process.h"
-#include "service.h"
 
 #define ORPHANS_MS      3000u
 #define ORPHANS_STEP_MS 50u
@@ -110,9 +110,8 @@ static int check_user(const char *user, const char *group, char *why, size_t siz
 
 /* Before the first worker is started: a name or an address that is wrong must not leave half an
  * instance. */
-static int make_services(struct instance *instance, bool follows_crash, char *why,
-                         size_t size) {
-    struct config *config = instance->config;
+static int make_pools(struct instance *instance, bool follows_crash, char *why, size_t size) {
+    const struct config *config = instance->config;
     if (check_user(config->user, config->group, why, size) != 0)
         return -1;
     for (size_t i = 0; i < config->service_count; i++) {
@@ -120,9 +119,12 @@ static int make_services(struct instance *instance, bool follows_crash, char *wh
         struct sockets *sockets = NULL;
         if (check_user(service->user, service->group, why, size) != 0)
             return -1;
-        if (open_sockets(&config->services[i], follows_crash, &sockets, why, size) != 0)
+        if (open_sockets(service, follows_crash, &sockets, why, size) != 0)
             return -1;
-        service_new(instance, kind_worker(), &config->services[i], sockets);
+        struct pool *pool = pool_find(instance, service);
+        if (!pool)
+            pool = pool_new(instance, kind_worker(), service);
+        pool_add(pool, service, sockets);
     }
     return 0;
 }
@@ -135,5 +137,5 @@ int setup_instance(struct instance *instance, char *out_why, size_t size) {
     birth_sweep(instance->config->run_dir);
     if (set_up_log(instance, out_why, size) != 0)
         return -1;
-    return make_services(instance, follows_crash, out_why, size);
+    return make_pools(instance, follows_crash, out_why, size);
 }

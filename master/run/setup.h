@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What must be there before the first child is started: the run_dir, the pid file, the log, the
- * services with their bound sockets. Whatever is wrong is found here, so that a failure leaves
- * no half instance.
+ * pools with their services and bound sockets. Whatever is wrong is found here, so that a
+ * failure leaves no half instance.
  */
 #ifndef CREWMAN_SETUP_H
 #define CREWMAN_SETUP_H

@@ -120,13 +120,15 @@ class Worker:
             os.close(fd)
         theirs.close()
 
-    def plan(self, **changes):
+    def plan(self, service="probe", config=None, listener=6, **changes):
+        """Of one service, unless `changes` has others."""
+        config = config or {"listen": f"text://127.0.0.1:{self.port}"}
         self.pipe.send("plan", **{
-            "service": "probe", "app": crew.app("probe"), "runtimes": "", "slot": 2, "generation": 3,
-            "process": 77, "listener": 6, "page": 4, "admin": 5,
+            "name": "probe", "app": crew.app("probe"), "runtimes": "", "slot": 2, "generation": 3,
+            "process": 77, "page": 4, "admin": 5,
             "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
             "drain_timeout_ms": 30000, "spread_ms": 0,
-            "config": {"listen": f"text://127.0.0.1:{self.port}"}, **changes})
+            "services": [{"service": service, "config": config, "listener": listener}], **changes})
 
     def start(self, **changes):
         assert self.pipe.expect("hello")["pid"] == self.process.pid

@@ -17,12 +17,15 @@
 #include "plan.h"
 
 static json_t *good_body(void) {
+    json_t *chat =
+        json_pack("{s:s, s:{s:s, s:{s:s}}, s:i}", "service", "chat", "config", "listen",
+                  "text://127.0.0.1:23", "heartbeat", "idle_timeout", "70s", "listener", 6);
+    json_t *clock = json_pack("{s:s, s:{}, s:i}", "service", "clock", "config", "listener", -1);
     json_t *body =
-        json_pack("{s:s, s:{s:s, s:{s:s}}, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, "
-                  "s:s, s:s, s:i, s:i}",
-                  "service", "chat", "config", "listen", "text://127.0.0.1:23", "heartbeat",
-                  "idle_timeout", "70s", "app", "/srv/chat.so", "runtimes", "/srv", "slot", 3,
-                  "generation", 2, "process", 77, "listener", 6, "page", 4, "admin", 5,
+        json_pack("{s:s, s:[o, o], s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:i, "
+                  "s:i}",
+                  "name", "front", "services", chat, clock, "app", "/srv/chat.so", "runtimes",
+                  "/srv", "slot", 3, "generation", 2, "process", 77, "page", 4, "admin", 5,
                   "stdout_is_log", 1, "user", "www-data", "group", "adm", "log_level", "debug",
                   "drain_timeout_ms", 5000, "spread_ms", 300);
     assert_non_null(body);
@@ -36,14 +39,20 @@ static void everything_arrives(void **state) {
     json_t *body = good_body();
     assert_int_equal(plan_load(body, &plan, why, sizeof(why)), 0);
     json_decref(body); /* nothing of it is borrowed */
-    assert_string_equal(plan.service.name, "chat");
-    assert_string_equal(plan.service.listen_text, "text://127.0.0.1:23");
-    assert_true(plan.service.heartbeat.idle_timeout_ms == 70000);
-    assert_true(plan.service.heartbeat.ping_interval_ms == 25000); /* the default */
+    assert_string_equal(plan.name, "front");
+    assert_int_equal(plan.service_count, 2);
+    const struct config_service *chat = &plan.services[0].config;
+    assert_string_equal(chat->name, "chat");
+    assert_string_equal(chat->listen_text, "text://127.0.0.1:23");
+    assert_true(chat->heartbeat.idle_timeout_ms == 70000);
+    assert_true(chat->heartbeat.ping_interval_ms == 25000); /* the default */
+    assert_int_equal(plan.services[0].listener_fd, 6);
+    assert_string_equal(plan.services[1].config.name, "clock");
+    assert_true(plan.services[1].config.heartbeat.idle_timeout_ms != 70000);
+    assert_int_equal(plan.services[1].listener_fd, -1);
     assert_int_equal(plan.slot, 3);
     assert_int_equal(plan.generation, 2);
     assert_int_equal(plan.process, 77);
-    assert_int_equal(plan.listener_fd, 6);
     assert_int_equal(plan.page_fd, 4);
     assert_int_equal(plan.admin_fd, 5);
     assert_true(plan.stdout_is_log);
@@ -82,7 +91,6 @@ static void numbers_have_ranges(void **state) {
         {"slot", -1, CONFIG_WORKERS_MAX},
         {"generation", 0, (json_int_t)INT32_MAX + 1},
         {"process", 0, 1 << 24},
-        {"listener", -2, (json_int_t)INT32_MAX + 1},
         {"page", 2, (json_int_t)INT32_MAX + 1},
         {"admin", -1, (json_int_t)INT32_MAX + 1},
     };
@@ -100,21 +108,54 @@ static void a_user_is_never_cut(void **state) {
     name[64] = '\0';
     assert_refused("user", json_string(name));
     assert_refused("group", json_string(name));
+    assert_refused("name", json_string(name));
     name[64] = 'u';
     name[4096] = '\0';
     assert_refused("app", json_string(name));
 }
 
-static void the_service_is_checked(void **state) {
-    (void)state;
-    struct plan plan;
+/* One of the services that come second is wrong: nothing of the first is left behind. */
+static void assert_service_refused(json_t *second, const char *word) {
+    struct plan plan, untouched;
     char why[256] = "";
-    assert_refused("config", json_pack("{s:{s:s}}", "config", "x", "y"));
     json_t *body = good_body();
-    json_object_set_new(body, "service", json_string("not a name"));
-    assert_true(plan_load(body, &plan, why, sizeof(why)) < 0);
-    assert_true(why[0] != '\0');
+    assert_non_null(second);
+    memset(&plan, 0x5a, sizeof(plan));
+    memcpy(&untouched, &plan, sizeof(plan));
+    assert_int_equal(json_array_set_new(json_object_get(body, "services"), 1, second), 0);
+    if (plan_load(body, &plan, why, sizeof(why)) == 0)
+        fail_msg("a service that is wrong in \"%s\" was taken", word);
+    if (!strstr(why, word))
+        fail_msg("\"%s\" does not name %s", why, word);
+    assert_memory_equal(&plan, &untouched, sizeof(plan));
     json_decref(body);
+}
+
+static json_t *service_row(const char *name, json_t *config, json_int_t listener) {
+    return json_pack("{s:s, s:o, s:I}", "service", name, "config", config, "listener",
+                     listener);
+}
+
+static void every_service_is_checked(void **state) {
+    (void)state;
+    json_t *wrong = json_pack("{s:s}", "x", "y");
+    assert_service_refused(service_row("not a name", json_object(), -1), "not a name");
+    assert_service_refused(service_row("b", wrong, -1), "x");
+    assert_service_refused(service_row("b", json_object(), -2), "listener");
+    assert_service_refused(service_row("b", json_object(), (json_int_t)INT32_MAX + 1),
+                           "listener");
+    assert_service_refused(json_pack("{s:s, s:{}}", "service", "b", "config"), "listener");
+    assert_service_refused(json_pack("{s:{}, s:i}", "config", "listener", 7), "service");
+    assert_service_refused(json_integer(1), "object");
+}
+
+static void there_is_a_service(void **state) {
+    (void)state;
+    json_t *many = json_array();
+    for (int i = 0; i <= CONFIG_SERVICES_MAX; i++)
+        json_array_append_new(many, service_row("a", json_object(), -1));
+    assert_refused("services", json_array());
+    assert_refused("services", many);
 }
 
 static void a_process_without_listener_is_fine(void **state) {
@@ -122,11 +163,12 @@ static void a_process_without_listener_is_fine(void **state) {
     struct plan plan;
     char why[256];
     json_t *body = good_body();
-    json_object_set_new(body, "listener", json_integer(-1));
-    json_object_set_new(body, "config", json_object());
+    json_object_set_new(body, "services",
+                        json_pack("[o]", service_row("alone", json_object(), -1)));
     json_object_set_new(body, "log_level", json_string("louder")); /* of a newer master */
     assert_int_equal(plan_load(body, &plan, why, sizeof(why)), 0);
-    assert_int_equal(plan.listener_fd, -1);
+    assert_int_equal(plan.service_count, 1);
+    assert_int_equal(plan.services[0].listener_fd, -1);
     assert_int_equal(plan.log_level, CREW_LOG_NOTICE);
     plan_done(&plan);
     json_decref(body);
@@ -137,7 +179,8 @@ int main(void) {
         cmocka_unit_test(everything_arrives),
         cmocka_unit_test(numbers_have_ranges),
         cmocka_unit_test(a_user_is_never_cut),
-        cmocka_unit_test(the_service_is_checked),
+        cmocka_unit_test(every_service_is_checked),
+        cmocka_unit_test(there_is_a_service),
         cmocka_unit_test(a_process_without_listener_is_fine),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -77,11 +77,10 @@ static void handle_one(void (*callback)(crew_conn *conn, const crew_msg *msg)) {
     static const struct service_events no_events = {0};
     struct sockaddr_in address, mine;
     char why[256];
+    struct config_service settings = {.listen.protocol = LISTEN_UDP}, *config = &settings;
     memset(&worker, 0, sizeof(worker));
     calls = messages = 0;
     worker.line = worker.guard.line = &worker.own_line;
-    struct config_service *config = &worker.plan.service;
-    config->listen.protocol = LISTEN_UDP;
     config->limits.max_message = 1000;
     config->heartbeat.client_ping = config->heartbeat.client_pong = nothing;
     config->heartbeat.ping_data = config->files.root = config->session.dir = nothing;

@@ -26,7 +26,10 @@ unsigned crew_worker_generation(void) {
 
 const char *crew_worker_service(void) {
     const struct worker *worker = worker_self();
-    return worker->running ? worker->running->config->name : worker->plan.service.name;
+    const struct plan *plan = &worker->plan;
+    if (worker->running)
+        return worker->running->config->name;
+    return plan->service_count > 0 ? plan->services[0].config.name : "";
 }
 
 const char *crew_worker_settings(const char *service) {

@@ -98,17 +98,21 @@ static void on_plan_late(uv_timer_t *timer) {
     give_up(timer->data, LIFECYCLE_EXIT_NEVER, "no plan came from the master");
 }
 
-/* Programs that the app starts must not hold the port or the page. */
+static int keep(int fd, char *why, size_t size) {
+    int err = fd < 0 ? 0 : process_set_cloexec(fd, true);
+    if (err)
+        snprintf(why, size, "plan: descriptor %d: %s", fd, strerror(-err));
+    return err;
+}
+
+/* Programs that the app starts must not hold a port or the page. */
 static int keep_descriptors(const struct plan *plan, char *why, size_t size) {
-    const int inherited[] = {plan->listener_fd, plan->page_fd, plan->admin_fd};
-    for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++) {
-        int err = inherited[i] < 0 ? 0 : process_set_cloexec(inherited[i], true);
-        if (err) {
-            snprintf(why, size, "plan: descriptor %d: %s", inherited[i], strerror(-err));
-            return err;
-        }
-    }
-    return 0;
+    int err = keep(plan->page_fd, why, size);
+    if (!err)
+        err = keep(plan->admin_fd, why, size);
+    for (size_t i = 0; !err && i < plan->service_count; i++)
+        err = keep(plan->services[i].listener_fd, why, size);
+    return err;
 }
 
 static void receive_plan(struct worker *worker, const json_t *body) {

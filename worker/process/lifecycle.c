@@ -10,13 +10,11 @@
 #include <unistd.h>
 
 #include "admin.h"
-#include "app.h"
 #include "app_handler.h"
-#include "builtin.h"
-#include "custom.h"
 #include "log.h"
 #include "opened.h"
 #include "process.h"
+#include "services.h"
 #include "upload.h"
 #include "worker.h"
 
@@ -33,7 +31,7 @@ static int fail(char *why, size_t size, int exit_code, const char *text) {
 
 static void set_up_log(const struct plan *plan) {
     char who[64];
-    snprintf(who, sizeof(who), "%s/%u", plan->service.name, plan->slot);
+    snprintf(who, sizeof(who), "%s/%u", plan->name, plan->slot);
     log_setup(2, (enum crew_log_level)plan->log_level, who);
 }
 
@@ -61,42 +59,8 @@ static int become_user(const struct plan *plan, char *why, size_t size) {
     return 0;
 }
 
-static int load_app(struct worker *worker, char *why, size_t size) {
-    const struct crew_app *app;
-    enum config_kind kind = (enum config_kind)worker->plan.service.kind;
-    if (kind != CONFIG_KIND_APP) {
-        worker->services[0].app = *builtin_service(kind);
-        return 0;
-    }
-    static const char no_service[] = "the app has no such service any more";
-    struct guard_entry entry = guard_enter(&worker->guard, SCORE_IN_LOAD);
-    int err = app_load(worker->plan.app, worker->plan.runtimes, &app, why, size);
-    guard_leave(&worker->guard, entry);
-    if (err)
-        return LIFECYCLE_EXIT_NEVER;
-    struct service *service = worker->services;
-    if (app_service(app, service->config->name, &service->app, &service->framing) != 0)
-        return fail(why, size, LIFECYCLE_EXIT_NEVER, no_service);
-    if (service->app.protocol &&
-        custom_check(service->app.protocol, service->config, why, size) != 0)
-        return LIFECYCLE_EXIT_NEVER;
-    return 0;
-}
-
 static void conn_ended(struct worker *worker);
 static const struct service_events service_events = {.conn_ended = conn_ended};
-
-static int make_services(struct worker *worker, char *why, size_t size) {
-    worker->services = calloc(1, sizeof(*worker->services));
-    if (!worker->services)
-        return fail(why, size, LIFECYCLE_EXIT_AGAIN, "out of memory");
-    worker->service_count = 1;
-    worker->services[0].worker = worker;
-    worker->services[0].events = &service_events;
-    worker->services[0].config = &worker->plan.service;
-    worker->services[0].listener_fd = worker->plan.listener_fd;
-    return 0;
-}
 
 static int call_worker_start(struct worker *worker, char *why, size_t size) {
     for (size_t i = 0; i < worker->service_count; i++) {
@@ -104,16 +68,21 @@ static int call_worker_start(struct worker *worker, char *why, size_t size) {
         if (result >= 0)
             continue;
         worker->lifecycle.has_refused = true;
-        snprintf(why, size, "on_worker_start answered %d (%s)", result, crew_strerror(result));
+        services_explain(&worker->services[i], why, size, "on_worker_start answered %d (%s)",
+                         result, crew_strerror(result));
         return LIFECYCLE_EXIT_AGAIN;
     }
     return 0;
 }
 
 static int start_services(struct worker *worker, char *why, size_t size) {
-    for (size_t i = 0; i < worker->service_count; i++)
-        if (service_start(&worker->services[i], why, size) != 0)
-            return LIFECYCLE_EXIT_NEVER;
+    char reason[512];
+    for (size_t i = 0; i < worker->service_count; i++) {
+        if (service_start(&worker->services[i], reason, sizeof(reason)) == 0)
+            continue;
+        services_explain(&worker->services[i], why, size, "%s", reason);
+        return LIFECYCLE_EXIT_NEVER;
+    }
     return 0;
 }
 
@@ -126,7 +95,7 @@ static int accept_all(struct worker *worker, char *why, size_t size) {
             upload_check(service->config);
         int err = service_accept(service);
         if (err) {
-            snprintf(why, size, "cannot accept: %s", crew_strerror(err));
+            services_explain(service, why, size, "cannot accept: %s", crew_strerror(err));
             return LIFECYCLE_EXIT_AGAIN;
         }
     }
@@ -141,9 +110,7 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     if (!exit_code)
         exit_code = become_user(&worker->plan, out_why, size);
     if (!exit_code)
-        exit_code = make_services(worker, out_why, size);
-    if (!exit_code)
-        exit_code = load_app(worker, out_why, size);
+        exit_code = services_make(worker, &service_events, out_why, size);
     if (exit_code)
         return exit_code;
     if (admin_start(worker) != 0)
@@ -296,9 +263,7 @@ void lifecycle_done(struct worker *worker) {
 
 void lifecycle_free(struct worker *worker) {
     opened_free(worker);
-    free(worker->services);
-    worker->services = NULL;
-    worker->service_count = 0;
+    services_free(worker);
 }
 
 int lifecycle_listen(struct worker *worker, const char *address,

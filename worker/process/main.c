@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * crewman-worker: one process of one service, started by crewman; or, with --describe, a
- * short-lived one that prints what an app declares.
+ * crewman-worker: one process of one service or several, started by crewman; or, with
+ * --describe, a short-lived one that prints what an app declares.
  */
 #include <errno.h>
 #include <getopt.h>

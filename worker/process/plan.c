@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crewman.h"
@@ -50,7 +51,6 @@ static int check(const json_t *body, char *why, size_t size) {
         {"slot", 0, CONFIG_WORKERS_MAX - 1},
         {"generation", 1, INT32_MAX},
         {"process", 1, (1 << 24) - 1},
-        {"listener", -1, INT32_MAX},
         {"page", 3, INT32_MAX},
         {"admin", 3, INT32_MAX},
     };
@@ -62,9 +62,59 @@ static int check(const json_t *body, char *why, size_t size) {
     return 0;
 }
 
+static int load_service(json_t *row, struct plan_service *out_service, char *why, size_t size) {
+    struct plan_service service = {0};
+    const char *name;
+    json_t *config;
+    json_int_t listener;
+    json_error_t error;
+    if (json_unpack_ex(row, &error, 0, "{s:s, s:o, s:I}", "service", &name, "config", &config,
+                       "listener", &listener) != 0) {
+        snprintf(why, size, "plan: services: %s", error.text);
+        return CREW_EINVAL;
+    }
+    int err = check_range(row, "listener", -1, INT32_MAX, why, size);
+    if (!err)
+        err = config_service_load(name, config, &service.config, why, size);
+    if (err)
+        return err;
+    /* The heartbeat of udp's sessions. */
+    if (listen_is_datagram(service.config.listen.protocol))
+        service.config.heartbeat.idle_timeout_ms = service.config.udp_session_timeout_ms;
+    service.listener_fd = (int)listener;
+    *out_service = service;
+    return 0;
+}
+
+static int load_services(const json_t *list, struct plan *plan, char *why, size_t size) {
+    size_t count = json_array_size(list);
+    if (count == 0 || count > CONFIG_SERVICES_MAX) {
+        snprintf(why, size, "plan: services are %zu, expected 1 to %d", count,
+                 CONFIG_SERVICES_MAX);
+        return CREW_EINVAL;
+    }
+    plan->services = calloc(count, sizeof(*plan->services));
+    if (!plan->services) {
+        snprintf(why, size, "plan: out of memory");
+        return CREW_ENOMEM;
+    }
+    while (plan->service_count < count) {
+        struct plan_service *service = &plan->services[plan->service_count];
+        int err = load_service(json_array_get(list, plan->service_count), service, why, size);
+        if (err) {
+            plan_done(plan);
+            return err;
+        }
+        plan->service_count++;
+    }
+    return 0;
+}
+
 int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t size) {
     struct plan plan = {0};
     int err = check(body, out_why, size);
+    if (!err)
+        err = copy_text(body, "name", plan.name, sizeof(plan.name), out_why, size);
     if (!err)
         err = copy_text(body, "user", plan.user, sizeof(plan.user), out_why, size);
     if (!err)
@@ -73,19 +123,13 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
         err = copy_text(body, "app", plan.app, sizeof(plan.app), out_why, size);
     if (!err)
         err = copy_text(body, "runtimes", plan.runtimes, sizeof(plan.runtimes), out_why, size);
+    if (!err)
+        err = load_services(json_object_get(body, "services"), &plan, out_why, size);
     if (err)
         return err;
-    err = config_service_load(text(body, "service"), json_object_get(body, "config"),
-                              &plan.service, out_why, size);
-    if (err)
-        return err;
-    /* The heartbeat of udp's sessions. */
-    if (listen_is_datagram(plan.service.listen.protocol))
-        plan.service.heartbeat.idle_timeout_ms = plan.service.udp_session_timeout_ms;
     plan.slot = (unsigned)number(body, "slot");
     plan.generation = (unsigned)number(body, "generation");
     plan.process = (uint32_t)number(body, "process");
-    plan.listener_fd = (int)number(body, "listener");
     plan.page_fd = (int)number(body, "page");
     plan.admin_fd = (int)number(body, "admin");
     plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
@@ -98,5 +142,9 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
 }
 
 void plan_done(struct plan *plan) {
-    config_service_done(&plan->service);
+    for (size_t i = 0; i < plan->service_count; i++)
+        config_service_done(&plan->services[i].config);
+    free(plan->services);
+    plan->services = NULL;
+    plan->service_count = 0;
 }

@@ -12,17 +12,23 @@
 
 #include "config.h"
 
+struct plan_service {
+    struct config_service config; /* name, listen, heartbeat, limits */
+    int listener_fd;              /* -1: none */
+};
+
 struct plan {
-    struct config_service service; /* name, app, listen, heartbeat, limits */
+    char name[CONFIG_NAME_MAX + 1]; /* of the process: its service's, or what several share */
+    struct plan_service *services;  /* in the order of the configuration; one at least */
+    size_t service_count;
     unsigned slot, generation;
     uint32_t process; /* 24 bits: a part of the ids that this process gives out */
-    int listener_fd;  /* -1: none */
     int page_fd, admin_fd;
     bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
     int log_level;
     uint64_t drain_timeout_ms, spread_ms; /* for when the master is gone */
     char user[64], group[64];
-    char app[4096];      /* path of its shared object, or of what a runtime runs */
+    char app[4096];      /* path of its shared object, or of what a runtime runs; "": none */
     char runtimes[4096]; /* their folder; "": that of the installation */
 };
 

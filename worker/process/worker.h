@@ -27,7 +27,7 @@
 
 struct worker {
     uv_loop_t loop;
-    struct plan plan;         /* who we are: service config, slot, generation, descriptors */
+    struct plan plan;         /* who we are: services, slot, generation, descriptors */
     struct service *services; /* NULL until the app is loaded */
     size_t service_count;
     struct list opened;       /* of struct opened: see opened.h */

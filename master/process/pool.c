@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See pool.h.
+ */
+#include "pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "instance.h"
+#include "memory.h"
+
+static struct service *service_of(struct list *node) {
+    return list_entry(node, struct service, in_pool);
+}
+
+struct pool *pool_new(struct instance *instance, const struct kind *kind,
+                      const struct config_service *config) {
+    struct pool *pool = memory_new(sizeof(*pool));
+    pool->instance = instance;
+    pool->kind = kind;
+    pool->config = config;
+    snprintf(pool->name, sizeof(pool->name), "%s", config_process_name(config));
+    list_init(&pool->services);
+    list_init(&pool->children);
+    list_append(&instance->pools, &pool->in_instance);
+    pool_grow(pool, config->workers);
+    return pool;
+}
+
+struct service *pool_add(struct pool *pool, const struct config_service *config,
+                         struct sockets *sockets) {
+    struct service *service = service_new(config, sockets);
+    list_append(&pool->services, &service->in_pool);
+    return service;
+}
+
+struct service *pool_service(const struct pool *pool, const char *name) {
+    struct list *node;
+    list_each (node, &pool->services)
+        if (strcmp(service_of(node)->name, name) == 0)
+            return service_of(node);
+    return NULL;
+}
+
+void pool_grow(struct pool *pool, unsigned count) {
+    if (count <= pool->place_count)
+        return;
+    pool->places = memory_resize(pool->places, count, sizeof(struct place *));
+    while (pool->place_count < count) {
+        struct place *place = memory_new(sizeof(*place));
+        place->pool = pool;
+        place->index = pool->place_count;
+        snprintf(place->label, sizeof(place->label), "%s/%u", pool->name, place->index);
+        uv_timer_init(&pool->instance->loop, &place->timer);
+        place->timer.data = place;
+        pool->places[pool->place_count++] = place;
+    }
+}
+
+/* As the configuration has them. */
+static void put_in_order(struct pool *pool, const struct config *config) {
+    for (size_t i = 0; i < config->service_count; i++) {
+        struct service *service = pool_service(pool, config->services[i].name);
+        if (!service || service->config != &config->services[i])
+            continue; /* of another pool */
+        list_remove(&service->in_pool);
+        list_append(&pool->services, &service->in_pool);
+    }
+}
+
+void pool_adopt(struct pool *pool, const struct config *config) {
+    struct list *node, *after;
+    list_each_safe (node, after, &pool->services) {
+        struct service *service = service_of(node);
+        if (service->next)
+            service_adopt(service);
+        else
+            service_free(service);
+    }
+    put_in_order(pool, config);
+    pool->config = pool->next;
+    pool->next = NULL;
+    pool_grow(pool, pool->config->workers);
+}
+
+void pool_stop_listening(struct pool *pool) {
+    struct list *node;
+    list_each (node, &pool->services)
+        service_stop_listening(service_of(node));
+}
+
+void pool_release(struct pool *pool) {
+    struct list *node;
+    pool_stop_listening(pool);
+    list_each (node, &pool->services)
+        service_of(node)->config = service_of(node)->next = NULL;
+    pool->config = pool->next = NULL;
+}
+
+static void on_place_closed(uv_handle_t *handle) {
+    struct place *place = handle->data;
+    free(place->last_failure);
+    free(place);
+}
+
+void pool_free(struct pool *pool) {
+    struct list *node, *after;
+    list_remove(&pool->in_instance);
+    for (unsigned i = 0; i < pool->place_count; i++) {
+        tally_add(&pool->instance->retired, &pool->places[i]->sums);
+        uv_close((uv_handle_t *)&pool->places[i]->timer, on_place_closed);
+    }
+    list_each_safe (node, after, &pool->services)
+        service_free(service_of(node));
+    free(pool->places);
+    free(pool);
+}
+
+bool pool_changes(const struct pool *pool) {
+    struct list *node;
+    list_each (node, &pool->services) {
+        const struct service *service = service_of(node);
+        if (!service->next || service->is_moving || service_is_new(service))
+            return true;
+    }
+    return false;
+}
+
+bool pool_keeps(const struct pool *pool, unsigned slot) {
+    return pool->is_kept && pool->places[slot]->slot.state == SLOT_READY;
+}
+
+bool pool_has_canary(const struct pool *pool) {
+    return pool->next && !pool_keeps(pool, 0);
+}
+
+struct pool *pool_find(struct instance *instance, const struct config_service *config) {
+    struct list *node;
+    list_each (node, &instance->pools) {
+        struct pool *pool = list_entry(node, struct pool, in_instance);
+        if (strcmp(pool->name, config_process_name(config)) == 0 && !pool->is_leaving)
+            return pool;
+    }
+    return NULL;
+}
