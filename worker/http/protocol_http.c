@@ -80,9 +80,14 @@ static const struct http_wire wire;
 static struct crew_request *take_request(struct crew_conn *conn) {
     struct http_shared *shared = shared_of(conn);
     struct crew_request *request = shared->spare;
+    uint32_t capacity = limits_of(conn)->headers;
     shared->spare = NULL;
+    if (request && request->field_capacity != capacity) { /* of a service with other limits */
+        request_free(request);
+        request = NULL;
+    }
     if (!request)
-        request = request_new(limits_of(conn)->headers);
+        request = request_new(capacity);
     if (request) {
         request->conn = conn;
         request->wire = &wire;
