@@ -17,6 +17,11 @@
 #include "say.h"
 #include "stage.h"
 
+static struct crew_conn *hung_on;
+static struct crew_request *hung;
+static int destroyed;
+static char thing[] = "thing";
+
 static void answer(struct crew_conn *conn, const char *event, const crew_msg *msg) {
     (void)msg;
     if (strcmp(event, "request") == 0)
@@ -53,9 +58,80 @@ static void test_a_request_has_room_by_its_own_limit(void **state) {
     stage_free(stage);
 }
 
+static void close_its_connection(void *data) {
+    (void)data;
+    destroyed++;
+    crew_conn_close(hung_on);
+}
+
+static int accept_with_data(crew_conn *conn, crew_request *request) {
+    hung_on = conn;
+    crew_request_set_data(request, thing, close_its_connection);
+    return 0;
+}
+
+static void never(crew_conn *conn, const crew_msg *msg) {
+    (void)conn;
+    (void)msg;
+    fail();
+}
+
+/* The request of a handshake ends just before the connection is a WebSocket. */
+static void test_a_destructor_may_close_at_the_handshake(void **state) {
+    static const enum listen_protocol protocols[] = {LISTEN_WEBSOCKET, LISTEN_HTTP};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct stage *stage = stage_new(protocols[i]);
+        stage->service.app.on_handshake = accept_with_data;
+        stage->service.app.on_message = never;
+        stage_start(stage, &transport_memory);
+        destroyed = 0;
+        struct peer *peer = stage_join(stage, "a");
+        say_handshake(peer, NULL);
+        stage_run(stage);
+        assert_int_equal(destroyed, 1);
+        assert_false(was_answered(peer, "HTTP/1.1 101"));
+        assert_true(peer->is_shut);
+        peer_end(peer);
+        stage_run(stage);
+        stage_expect(stage, "a connect; a close local");
+        stage_free(stage);
+    }
+}
+
+static void set_it_to_nothing(void *data) {
+    assert_ptr_equal(data, thing);
+    destroyed++;
+    assert_true(destroyed < 10);
+    crew_request_set_data(hung, NULL, NULL);
+}
+
+static void answer_with_data(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    if (strcmp(event, "request") == 0) {
+        hung = crew_conn_request(conn);
+        crew_request_set_data(hung, thing, set_it_to_nothing);
+    }
+    answer(conn, event, msg);
+}
+
+static void test_a_destructor_is_called_once(void **state) {
+    (void)state;
+    struct stage *stage = stage_new(LISTEN_HTTP);
+    stage->react = answer_with_data;
+    destroyed = 0;
+    stage_start(stage, &transport_memory);
+    struct peer *peer = stage_join(stage, "a");
+    say_fields(peer, 1);
+    stage_run(stage);
+    assert_int_equal(destroyed, 1);
+    stage_free(stage);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_has_room_by_its_own_limit),
+        cmocka_unit_test(test_a_destructor_may_close_at_the_handshake),
+        cmocka_unit_test(test_a_destructor_is_called_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

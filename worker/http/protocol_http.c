@@ -96,11 +96,20 @@ static struct crew_request *take_request(struct crew_conn *conn) {
     return request;
 }
 
+/* Forgotten first: whoever sets other data in the destructor does not end this one again. */
+static void drop_data(struct crew_request *request) {
+    void *data = request->data;
+    void (*destructor)(void *) = request->data_destructor;
+    request->data = NULL;
+    request->data_destructor = NULL;
+    if (data && destructor)
+        app_handler_destroy(request->conn, destructor, data);
+}
+
 static void release(struct guard_held *held) {
     struct crew_request *request = (struct crew_request *)(void *)held; /* its first member */
     struct http_shared *shared = shared_of(request->conn);
-    if (request->data && request->data_destructor)
-        app_handler_destroy(request->conn, request->data_destructor, request->data);
+    drop_data(request);
     request_reset(request);
     if (shared->spare)
         request_free(request);

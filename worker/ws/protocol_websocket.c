@@ -255,6 +255,8 @@ static void agree(struct crew_conn *conn, const struct ws_deflate_terms *terms) 
 void protocol_websocket_begin(struct crew_conn *conn, const struct ws_deflate_terms *terms,
                               const char *response, size_t len) {
     conn->protocol->done(conn);
+    if (conn->state > CONN_OPEN) /* by the destructor of what the app hung on the request */
+        return;
     conn->protocol = &protocol_websocket;
     conn->as.ws.deflate = NULL;
     ws_decoder_init(&conn->as.ws.decoder);
