@@ -165,9 +165,85 @@ static int write_through_cork(struct crew_conn *conn, const struct output *outpu
     return write_now(conn, &(struct output){.parts = all, .count = output->count + 1});
 }
 
+/* What comes first in the queue. Answers what the kernel took of `*out_offered`, or a negative
+ * errno number. */
+static ssize_t send_first(struct crew_conn *conn, size_t *out_offered) {
+    struct iovec parts[PARTS_MAX];
+    int fd;
+    uint64_t offset;
+    size_t len;
+    if (sendq_peek_file(&conn->out, &fd, &offset, &len)) {
+        *out_offered = len < FILE_TURN_MAX ? len : FILE_TURN_MAX;
+        return send_file(conn, fd, offset, *out_offered);
+    }
+    int count = sendq_peek(&conn->out, parts, PARTS_MAX);
+    *out_offered = total_of(parts, count);
+    bool has_more = *out_offered < conn->out.bytes;
+    return send_parts(conn, parts, count, has_more);
+}
+
+/* Answers whether anything went. */
+static bool send_queued(struct crew_conn *conn) {
+    size_t in_turn = 0;
+    bool has_sent = false;
+    while (conn->out.bytes > 0 && in_turn < FILE_TURN_MAX) {
+        size_t offered;
+        bool is_file = conn->out.file_bytes > 0;
+        ssize_t sent = send_first(conn, &offered);
+        if (sent < 0) {
+            conn_end(conn, CREW_CLOSE_IO, (int)sent);
+            return false;
+        }
+        sendq_drop(&conn->out, (size_t)sent);
+        has_sent = has_sent || sent > 0;
+        if ((size_t)sent < offered)
+            break;
+        in_turn += is_file ? (size_t)sent : 0;
+    }
+    return has_sent;
+}
+
+void conn_tell_drained(struct crew_conn *conn) {
+    if (!conn->is_over || conn->out.bytes > 0 || conn->state == CONN_OPENING)
+        return;
+    conn->is_over = false;
+    if (conn->state == CONN_OPEN)
+        conn->endpoint->handler->buffer_drain(conn);
+}
+
+/* `tells`: also the app, that all has gone. */
+static void flush(struct crew_conn *conn, bool tells) {
+    bool was_gathering = conn->is_gathering;
+    conn->is_gathering = false;
+    bool has_sent = send_queued(conn);
+    if (conn->state == CONN_ENDED)
+        return;
+    /* What nobody has waited for yet is no progress; what is left of it begins to wait. */
+    if (was_gathering ? conn->out.bytes > 0 : has_sent)
+        note_progress(conn);
+    if (conn->out.bytes == 0) {
+        if (tells)
+            conn_tell_drained(conn);
+        if (conn->protocol->drained && conn->state == CONN_OPEN && conn->out.bytes == 0)
+            conn->protocol->drained(conn);
+    }
+    if (conn->state != CONN_ENDED)
+        conn_update_poll(conn);
+}
+
+void conn_flush(struct crew_conn *conn) {
+    flush(conn, true);
+}
+
+/* For what is sent now. The app shall not hear of on_buffer_drain inside of its own call: what
+ * it sends there would overtake this. That is due only in on_open, and then comes behind it. */
+static void flush_before(struct crew_conn *conn) {
+    flush(conn, false);
+}
+
 /* Straight through what is gathered: it left just now, or the queue has it. */
 static int write_behind(struct crew_conn *conn, const struct output *output) {
-    conn_flush(conn);
+    flush_before(conn);
     if (conn->state == CONN_ENDED)
         return CREW_ECLOSED;
     return conn->out.bytes > 0 ? enqueue(conn, output, 0) : write_now(conn, output);
@@ -183,7 +259,7 @@ static int gather_in_queue(struct crew_conn *conn, const struct output *output, 
     conn->is_gathering = true;
     if (held_bytes(conn) <= send_limit(conn) / 2)
         return CREW_SENT;
-    conn_flush(conn);
+    flush_before(conn);
     return conn->state == CONN_ENDED ? CREW_ECLOSED : check_high_water(conn);
 }
 
@@ -223,7 +299,7 @@ static int write_message(struct crew_conn *conn, const struct iovec *parts, int 
 static int write_stream(struct crew_conn *conn, const struct output *output) {
     size_t total = total_of(output->parts, output->count);
     if (conn->is_gathering && !conn_fits(conn, total))
-        conn_flush(conn);
+        flush_before(conn);
     if (conn->state > CONN_OPEN)
         return CREW_ECLOSED;
     return conn_fits(conn, total) ? write_output(conn, output, total) : CREW_EFULL;
@@ -309,14 +385,6 @@ void conn_uncork(struct crew_conn *conn) {
         (void)write_now(conn, &(struct output){.parts = &part, .count = 1});
 }
 
-void conn_tell_drained(struct crew_conn *conn) {
-    if (!conn->is_over || conn->out.bytes > 0 || conn->state == CONN_OPENING)
-        return;
-    conn->is_over = false;
-    if (conn->state == CONN_OPEN)
-        conn->endpoint->handler->buffer_drain(conn);
-}
-
 /* What gathered in the cork goes before what is queued now. */
 static int queue_cork(struct crew_conn *conn) {
     struct conns *conns = conns_of(conn);
@@ -355,62 +423,6 @@ int conn_write_file(struct crew_conn *conn, struct source *source, uint64_t offs
         return CREW_ECLOSED;
     }
     return CREW_SENT;
-}
-
-/* What comes first in the queue. Answers what the kernel took of `*out_offered`, or a negative
- * errno number. */
-static ssize_t send_first(struct crew_conn *conn, size_t *out_offered) {
-    struct iovec parts[PARTS_MAX];
-    int fd;
-    uint64_t offset;
-    size_t len;
-    if (sendq_peek_file(&conn->out, &fd, &offset, &len)) {
-        *out_offered = len < FILE_TURN_MAX ? len : FILE_TURN_MAX;
-        return send_file(conn, fd, offset, *out_offered);
-    }
-    int count = sendq_peek(&conn->out, parts, PARTS_MAX);
-    *out_offered = total_of(parts, count);
-    bool has_more = *out_offered < conn->out.bytes;
-    return send_parts(conn, parts, count, has_more);
-}
-
-/* Answers whether anything went. */
-static bool send_queued(struct crew_conn *conn) {
-    size_t in_turn = 0;
-    bool has_sent = false;
-    while (conn->out.bytes > 0 && in_turn < FILE_TURN_MAX) {
-        size_t offered;
-        bool is_file = conn->out.file_bytes > 0;
-        ssize_t sent = send_first(conn, &offered);
-        if (sent < 0) {
-            conn_end(conn, CREW_CLOSE_IO, (int)sent);
-            return false;
-        }
-        sendq_drop(&conn->out, (size_t)sent);
-        has_sent = has_sent || sent > 0;
-        if ((size_t)sent < offered)
-            break;
-        in_turn += is_file ? (size_t)sent : 0;
-    }
-    return has_sent;
-}
-
-void conn_flush(struct crew_conn *conn) {
-    bool was_gathering = conn->is_gathering;
-    conn->is_gathering = false;
-    bool has_sent = send_queued(conn);
-    if (conn->state == CONN_ENDED)
-        return;
-    /* What nobody has waited for yet is no progress; what is left of it begins to wait. */
-    if (was_gathering ? conn->out.bytes > 0 : has_sent)
-        note_progress(conn);
-    if (conn->out.bytes == 0) {
-        conn_tell_drained(conn);
-        if (conn->protocol->drained && conn->state == CONN_OPEN && conn->out.bytes == 0)
-            conn->protocol->drained(conn);
-    }
-    if (conn->state != CONN_ENDED)
-        conn_update_poll(conn);
 }
 
 void conn_flush_last(struct crew_conn *conn) {

@@ -416,6 +416,33 @@ static void test_answers_to_one_read_are_one_write(void **state) {
     stage_free(stage);
 }
 
+/* Too much in on_connect, and more than the bound in on_open, where the peer has room. */
+static void send_in_all(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    (void)msg;
+    if (strcmp(event, "connect") == 0) {
+        crew_conn_send(conn, filling, 6000);
+    } else if (strcmp(event, "open") == 0) {
+        crew_conn_send(conn, "one", 3);
+        crew_conn_send(conn, filling, GATHERED_MAX);
+        crew_conn_send(conn, "two", 3);
+    } else if (strcmp(event, "buffer_drain") == 0) {
+        crew_conn_send(conn, "drained", 7);
+    }
+}
+
+static void test_on_buffer_drain_does_not_come_inside_of_a_send(void **state) {
+    static const char end[] = "x\ntwo\ndrained\n";
+    (void)state;
+    struct stage *stage = open_stage(LISTEN_TEXT, 8192, send_in_all);
+    struct peer *peer = stage_join(stage, "a");
+    stage_run(stage);
+    stage_expect(stage, "a connect; a buffer_full; a open; a buffer_drain");
+    size_t len = 6001 + 4 + GATHERED_MAX + 1 + 4 + 8;
+    assert_int_equal(peer->out.len, len);
+    assert_string_equal(peer->out.data + len - strlen(end), end);
+    stage_free(stage);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_sent_goes_before_a_close),
@@ -435,6 +462,7 @@ int main(void) {
         cmocka_unit_test(test_a_write_that_fails_ends_the_connection_once),
         cmocka_unit_test(test_a_broadcast_is_one_write_for_each),
         cmocka_unit_test(test_answers_to_one_read_are_one_write),
+        cmocka_unit_test(test_on_buffer_drain_does_not_come_inside_of_a_send),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
