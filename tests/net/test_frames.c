@@ -16,8 +16,8 @@
 
 #include "conn.h"
 #include "conn_out.h"
-#include "say.h"
 #include "protocol_http.h"
+#include "say.h"
 #include "stage.h"
 #include "stream.h"
 #include "wire_frame.h"
@@ -132,6 +132,30 @@ static void test_a_form_is_compressed_once_for_each_window(void **state) {
     stage_free(stage);
 }
 
+static size_t size_at_level(struct stage *stage, uint32_t level, const char *text, size_t len) {
+    stage->config.websocket.deflate_level = level;
+    crew_frame *frame = crew_frame_new(text, len, CREW_MSG_TEXT);
+    assert_int_equal(crew_conn_send_frame(peers[0]->conn, frame), CREW_SENT);
+    size_t size = wire_frame_find(frame, &protocol_websocket, (15 << 8) + level)->len;
+    crew_frame_unref(frame);
+    stage_run(stage);
+    return size;
+}
+
+/* Services of one worker may have different levels: each is compressed at its own. */
+static void test_a_form_is_compressed_at_its_level(void **state) {
+    static char text[20000];
+    (void)state;
+    for (size_t i = 0, x = 1; i < sizeof(text); i++, x = x * 1103515245 + 12345)
+        text[i] = (char)('a' + (x >> 16) % 3 + (i % 5 ? 0 : 3));
+    struct stage *stage = open_stage(LISTEN_WEBSOCKET, SAY_DEFLATE, false);
+    size_t at_9 = size_at_level(stage, 9, text, sizeof(text));
+    size_t at_1 = size_at_level(stage, 1, text, sizeof(text));
+    assert_true(at_9 < at_1);
+    assert_int_equal(size_at_level(stage, 9, text, sizeof(text)), at_9);
+    stage_free(stage);
+}
+
 /* Each connection compresses with its own past: there is nothing to share. */
 static void test_with_context_nothing_is_shared(void **state) {
     static const char text[] = "hello hello hello hello hello hello hello hello";
@@ -230,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_form_is_made_once),
         cmocka_unit_test(test_a_form_is_compressed_once_for_each_window),
+        cmocka_unit_test(test_a_form_is_compressed_at_its_level),
         cmocka_unit_test(test_with_context_nothing_is_shared),
         cmocka_unit_test(test_a_frame_that_is_refused_is_not_kept),
         cmocka_unit_test(test_frames_keep_their_order_among_messages),

@@ -22,11 +22,15 @@ struct ws_deflate {
     struct deflate_compressor *own; /* with context takeover, once it is needed */
 };
 
+static void compressors_done(struct ws_compressors *compressors) {
+    for (int bits = 0; bits <= DEFLATE_BITS_MAX; bits++)
+        for (int level = 0; level <= WS_DEFLATE_LEVEL_MAX; level++)
+            deflate_compressor_free(compressors->of[bits][level]);
+}
+
 void ws_shared_done(struct ws_shared *shared) {
-    for (int i = 0; i <= DEFLATE_BITS_MAX; i++)
-        deflate_compressor_free(shared->compressors[i]);
-    for (int i = 0; i <= DEFLATE_BITS_MAX; i++)
-        deflate_compressor_free(shared->small[i]);
+    compressors_done(&shared->any);
+    compressors_done(&shared->small);
     deflate_inflater_free(shared->inflater);
     *shared = (struct ws_shared){0};
 }
@@ -54,9 +58,9 @@ int ws_deflate_message(struct ws_deflate *deflate, struct ws_shared *shared, int
     const struct ws_deflate_terms *terms = &deflate->terms;
     bool is_short = !terms->server_keeps_context && len <= SHORT_MAX;
     int bits = is_short && terms->server_bits > SHORT_BITS ? SHORT_BITS : terms->server_bits;
-    struct deflate_compressor **compressor = terms->server_keeps_context ? &deflate->own
-                                             : is_short                  ? &shared->small[bits]
-                                                        : &shared->compressors[bits];
+    struct ws_compressors *compressors = is_short ? &shared->small : &shared->any;
+    struct deflate_compressor **compressor =
+        terms->server_keeps_context ? &deflate->own : &compressors->of[bits][level];
     if (!*compressor)
         *compressor =
             deflate_compressor_new(bits, level, is_short ? SHORT_MEMORY_LEVEL : MEMORY_LEVEL,

@@ -16,10 +16,16 @@
 
 struct codec_buffer;
 
+#define WS_DEFLATE_LEVEL_MAX 9
+
+/* By window bits, and by level: services of one worker may differ in it. */
+struct ws_compressors {
+    struct deflate_compressor *of[DEFLATE_BITS_MAX + 1][WS_DEFLATE_LEVEL_MAX + 1];
+};
+
 struct ws_shared {
-    struct deflate_compressor *compressors[DEFLATE_BITS_MAX + 1]; /* by window bits */
-    struct deflate_compressor *small[DEFLATE_BITS_MAX + 1];       /* the same */
-    struct deflate_inflater *inflater;                            /* of 15 bits */
+    struct ws_compressors any, small;
+    struct deflate_inflater *inflater; /* of 15 bits */
 };
 
 void ws_shared_done(struct ws_shared *shared);
