@@ -208,7 +208,9 @@ int config_service_load(const char *name, const json_t *effective,
                                  .errors = &errors};
     struct config_draft draft = {.layers = {{&source, effective}}, .is_complete = true};
     if (!config_service_is_name(name) || !json_is_object(effective)) {
-        snprintf(out_why, size, "plan: expected the name and the block of a service");
+        snprintf(out_why, size,
+                 "plan: service \"%s\": expected 1 to %d of a-z, 0-9, _ and -, and an object",
+                 name, CONFIG_NAME_MAX);
         return -EINVAL;
     }
     config_check_block(&check, effective);

@@ -20,9 +20,9 @@ static const char *const bodies[MSG_COUNT] = {
     [MSG_FAILED] = "{'exit': 78, 'reason': 'no'}",
     [MSG_BEAT] = "{}",
     [MSG_DRAINED] = "{'closed': 3}",
-    [MSG_PLAN] = "{'service': 'a', 'config': {}, 'app': '/a.so', 'runtimes': '', 'slot': 0, "
+    [MSG_PLAN] = "{'name': 'a', 'services': [], 'app': '/a.so', 'runtimes': '', 'slot': 0, "
                  "'generation': 1,"
-                 " 'process': 7, 'listener': -1, 'page': 4, 'admin': 5,"
+                 " 'process': 7, 'page': 4, 'admin': 5,"
                  " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice',"
                  " 'drain_timeout_ms': 30000, 'spread_ms': 0}",
     [MSG_DRAIN] = "{'reason': 'reload', 'graceful': true, 'timeout_ms': 1000, 'spread_ms': 0}",
@@ -165,8 +165,8 @@ static void test_ranges(void **state) {
                  {MSG_FAILED, "exit", 255, true},
                  {MSG_FAILED, "exit", 256, false},
                  {MSG_FAILED, "exit", -1, false},
-                 {MSG_PLAN, "listener", -1, true},
-                 {MSG_PLAN, "listener", -2, false},
+                 {MSG_PLAN, "slot", 0, true},
+                 {MSG_PLAN, "slot", -1, false},
                  {MSG_DRAINED, "closed", INT64_MAX, true},
                  {MSG_DRAINED, "closed", -1, false}};
     char why[256];
