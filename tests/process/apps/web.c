@@ -76,33 +76,25 @@ static void reply_big(crew_request *request, size_t size) {
 
 static void answer_late(crew_timer timer, void *arg) {
     (void)timer;
-    uint64_t *id = arg;
-    crew_request *request = crew_request_find(*id);
+    crew_request *request = crew_request_find((uintptr_t)arg);
     if (request)
         reply_echo(request);
     else
         note("late: gone");
-    free(id);
 }
 
 static void end_later(crew_timer timer, void *arg) {
     (void)timer;
-    uint64_t *id = arg;
-    crew_request *request = crew_request_find(*id);
+    crew_request *request = crew_request_find((uintptr_t)arg);
     if (request) {
         crew_reply_write(request, "second", 6);
         crew_reply_end(request);
     }
     note("hold: %s", request ? "ended" : "gone");
-    free(id);
 }
 
 static void later(crew_request *request, size_t ms, void (*tick)(crew_timer, void *)) {
-    uint64_t *id = malloc(sizeof(*id));
-    if (!id)
-        return;
-    *id = crew_request_id(request);
-    crew_timer_add_once(ms, tick, id);
+    crew_timer_add_once(ms, tick, (void *)(uintptr_t)crew_request_id(request));
 }
 
 /* Write until it is enough or the peer does not keep up. */
