@@ -284,7 +284,7 @@ def test_one_service_that_fails_fails_the_process(shared, is_reload):
         instance.start()
     instance.config["services"]["lines"]["settings"] = {"fail": True}
     instance.write_config(instance.config)
-    instance.expect_errors("")
+    instance.expect_errors("on_worker_start answered -1", " reload: ")
     done = instance.reload(expect=1) if is_reload else instance.start(expect=1)
     assert 'front/0' in done.stderr
     assert 'service "lines": on_worker_start answered -1' in done.stderr
@@ -303,7 +303,7 @@ def test_a_reload_that_fails_puts_every_service_back(shared):
     services["chat"]["listen"] = f"websocket://127.0.0.1:{moved}"
     instance.config["app"] = crew.app("shared")
     instance.write_config(instance.config)
-    instance.expect_errors("")
+    instance.expect_errors("on_worker_start answered -1", " reload: ")
     assert "other/0" in instance.reload(expect=1).stderr
     assert crew.refuses(moved) and crew.refuses(instance.ports["lines"])
     assert ask_chat(instance.ports["chat"]) == f"chat chat/0 pid={before['pid']} generation=1"

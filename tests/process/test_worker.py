@@ -26,6 +26,7 @@ PAGE_HEAD = 64
 COUNTERS = re.findall(r"^    X\(\w+, (\w+),", (crew.ROOT / "common/control/counters.h").read_text(),
                       re.M)
 VERSION = 2  # of the messages
+ACCEPTING, FULL = 2, 3  # scoreboard.h
 PAGE = 1000
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
@@ -85,17 +86,22 @@ def make_page():
 
 
 class Worker:
-    def __init__(self, master=None, env=None):
-        """`master`: who makes the admin socket; root, or whoever runs the test."""
+    def __init__(self, master=None, env=None, listeners=1):
+        """`master`: who makes the admin socket; root, or whoever runs the test. `listeners`: they
+        are its descriptors from 6 on."""
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
         self.folder.chmod(0o777)
         self.log_path = self.folder / "log"
         self.admin_path = self.folder / "admin.sock"
         ours, theirs = socket.socketpair()
         self.pipe = Pipe(ours)
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        self.listener.setblocking(False)
-        self.port = self.listener.getsockname()[1]
+        self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096)
+                          for _ in range(listeners)]
+        for listener in self.listeners:
+            listener.setblocking(False)
+        self.listener = self.listeners[0]
+        self.ports = [listener.getsockname()[1] for listener in self.listeners]
+        self.port = self.ports[0]
         with effective_user(master) if master else contextlib.nullcontext():
             self.admin = socket.socket(socket.AF_UNIX)
         self.admin.bind(str(self.admin_path))
@@ -104,13 +110,13 @@ class Worker:
         self.admin_path.chmod(0o777)
         self.page = make_page()
         handed = {3: theirs.fileno(), 4: self.page, 5: self.admin.fileno(),
-                  6: self.listener.fileno()}
+                  **{6 + i: listener.fileno() for i, listener in enumerate(self.listeners)}}
         high = {fd: fcntl.fcntl(source, fcntl.F_DUPFD, 100) for fd, source in handed.items()}
 
         def hand_over():
             for fd, source in high.items():
                 os.dup2(source, fd)
-            os.closerange(7, 4096)
+            os.closerange(6 + listeners, 4096)
 
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -146,8 +152,8 @@ class Worker:
         """Of its loop."""
         return self.count("turns")
 
-    def connect(self):
-        return Client(self.port)
+    def connect(self, which=0):
+        return Client(self.ports[which])
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -163,7 +169,7 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for thing in (self.pipe.sock, self.listener, self.admin):
+        for thing in (self.pipe.sock, *self.listeners, self.admin):
             thing.close()
         os.close(self.page)
         shutil.rmtree(self.folder)
@@ -311,6 +317,24 @@ def test_programs_of_the_app_inherit_nothing(workers):
         flags = int(next(line for line in info.splitlines() if line.startswith("flags:")).split()[1],
                     8)
         assert flags & os.O_CLOEXEC, f"descriptor {fd}"
+
+
+def test_a_full_service_does_not_make_its_process_full(workers):
+    worker = workers(listeners=2)
+    rows = [{"service": name, "listener": 6 + i,
+             "config": {"listen": f"text://127.0.0.1:{worker.ports[i]}",
+                        "limits": {"max_connections": i + 1}}}
+            for i, name in enumerate(("lines", "frames"))]
+    worker.start(app=crew.app("duo"), services=rows)
+    with worker.connect(0) as lines, worker.connect(0):
+        assert lines.ask("hi")
+        with worker.connect(1) as frames:
+            worker.wait_count("connections", 2)
+            assert worker.count("state") == ACCEPTING
+            with worker.connect(1):
+                worker.wait_count("state", FULL)
+            frames.sock.shutdown(socket.SHUT_RDWR)
+            worker.wait_count("state", ACCEPTING)
 
 
 BAD_PLANS = {

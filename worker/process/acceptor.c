@@ -55,6 +55,16 @@ static uint32_t connections(const struct service *service) {
     return (uint32_t)service->worker->conns.count;
 }
 
+/* A process of which one service is full takes part in the fair shares of the others. */
+static void tell_full(const struct service *service) {
+    const struct worker *worker = service->worker;
+    for (size_t i = 0; i < worker->service_count; i++)
+        if (&worker->services[i] != service &&
+            worker->services[i].acceptor.listener.is_watching)
+            return;
+    score_set(worker->line->state, SCORE_FULL);
+}
+
 static void on_watching(void *owner) {
     tell_state(owner, SCORE_ACCEPTING);
 }
@@ -94,7 +104,7 @@ static enum listener_verdict may_accept(void *owner) {
     struct worker *worker = service->worker;
     struct fair *fair = &service->acceptor.fair;
     if (service->endpoint.count >= service->acceptor.limit) {
-        tell_state(service, SCORE_FULL);
+        tell_full(service);
         return LISTENER_FULL;
     }
     if (!service->config->reuse_port)
