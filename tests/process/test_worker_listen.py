@@ -34,7 +34,7 @@ def test_a_listener_with_its_own_callbacks_and_data(opens):
     inner = crew.free_port()
     instance = opens((f"text://127.0.0.1:{inner}", "{}"))
     assert ask(inner) == "inner inner's own hi"
-    assert ask(instance.outer) == "6 refused"
+    assert ask(instance.outer) == "7 refused"
     with socket.create_connection(("127.0.0.1", inner), 10) as client:
         client.sendall(b"hi\n")
         assert client.recv(100) == b"inner inner's own hi\n"
@@ -62,7 +62,7 @@ def test_what_cannot_be_opened_is_said_and_harms_nobody(opens, address, config, 
     instance = opens((address, config))
     instance.expect_errors("crew_worker_listen: ")
     instance.wait_log(f"opens: {re.escape(address)}: {why}")
-    assert ask(instance.outer) == "6 refused"
+    assert ask(instance.outer) == "7 refused"
 
 
 def test_a_port_that_somebody_else_has(opens):

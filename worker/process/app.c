@@ -19,7 +19,6 @@
 #define APP_SIZE_MIN      (offsetof(struct crew_app, version))
 #define SERVICE_SIZE_MIN  (offsetof(struct crew_service, on_worker_start))
 #define PROTOCOL_SIZE_MIN (offsetof(struct crew_protocol, decode))
-#define STATE_SIZE_MAX    ((size_t)64 << 20)
 
 static int fail(char *why, size_t size, const char *path, const char *text) {
     snprintf(why, size, "%s: %s", path, text);
@@ -63,9 +62,9 @@ static int check_service(const struct crew_service *service, size_t number, cons
                  path, number, service->name ? service->name : "", CONFIG_NAME_MAX);
         return CREW_EINVAL;
     }
-    if (service->state_size > STATE_SIZE_MAX) {
+    if (service->state_size > APP_STATE_SIZE_MAX) {
         snprintf(why, size, "%s: service \"%s\": its state_size is %zu, expected at most %zu",
-                 path, service->name, service->state_size, STATE_SIZE_MAX);
+                 path, service->name, service->state_size, APP_STATE_SIZE_MAX);
         return CREW_EINVAL;
     }
     return 0;

@@ -23,6 +23,9 @@ int app_load(const char *path, const char *runtimes, const struct crew_app **out
 int app_service(const struct crew_app *app, const char *name, struct crew_service *out_service,
                 struct crew_protocol *out_protocol);
 
+/* The most that a service may ask for with state_size. */
+#define APP_STATE_SIZE_MAX ((size_t)64 << 20)
+
 /* What crewman-worker --describe prints: {"v", "abi", "version", "services": [...]}, a new
  * reference. NULL with a line when a service's config text is no JSON object. */
 json_t *app_describe(const struct crew_app *app, const char *path, char *out_why, size_t size);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app.h"
 #include "custom.h"
 #include "listen.h"
 #include "log.h"
@@ -28,10 +29,10 @@ static struct opened *opened_of(struct list *node) {
 }
 
 /* What belongs to a process belongs to a service of the instance. */
-static bool is_bare(const struct crew_service *given) {
-    return given->name && !given->listen && !given->process && given->workers == 0 &&
-           !given->user && !given->group && !given->on_worker_start &&
-           !given->on_worker_drain && !given->on_worker_stop;
+static bool may_be_opened(const struct crew_service *given) {
+    return given->name && given->state_size <= APP_STATE_SIZE_MAX && !given->listen &&
+           !given->process && given->workers == 0 && !given->user && !given->group &&
+           !given->on_worker_start && !given->on_worker_drain && !given->on_worker_stop;
 }
 
 /* The block of a service as a config file would have it. NULL with a line in the log. */
@@ -80,23 +81,24 @@ static int check_address(const char *address) {
     return parsed.is_unix ? CREW_ENOTSUP : CREW_EINVAL;
 }
 
-static int bind_socket(const struct config_service *config) {
+static int bind_socket(struct opened *opened) {
+    const struct config_service *config = &opened->config;
     int fd = listen_bind(&config->listen, true);
-    if (fd < 0 || listen_is_datagram(config->listen.protocol) ||
-        listen(fd, (int)config->backlog) == 0)
+    if (fd < 0)
         return fd;
-    int err = -errno;
-    close(fd);
-    return err;
+    if (!listen_is_datagram(config->listen.protocol) && listen(fd, (int)config->backlog) != 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    opened->service.listener_fd = fd;
+    return 0;
 }
 
 static int start(struct opened *opened) {
     struct service *service = &opened->service;
+    int fd = service->listener_fd;
     char why[512];
-    int fd = bind_socket(&opened->config);
-    if (fd < 0)
-        return fd;
-    service->listener_fd = fd;
     int err = service_start(service, why, sizeof(why));
     if (err)
         log_error("crew_worker_listen: %s", why);
@@ -127,14 +129,17 @@ static struct opened *make(struct worker *worker, const struct service_events *e
 
 int opened_listen(struct worker *worker, const struct service_events *events,
                   const char *address, const struct crew_service *given, void *arg) {
-    int err = is_bare(given) ? check_address(address) : CREW_EINVAL;
+    int err = may_be_opened(given) ? check_address(address) : CREW_EINVAL;
     if (err)
         return err;
     struct opened *opened = make(worker, events, given);
     if (!opened)
         return CREW_ENOMEM;
     err = read_config(opened, address, given);
-    if (err) {
+    if (!err)
+        err = bind_socket(opened);
+    if (err) { /* an app may try again and again until the address is free */
+        config_service_done(&opened->config);
         free(opened);
         return err;
     }
