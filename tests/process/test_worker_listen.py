@@ -49,6 +49,12 @@ def test_its_config_counts(opens):
     assert ask(inner, "0123456789a") == ""
 
 
+def test_its_settings_are_those_of_its_config(opens):
+    inner = crew.free_port()
+    opens((f"text://127.0.0.1:{inner}", '{"settings": {"colour": "red"}}'))
+    assert ask(inner, "settings") == '{"colour":"red"}'
+
+
 @pytest.mark.parametrize("address, config, why", [
     ("text://127.0.0.1:{}", '{"limits": 1}', "an argument is out of range"),
     ("text://127.0.0.1:{}", "[]", "an argument is out of range"),

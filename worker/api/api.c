@@ -34,6 +34,8 @@ const char *crew_worker_service(void) {
 
 const char *crew_worker_settings(const char *service) {
     const struct worker *worker = worker_self();
+    if (!service && worker->running)
+        return worker->running->settings;
     const char *name = service ? service : crew_worker_service();
     for (size_t i = 0; i < worker->service_count; i++)
         if (strcmp(worker->services[i].config->name, name) == 0)

@@ -12,8 +12,13 @@
 static char inner_data[] = "inner's own";
 static size_t closed;
 
+/* "settings" asks for those of the service whose callback runs. */
 static void on_inner_message(crew_conn *conn, const crew_msg *msg) {
     char text[200];
+    if (msg->len == 8 && memcmp(msg->data, "settings", 8) == 0) {
+        crew_conn_sendf(conn, "%s", crew_worker_settings(NULL));
+        return;
+    }
     int len = snprintf(text, sizeof(text), "%s %s %.*s", crew_conn_service(conn),
                        (const char *)crew_conn_data(conn), (int)msg->len, msg->data);
     crew_conn_send(conn, text, (size_t)len);
