@@ -199,9 +199,12 @@ def test_log_lines_are_escaped(probe):
 REFUSALS = {
     "missing file": ("nowhere.so", r"nowhere\.so.*(No such file|cannot open)"),
     "no symbol": (crew.app("no_symbol"), "crew_app"),
-    "wrong abi": (crew.app("wrong_abi"), r"ABI 999.*ABI 2\b"),
+    "wrong abi": (crew.app("wrong_abi"), r"ABI 999.*ABI 2: install a newer Crewman"),
     "wrong magic": (crew.app("wrong_magic"), "magic|not a Crewman app"),
-    "no shared object": (str(crew.ROOT / "LICENSE"), r"LICENSE.*(ELF|invalid|too short)"),
+    "no shared object": (str(crew.ROOT / "LICENSE"), r"LICENSE: not a shared object; expected one built by cc -shared -fPIC"),
+    "a source": (str(crew.ROOT / "examples/echo/echo.c"),
+                 r"echo\.c: not a shared object; build it: cc -shared -fPIC \S+echo\.c .* -o \S+/echo\.so"),
+    "missing script": ("nowhere.py", r"nowhere\.py: No such file or directory"),
     "no runtime": (str(crew.ROOT / "README.md"), r'README\.md: found no runtime for "\.md"'),
 }
 

@@ -55,7 +55,7 @@ def test_a_reload_that_the_runtime_refuses_changes_nothing(say):
     instance.expect_errors("reload:", "on_worker_start answered")
     for lines, expected in ((["a nonsense"], r'hello\.say:1: found "a nonsense '
                              r'"; expected NAME LISTEN TEXT'),
-                            ([], r"hello\.say: its runtime describes no services"),
+                            ([], r"hello\.say: its runtime describes no services; expected one or more"),
                             ([f"a text://127.0.0.1:{port} fail"], "on_worker_start answered")):
         instance.say(*lines)
         done = instance.reload(expect=1)
@@ -90,7 +90,7 @@ def test_a_runtime_that_is_missing_is_named(instances, tmp_path):
     ("__attribute__((visibility(\"default\"))) int crew_runtime[16];",
      r"say\.so: crew_runtime is no runtime of Crewman"),
     ('#undef CREW_ABI\n#define CREW_ABI 999u\nCREW_RUNTIME(0, 0)',
-     r"say\.so: compiled for Crewman ABI 999, .* has ABI 2\b"),
+     r"say\.so: compiled for Crewman ABI 999, .* has ABI 2: install a newer Crewman"),
     ("CREW_RUNTIME(0, 0)", r"say\.so: the runtime has no load or no describe"),
 ], ids=["no symbol", "no magic", "another ABI", "no functions"])
 def test_what_is_no_runtime_is_refused(say, tmp_path, source, expected):

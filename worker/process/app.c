@@ -31,14 +31,18 @@ static int check_head(const struct crew_app *app, const char *path, char *why, s
     if (app->abi != CREW_ABI) {
         snprintf(why, size,
                  "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: "
-                 "compile the app again with its crewman.h",
-                 path, app->abi, CREW_VERSION, CREW_ABI);
+                 "%s",
+                 path, app->abi, CREW_VERSION, CREW_ABI,
+                 app->abi < CREW_ABI ? "compile the app again with its crewman.h"
+                                     : "install a newer Crewman");
         return CREW_EINVAL;
     }
     if (app->size < APP_SIZE_MIN || app->service_size < SERVICE_SIZE_MIN ||
         app->protocol_size < PROTOCOL_SIZE_MIN || !app->services || app->service_count == 0 ||
         app->service_count > CONFIG_SERVICES_MAX)
-        return fail(why, size, path, "its descriptor is damaged or names no service");
+        return fail(why, size, path,
+                    "its descriptor is damaged or names no service: use CREW_APP() or "
+                    "crew_app_init()");
     return 0;
 }
 

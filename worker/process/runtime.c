@@ -4,6 +4,7 @@
  */
 #include "runtime.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,17 +28,46 @@ const char *runtime_extension(const char *path) {
     return len > 0 && len <= EXTENSION_MAX && strspn(dot + 1, letters) == len ? dot + 1 : NULL;
 }
 
+/* The compiler of a source that is given in place of its app; NULL of another file. */
+static const char *compiler_of(const char *extension) {
+    static const struct {
+        const char *extension, *compiler;
+    } sources[] = {{"c", "cc"}, {"cc", "c++"}, {"cpp", "c++"}, {"cxx", "c++"}};
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+        if (strcmp(extension, sources[i].extension) == 0)
+            return sources[i].compiler;
+    return NULL;
+}
+
+/* The runtime `file` is not there. */
+static void explain_missing(const char *path, const char *extension, const char *file,
+                            char *why, size_t size) {
+    const char *compiler = compiler_of(extension);
+    int stem = (int)(strlen(path) - strlen(extension) - 1);
+    if (compiler)
+        snprintf(why, size,
+                 "%s: not a shared object; build it: %s -shared -fPIC %s $(pkg-config --cflags "
+                 "crewman) -o %.*s.so",
+                 path, compiler, path, stem, path);
+    else
+        snprintf(
+            why, size,
+            "%s: found no runtime for \".%s\"; expected %s: install it, or set \"runtimes\" "
+            "in the config to the folder that it is in",
+            path, extension, file);
+}
+
 static int find(const char *path, const char *folder, char *file, char *why, size_t size) {
     const char *extension = runtime_extension(path);
     int len =
         snprintf(file, PATH_MAX, "%s/%s.so", *folder ? folder : CREWMAN_RUNTIMES, extension);
+    if (access(path, F_OK) != 0) {
+        snprintf(why, size, "%s: %s", path, strerror(errno));
+        return CREW_EINVAL;
+    }
     if (len > 0 && len < PATH_MAX && access(file, F_OK) == 0)
         return 0;
-    snprintf(
-        why, size,
-        "%s: found no runtime for \".%s\"; expected %s: install it, or set \"runtimes\" in the "
-        "config to the folder that it is in",
-        path, extension, file);
+    explain_missing(path, extension, file, why, size);
     return CREW_EINVAL;
 }
 
@@ -48,8 +78,10 @@ static int check(const struct crew_runtime *runtime, const char *file, char *why
     else if (runtime->abi != CREW_ABI)
         snprintf(why, size,
                  "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: "
-                 "compile the runtime again with its crewman.h",
-                 file, runtime->abi, CREW_VERSION, CREW_ABI);
+                 "%s",
+                 file, runtime->abi, CREW_VERSION, CREW_ABI,
+                 runtime->abi < CREW_ABI ? "compile the runtime again with its crewman.h"
+                                         : "install a newer Crewman");
     else if (!runtime->load || !runtime->describe)
         snprintf(why, size, "%s: the runtime has no load or no describe", file);
     else
@@ -87,7 +119,8 @@ int runtime_load(const char *path, const char *folder, const struct crew_app **o
     }
     const struct crew_app *app = runtime.describe();
     if (!app) {
-        snprintf(out_why, size, "%s: its runtime describes no services", path);
+        snprintf(out_why, size, "%s: its runtime describes no services; expected one or more",
+                 path);
         return CREW_EINVAL;
     }
     *out_app = app;
