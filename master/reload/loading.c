@@ -114,7 +114,7 @@ static void gather_apps(struct loading *loading, const struct loading_source *so
         add_error(
             loading,
             "no app: name one on the command line, or as \"app\" at the top level of a config "
-            "file");
+            "file; a service that only serves files needs none with \"kind\": \"static\"");
 }
 
 struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,

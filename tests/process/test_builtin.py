@@ -67,3 +67,4 @@ def test_an_instance_with_neither_is_refused(instances):
     for verb in (["check"], ["start", "-d"]):
         done = instance.verb(*verb)
         assert done.returncode == 1 and "no app: name one on the command line" in done.stderr
+        assert '"kind": "static"' in done.stderr
