@@ -75,7 +75,7 @@ static const struct config_row instance_rows[] = {
      .computed = "standard error; crewman.log in run_dir for a daemon",
      .help = "The log file. Its folder must exist."},
     {"log.level", "\"notice\"", .type = CONFIG_WORD, AT(log_level), .words = log_levels,
-     .help = "The least level that is logged."},
+     .help = "Log messages of this level and above."},
 };
 
 static const struct config_row service_rows[] = {
@@ -98,7 +98,7 @@ static const struct config_row service_rows[] = {
              "Hosts are numeric; [::] takes IPv4 and IPv6."},
     {"workers", "\"auto\"", .type = CONFIG_WORKERS, AT_SERVICE(workers), .min = 1,
      .max = CONFIG_WORKERS_MAX,
-     .help = "The number of processes; \"auto\" is one a usable CPU."},
+     .help = "The number of processes; \"auto\" starts one per available CPU."},
     {"process", "\"\"", .type = CONFIG_NAME, AT_SERVICE(process), .max = CONFIG_NAME_MAX,
      .computed = "processes of its own",
      .help = "The name of the processes that serve it, or of another service, whose they are "
@@ -111,8 +111,9 @@ static const struct config_row service_rows[] = {
      .computed = "the group that stands beside `user`, else the user's own",
      .help = "The group that its workers run as."},
     {"reloadable", "true", .type = CONFIG_BOOL, AT_SERVICE(reloadable),
-     .help = "Whether a reload replaces its workers. With false they stay as they are, with "
-             "the code and the settings they have, until they end or a restart."},
+     .help =
+         "Whether a reload replaces its workers. With false they stay as they are, with "
+         "the code and the settings they have, until they end, `listen` changes or a restart."},
     {"settings", "{}", .example = "{ \"greeting\": \"hello\" }", .type = CONFIG_OBJECT,
      AT_SERVICE(settings),
      .help = "The app's own settings: any JSON object, which the app reads with "
@@ -285,9 +286,8 @@ static const struct config_row service_rows[] = {
      .min = 1024, .max = 16 * MIB, .help = "The names and values of one session together."},
     {"session.max_sessions", "10000", .type = CONFIG_COUNT, AT_SERVICE(session.max_sessions),
      .min = 1, .max = 10000000,
-     .help =
-         "Of sessions in memory: one more, in one worker, ends the one that was not used for "
-         "longest."},
+     .help = "Maximum number of sessions in the memory of one worker; the least recently used "
+             "is dropped."},
 
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
