@@ -11,9 +11,9 @@
  *   - Data given to a send is copied before the call returns.
  *   - A crew_conn pointer is valid inside the callbacks of its connection, up to and including
  *     on_close. Anywhere else keep the crew_id and look it up with crew_conn_find().
- *   - A connection or request that is NULL is CREW_ENOENT where a number is answered that may
- * be negative, and NULL, 0 or "" where something else is; calls that answer nothing do nothing,
- *     and what they would fill in is zeroed.
+ *   - A connection or request may be NULL. A function that can answer an error then answers
+ *     CREW_ENOENT, another one NULL, 0 or ""; one without an answer does nothing. What it would
+ *     fill in is zeroed.
  *   - Nothing here may be called from another thread.
  */
 #ifndef CREWMAN_H
@@ -40,6 +40,7 @@ extern "C" {
 #define CREW_MAGIC 0x43524557u /* "CREW" */
 
 /* For C++17 and later: a member that an initialiser leaves out is zero, and without a warning.
+ * A struct crew_service outside of CREW_APP stands between CREW_QUIET_BEGIN and CREW_QUIET_END.
  */
 #ifdef __cplusplus
 #define CREW_UNSET    = {}
@@ -148,15 +149,15 @@ enum crew_send_result {
                        on_buffer_drain */
 };
 
-/* Send one message, in the kind of the last message that this connection received (text before
- * there was one): an echo of a WebSocket binary message is binary. `text` ends the line itself,
- * `frame` adds its header, `tcp` sends the bytes as they are. Over plain HTTP it is the whole
- * answer to the request that waits, as text/html; CREW_ESTATE when none does. Copies data.
- * Before on_open it is kept and sent right after the handshake. Answers CREW_SENT or
- * CREW_QUEUED; CREW_EFULL when max_send_buffer would be passed (while nothing is queued a
- * message of any size is taken; on_error is not called: the answer is the report), CREW_ECLOSED
- * after a close, CREW_ETOOBIG when the protocol cannot express the length, CREW_EINVAL
- * for NULL with a length, CREW_ENOMEM.
+/* Send one message; what is sent in one turn of the loop leaves in one write at its end. It
+ * goes in the kind of the last message that this connection received (text before there was
+ * one): an echo of a WebSocket binary message is binary. `text` ends the line itself, `frame`
+ * adds its header, `tcp` sends the bytes as they are. Over plain HTTP it is the whole answer to
+ * the request that waits, as text/html; CREW_ESTATE when none does. Copies data. Before on_open
+ * it is kept and sent right after the handshake. Answers CREW_SENT or CREW_QUEUED; CREW_EFULL
+ * when max_send_buffer would be passed (while nothing is queued a message of any size is taken;
+ * on_error is not called: the answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG
+ * when the protocol cannot express the length, CREW_EINVAL for NULL with a length, CREW_ENOMEM.
  * Workerman: $connection->send(). */
 int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 
@@ -176,8 +177,9 @@ crew_frame *crew_frame_new(const void *data, size_t len, enum crew_msg_type type
 crew_frame *crew_frame_ref(crew_frame *frame);
 void crew_frame_unref(crew_frame *frame);
 
-/* Send the message of a frame. Answers as crew_conn_send(). Workerman has no equal: a broadcast
- * is a loop over $worker->connections there. */
+/* Send the message of a frame, in the kind that it was made with; the frame is borrowed.
+ * Answers as crew_conn_send(), CREW_ENOENT for a frame that is NULL. Workerman has no equal: a
+ * broadcast is a loop over $worker->connections there. */
 int crew_conn_send_frame(crew_conn *conn, crew_frame *frame);
 
 /* A formatted message, as crew_conn_send_text(). CREW_EINVAL for a format that cannot be
@@ -201,13 +203,14 @@ int crew_conn_close_with(crew_conn *conn, int code, const char *reason);
  * callback has returned. Workerman: $connection->destroy(). */
 void crew_conn_destroy(crew_conn *conn);
 
-/* Stop and go on reading. While paused no on_message is called and the kernel's window pushes
- * back on the peer; the heartbeat does not count silence that a pause caused,
- * and no deadline runs but that of what is queued: who pauses must see to the end of it.
+/* Stop and go on reading. While paused, no on_message is called and the kernel's window pushes
+ * back on the peer. The heartbeat does not count silence that a pause caused; only the
+ * acknowledgements of queued data are watched. Resume or close the connection yourself.
  * Workerman: pauseRecv(), resumeRecv(). */
 void crew_conn_pause(crew_conn *conn);
 void crew_conn_resume(crew_conn *conn);
 
+/* Its id, unique in the instance; 0 over udp without sessions. Workerman: $connection->id. */
 crew_id crew_conn_id(const crew_conn *conn);
 
 /* The open connection of this worker with that id, or NULL: it is gone, or lives elsewhere. */
@@ -388,8 +391,8 @@ static inline int crew_request_file(crew_request *request, const char *name, siz
     return crew_request_file_sized(request, name, index, out_file, sizeof(*out_file));
 }
 
-/* Copy up to `len` bytes from `offset` of the file; their number, 0 at its end, or a negative
- * errno. */
+/* Copy up to `len` bytes from `offset` of the file. Answers their number, 0 at its end, or a
+ * negative errno. */
 long crew_file_read_sized(const struct crew_file *file, size_t size, uint64_t offset,
                           void *out_data, size_t len);
 static inline long crew_file_read(const struct crew_file *file, uint64_t offset, void *out_data,
@@ -664,7 +667,7 @@ void crew_log(enum crew_log_level level, const char *format, ...)
 /* What a reload does with the processes of a service. Workerman: $worker->reloadable. */
 enum crew_reload {
     CREW_RELOAD_REPLACE = 0, /* new ones take their places */
-    CREW_RELOAD_KEEP = 1     /* they stay as they are, with the code they have */
+    CREW_RELOAD_KEEP = 1     /* they stay, with the code they have, unless `listen` changes */
 };
 
 /* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL
@@ -678,7 +681,7 @@ struct crew_service {
                     "udp+frame://…"; NULL: no listener, a process for timers */
     const char *process; /* the name of the processes that serve it, together with all others
                             that name them; NULL: of its own */
-    unsigned workers;    /* processes; 0: one a CPU */
+    unsigned workers;    /* processes; 0: one per available CPU */
     const char *user;    /* that they run as, when root starts them and the config names none;
                             never root; NULL: as who started */
     const char *group;   /* NULL: the user's own */
@@ -754,18 +757,18 @@ struct crew_app {
 /* Listen on one more address in this process, from now until it ends, with the callbacks of
  * `service`: of that `name` (the label of its connections), `config`, `state_size`, `protocol`
  * and the on_… of connections count; what belongs to a process must be unset (listen, process,
- * workers, user, group, on_worker_…: CREW_EINVAL). `service` is copied, the texts and `protocol`
- * in it are not. `arg` is what crew_conn_data() answers on each of its connections at first.
- * Mostly called in on_worker_start; CREW_ESTATE once the process drains.
+ * workers, user, group, on_worker_…: CREW_EINVAL and a line in the log). `service` is copied,
+ * the texts and `protocol` in it are not. `arg` is what crew_conn_data() answers on each of its
+ * connections at first. Mostly called in on_worker_start; CREW_ESTATE once the process drains.
  *
  * The socket is this process's own, and others may bind the same address (SO_REUSEPORT): each
  * worker that does so gets a share of the connections, and a successor binds while the old one
  * drains, which first takes all that waits for it. Still this is outside of what a reload
- * promises: between the end of one process and the start of the next nobody listens. Ports below
- * 1024 fail with -EACCES once the process has become its user; unix paths with CREW_ENOTSUP. An
- * address or a config that is wrong is CREW_EINVAL with a line in the log; otherwise 0,
- * CREW_ENOMEM or the system's error (-EADDRINUSE). Workerman: new Worker() in onWorkerStart and
- * its listen(). */
+ * promises: between the end of one process and the start of the next nobody listens. Ports
+ * below 1024 fail with -EACCES once the process has become its user; unix paths with
+ * CREW_ENOTSUP. An address or a config that is wrong is CREW_EINVAL with a line in the log;
+ * otherwise 0, CREW_ENOMEM or the system's error (-EADDRINUSE). Workerman: new Worker() in
+ * onWorkerStart and its listen(). */
 int crew_worker_listen_sized(const char *address, const struct crew_service *service,
                              size_t size, void *arg);
 static inline int crew_worker_listen(const char *address, const struct crew_service *service,
