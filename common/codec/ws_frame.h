@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * WebSocket frames (RFC 6455 section 5), all that a session needs: the close codes, and the
+ * WebSocket frames (RFC 6455 section 5), all that the protocol needs: the close codes, and the
  * decoder, encoder and mask of the headers below.
  */
 #ifndef CREWMAN_WS_FRAME_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Is this request a WebSocket opening handshake (RFC 6455 section 4.2.1)? What is answered is
- * up to the session.
+ * up to the protocol.
  */
 #ifndef CREWMAN_WS_HANDSHAKE_H
 #define CREWMAN_WS_HANDSHAKE_H
