@@ -168,7 +168,7 @@ int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len);
 
 /* One message for many connections: encoded, and compressed, once for each form in which it
  * goes out on the wire, and shared by their send buffers. Copies `data`. With one reference,
- * which is the caller's; NULL without memory or for another `type`. */
+ * which is the caller's; NULL without memory, for another `type` and for NULL with a length. */
 typedef struct crew_frame crew_frame;
 crew_frame *crew_frame_new(const void *data, size_t len, enum crew_msg_type type);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The door to the app: what happened on a connection goes up through this table, and nothing
- * below knows whose code it reaches. worker/handler.c fills it in for services in C; the tests
- * of this folder have one of their own. Every function is there. Each may send to, pause, close
- * or destroy any connection; none frees one.
+ * below knows whose code it reaches. worker/app_handler.c fills it in for services in C; the
+ * tests of this folder have one of their own. Every function is there. Each may send to, pause,
+ * close or destroy any connection; none frees one.
  */
 #ifndef CREWMAN_HANDLER_H
 #define CREWMAN_HANDLER_H

@@ -236,6 +236,7 @@ static void test_all_frames_go_before_a_destroy(void **state) {
 static void test_what_makes_no_frame(void **state) {
     (void)state;
     assert_null(crew_frame_new("x", 1, (enum crew_msg_type)77));
+    assert_null(crew_frame_new(NULL, 1, CREW_MSG_TEXT));
     assert_null(crew_frame_ref(NULL));
     crew_frame_unref(NULL);
     crew_frame *frame = crew_frame_new(NULL, 0, CREW_MSG_BINARY);

@@ -11,7 +11,8 @@
 
 crew_frame *crew_frame_new(const void *data, size_t len, enum crew_msg_type type) {
     bool is_type = type == CREW_MSG_TEXT || type == CREW_MSG_BINARY;
-    return is_type && len <= PTRDIFF_MAX ? wire_frame_new(data, len, type) : NULL;
+    bool is_given = data || len == 0;
+    return is_type && is_given && len <= PTRDIFF_MAX ? wire_frame_new(data, len, type) : NULL;
 }
 
 crew_frame *crew_frame_ref(crew_frame *frame) {
