@@ -57,8 +57,9 @@ struct listener {
 int listener_open(struct listener *listener, uv_loop_t *loop, struct poller *poller, int fd,
                   const struct listener_ops *ops, void *owner);
 
-/* Take all that waits in the backlog, without asking the owner: before listener_close(), where
- * nobody else has the socket. Harmless on a zeroed one. */
+/* Take all that waits in the backlog now, without asking the owner: before listener_close(),
+ * where nobody else has the socket. Who comes meanwhile is not waited for: they may come faster
+ * than they are taken. Harmless on a zeroed one. */
 void listener_empty(struct listener *listener);
 
 /* For good; what waits in the backlog is left to the others. The memory must last until the
