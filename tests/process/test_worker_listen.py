@@ -33,8 +33,13 @@ def opens(instances):
 def test_a_listener_with_its_own_callbacks_and_data(opens):
     inner = crew.free_port()
     instance = opens((f"text://127.0.0.1:{inner}", "{}"))
+    instance.expect_errors("crew_worker_listen: ")
     assert ask(inner) == "inner inner's own hi"
     assert ask(instance.outer) == "7 refused"
+    for line in ('service "x": found listen, which belongs to a process; expected it unset',
+                 'service "x": found workers, which', 'service "x": found on_worker_start, which',
+                 'service "x": its state_size is ', 'found the name ""; expected 1 to 32 of a-z, 0-9, _ and -'):
+        instance.wait_log("crew_worker_listen: " + re.escape(line))
     with socket.create_connection(("127.0.0.1", inner), 10) as client:
         client.sendall(b"hi\n")
         assert client.recv(100) == b"inner inner's own hi\n"
@@ -69,6 +74,12 @@ def test_what_cannot_be_opened_is_said_and_harms_nobody(opens, address, config, 
     instance.expect_errors("crew_worker_listen: ")
     instance.wait_log(f"opens: {re.escape(address)}: {why}")
     assert ask(instance.outer) == "7 refused"
+
+
+def test_a_config_that_is_wrong_is_said_without_a_place(opens):
+    instance = opens((f"text://127.0.0.1:{crew.free_port()}", '{"limit": {}}'))
+    instance.expect_errors("crew_worker_listen: ")
+    instance.wait_log(r'crew_worker_listen: services\.inner\.limit: unknown key; did you mean "limits"')
 
 
 def test_a_port_that_somebody_else_has(opens):

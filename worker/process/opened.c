@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "app.h"
+#include "config_service.h"
 #include "custom.h"
 #include "listen.h"
 #include "log.h"
@@ -28,11 +30,46 @@ static struct opened *opened_of(struct list *node) {
     return list_entry(node, struct opened, in_worker);
 }
 
-/* What belongs to a process belongs to a service of the instance. */
-static bool may_be_opened(const struct crew_service *given) {
-    return given->name && given->state_size <= APP_STATE_SIZE_MAX && !given->listen &&
-           !given->process && given->workers == 0 && !given->user && !given->group &&
-           !given->on_worker_start && !given->on_worker_drain && !given->on_worker_stop;
+/* What belongs to a process belongs to a service of the instance: the first such field that is
+ * set, or NULL. */
+static const char *process_field(const struct crew_service *given) {
+    const struct {
+        bool is_set;
+        const char *name;
+    } fields[] = {{given->listen, "listen"},
+                  {given->process, "process"},
+                  {given->workers != 0, "workers"},
+                  {given->user, "user"},
+                  {given->group, "group"},
+                  {given->on_worker_start, "on_worker_start"},
+                  {given->on_worker_drain, "on_worker_drain"},
+                  {given->on_worker_stop, "on_worker_stop"}};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (fields[i].is_set)
+            return fields[i].name;
+    return NULL;
+}
+
+static int check_service(const struct crew_service *given) {
+    const char *field = process_field(given);
+    if (!given->name || !config_service_is_name(given->name)) {
+        log_error("crew_worker_listen: found the name \"%s\"; expected 1 to %d of a-z, 0-9, _ "
+                  "and -",
+                  given->name ? given->name : "", CONFIG_NAME_MAX);
+        return CREW_EINVAL;
+    }
+    if (given->state_size > APP_STATE_SIZE_MAX) {
+        log_error(
+            "crew_worker_listen: service \"%s\": its state_size is %zu, expected at most %zu",
+            given->name, given->state_size, APP_STATE_SIZE_MAX);
+        return CREW_EINVAL;
+    }
+    if (!field)
+        return 0;
+    log_error("crew_worker_listen: service \"%s\": found %s, which belongs to a process; "
+              "expected it unset",
+              given->name, field);
+    return CREW_EINVAL;
 }
 
 /* The block of a service as a config file would have it. NULL with a line in the log. */
@@ -51,6 +88,12 @@ static json_t *make_block(const char *address, const struct crew_service *given)
     return block;
 }
 
+/* The configuration's check names a plan as the place: here there is none. */
+static const char *after_place(const char *why) {
+    static const char place[] = "plan: ";
+    return strncmp(why, place, sizeof(place) - 1) == 0 ? why + sizeof(place) - 1 : why;
+}
+
 static int read_config(struct opened *opened, const char *address,
                        const struct crew_service *given) {
     char why[512];
@@ -63,7 +106,7 @@ static int read_config(struct opened *opened, const char *address,
         err = custom_check(given->protocol, &opened->config, why, sizeof(why));
     if (!err)
         return 0;
-    log_error("crew_worker_listen: %s", why);
+    log_error("crew_worker_listen: %s", after_place(why));
     return CREW_EINVAL;
 }
 
@@ -129,7 +172,9 @@ static struct opened *make(struct worker *worker, const struct service_events *e
 
 int opened_listen(struct worker *worker, const struct service_events *events,
                   const char *address, const struct crew_service *given, void *arg) {
-    int err = may_be_opened(given) ? check_address(address) : CREW_EINVAL;
+    int err = check_service(given);
+    if (!err)
+        err = check_address(address);
     if (err)
         return err;
     struct opened *opened = make(worker, events, given);
