@@ -33,13 +33,15 @@ def test_banner_lists_the_services_and_q_silences_it(probe):
 def test_start_of_an_app_without_a_config(instances):
     instance = instances()
     instance.log_path = instance.run_dir / "crewman.log"
+    port = crew.free_port()
+    instance.env.update(DUO_LINES=str(port), DUO_FRAMES=str(crew.free_port()))
     done = instance.run("start", "-d", "--run-dir", str(instance.run_dir), crew.app("duo"))
     assert done.returncode == 0, done.stderr
     status = json.loads(instance.run("status", "--json", "--run-dir",
                                      str(instance.run_dir)).stdout)
     assert sorted(row["service"] for row in status["workers"]) == ["frames", "lines", "ticker"]
     assert "duo: timer process started" in instance.log()
-    with dial(2398) as lines:
+    with dial(port) as lines:
         lines.sendall(b"hello\n")
         assert lines.recv(100) == b"hello\n"
     assert instance.run("stop", "--run-dir", str(instance.run_dir)).returncode == 0

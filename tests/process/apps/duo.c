@@ -4,6 +4,17 @@
  * have.
  */
 #include <crewman.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char lines[64], frames[64];
+
+/* Before anybody reads the descriptor: ports that are free in this run. */
+__attribute__((constructor)) static void choose_ports(void) {
+    const char *port = getenv("DUO_LINES"), *other = getenv("DUO_FRAMES");
+    snprintf(lines, sizeof(lines), "text://127.0.0.1:%s", port ? port : "2398");
+    snprintf(frames, sizeof(frames), "frame://127.0.0.1:%s", other ? other : "2399");
+}
 
 static void on_message(crew_conn *conn, const crew_msg *msg) {
     crew_conn_send(conn, msg->data, msg->len);
@@ -23,13 +34,13 @@ static int start_timer(const struct crew_service_ref *service) {
 CREW_APP(
     {
         .name = "lines",
-        .listen = "text://127.0.0.1:2398",
+        .listen = lines,
         .workers = 1,
         .on_message = on_message,
     },
     {
         .name = "frames",
-        .listen = "frame://127.0.0.1:2399",
+        .listen = frames,
         .workers = 1,
         .on_message = on_message,
     },
