@@ -757,9 +757,10 @@ struct crew_app {
 /* Listen on one more address in this process, from now until it ends, with the callbacks of
  * `service`: of that `name` (the label of its connections), `config`, `state_size`, `protocol`
  * and the on_… of connections count; what belongs to a process must be unset (listen, process,
- * workers, user, group, on_worker_…: CREW_EINVAL and a line in the log). `service` is copied,
- * the texts and `protocol` in it are not. `arg` is what crew_conn_data() answers on each of its
- * connections at first. Mostly called in on_worker_start; CREW_ESTATE once the process drains.
+ * label, reload, workers, user, group, on_worker_…: CREW_EINVAL and a line in the log).
+ * `service` and `protocol` are copied, the texts in them are not. `arg` is what
+ * crew_conn_data() answers on each of its connections at first. Mostly called in
+ * on_worker_start; CREW_ESTATE once the process drains.
  *
  * The socket is this process's own, and others may bind the same address (SO_REUSEPORT): each
  * worker that does so gets a share of the connections, and a successor binds while the old one
@@ -770,10 +771,11 @@ struct crew_app {
  * otherwise 0, CREW_ENOMEM or the system's error (-EADDRINUSE). Workerman: new Worker() in
  * onWorkerStart and its listen(). */
 int crew_worker_listen_sized(const char *address, const struct crew_service *service,
-                             size_t size, void *arg);
+                             size_t size, size_t protocol_size, void *arg);
 static inline int crew_worker_listen(const char *address, const struct crew_service *service,
                                      void *arg) {
-    return crew_worker_listen_sized(address, service, sizeof(*service), arg);
+    return crew_worker_listen_sized(address, service, sizeof(*service),
+                                    sizeof(struct crew_protocol), arg);
 }
 
 /* Export the descriptor. Each argument is the initialiser of one service:

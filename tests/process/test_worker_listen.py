@@ -35,7 +35,7 @@ def test_a_listener_with_its_own_callbacks_and_data(opens):
     instance = opens((f"text://127.0.0.1:{inner}", "{}"))
     instance.expect_errors("crew_worker_listen: ")
     assert ask(inner) == "inner inner's own hi"
-    assert ask(instance.outer) == "7 refused"
+    assert ask(instance.outer) == "9 refused"
     for line in ('service "x": found listen, which belongs to a process; expected it unset',
                  'service "x": found workers, which', 'service "x": found on_worker_start, which',
                  'service "x": its state_size is ', 'found the name ""; expected 1 to 32 of a-z, 0-9, _ and -'):
@@ -73,7 +73,7 @@ def test_what_cannot_be_opened_is_said_and_harms_nobody(opens, address, config, 
     instance = opens((address, config))
     instance.expect_errors("crew_worker_listen: ")
     instance.wait_log(f"opens: {re.escape(address)}: {why}")
-    assert ask(instance.outer) == "7 refused"
+    assert ask(instance.outer) == "9 refused"
 
 
 def test_a_config_that_is_wrong_is_said_without_a_place(opens):

@@ -44,11 +44,16 @@ const char *crew_worker_settings(const char *service) {
 }
 
 int crew_worker_listen_sized(const char *address, const struct crew_service *service,
-                             size_t size, void *arg) {
+                             size_t size, size_t protocol_size, void *arg) {
     struct crew_service whole;
+    struct crew_protocol framing;
     if (!address || !service)
         return CREW_EINVAL;
     sized_copy(&whole, sizeof(whole), service, size);
+    if (whole.protocol) {
+        sized_copy(&framing, sizeof(framing), whole.protocol, protocol_size);
+        whole.protocol = &framing;
+    }
     return lifecycle_listen(worker_self(), address, &whole, arg);
 }
 

@@ -47,8 +47,9 @@ static size_t limit_of(const struct config_limits *limits) {
     return room;
 }
 
-static void tell_state(struct service *service, enum score_state state) {
-    score_set(service->worker->line->state, (uint32_t)state);
+static void tell_state(const struct service *service, enum score_state state) {
+    if (!service->is_opened)
+        score_set(service->worker->line->state, (uint32_t)state);
 }
 
 static uint32_t connections(const struct service *service) {
@@ -62,7 +63,7 @@ static void tell_full(const struct service *service) {
         if (&worker->services[i] != service &&
             worker->services[i].acceptor.listener.is_watching)
             return;
-    score_set(worker->line->state, SCORE_FULL);
+    tell_state(service, SCORE_FULL);
 }
 
 static void on_watching(void *owner) {

@@ -15,7 +15,6 @@
 #include "opened.h"
 #include "process.h"
 #include "services.h"
-#include "upload.h"
 #include "worker.h"
 
 /* What is kept of the time for closing when a drain ran out of it: politeness needs a moment.
@@ -91,8 +90,6 @@ static int accept_all(struct worker *worker, char *why, size_t size) {
     score_set(worker->line->tick_at, uv_hrtime() / 1000000);
     for (size_t i = 0; i < worker->service_count; i++) {
         struct service *service = &worker->services[i];
-        if (service->app.on_request && !service->app.on_body)
-            upload_check(service->config);
         int err = service_accept(service);
         if (err) {
             services_explain(service, why, size, "cannot accept: %s", crew_strerror(err));

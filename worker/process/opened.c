@@ -38,6 +38,8 @@ static const char *process_field(const struct crew_service *given) {
         const char *name;
     } fields[] = {{given->listen, "listen"},
                   {given->process, "process"},
+                  {given->label, "label"},
+                  {given->reload != 0, "reload"},
                   {given->workers != 0, "workers"},
                   {given->user, "user"},
                   {given->group, "group"},
@@ -163,6 +165,7 @@ static struct opened *make(struct worker *worker, const struct service_events *e
     service->config = &opened->config;
     service->app = *given;
     service->listener_fd = -1;
+    service->is_opened = true;
     if (given->protocol) {
         opened->framing = *given->protocol;
         service->app.protocol = &opened->framing;

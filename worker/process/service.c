@@ -13,6 +13,7 @@
 #include "handler.h"
 #include "protocols.h"
 #include "proxies.h"
+#include "upload.h"
 #include "worker.h"
 
 /* Bytes behind an unanswered request that are kept, beside a head. */
@@ -108,6 +109,8 @@ int service_start(struct service *service, char *out_why, size_t size) {
 }
 
 int service_accept(struct service *service) {
+    if (service->app.on_request && !service->app.on_body)
+        upload_check(service->config);
     if (listen_is_datagram(service->config->listen.protocol))
         return udp_start(service);
     return acceptor_start(service);

@@ -45,6 +45,7 @@ struct service {
     struct static_files files;
     struct cookie_store cookies;
     bool is_started;
+    bool is_opened; /* at run time: the state on the process's page is not its own */
 };
 
 static inline struct service *service_of(const struct crew_conn *conn) {

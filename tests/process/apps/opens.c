@@ -53,13 +53,15 @@ static int on_worker_start(const struct crew_service_ref *service) {
 /* "!bare" tries services that must be refused. */
 static void on_message(crew_conn *conn, const crew_msg *msg) {
     (void)msg;
-    struct crew_service wrong[5] = {{.name = "x", .listen = "text://127.0.0.1:1"},
+    struct crew_service wrong[7] = {{.name = "x", .listen = "text://127.0.0.1:1"},
                                     {.name = "x", .workers = 1},
+                                    {.name = "x", .label = "for people"},
+                                    {.name = "x", .reload = CREW_RELOAD_KEEP},
                                     {.name = "x", .on_worker_start = on_worker_start},
                                     {.name = "x", .state_size = SIZE_MAX - 64},
                                     {.name = NULL}};
     int refused = 0;
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 7; i++)
         refused += crew_worker_listen("text://127.0.0.1:1", &wrong[i], NULL) == CREW_EINVAL;
     refused += crew_worker_listen(NULL, &wrong[0], NULL) == CREW_EINVAL;
     refused += crew_worker_listen("text://127.0.0.1:1", NULL, NULL) == CREW_EINVAL;
