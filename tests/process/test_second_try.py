@@ -51,6 +51,8 @@ def suite(tmp_path, monkeypatch, capsys):
 
     def start(body, words=()):
         (tmp_path / "test_fake.py").write_text(HEAD + textwrap.dedent(body))
+        # The folder is its own root, wherever this checkout lies: names of tests begin there.
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
         run.tally = run.Tally()
         run.run_processes("gcc", run.tally, "process", list(words), None)
         run.code = run.conclude(run.tally)
