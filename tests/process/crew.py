@@ -110,6 +110,13 @@ def is_alive(pid):
         return False
 
 
+def suspend(pid):
+    """SIGSTOP, and wait until it stands: the signal alone lets it go on for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T",
+             10, f"{pid} to stand still")
+
+
 def children(pid):
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
@@ -335,7 +342,7 @@ class Instance:
 def held(instance):
     """What is sent meanwhile is all there when the worker goes on."""
     worker = instance.worker_pids()[0]
-    os.kill(worker, signal.SIGSTOP)
+    suspend(worker)
     try:
         yield
     finally:

@@ -169,7 +169,10 @@ def user_of(pid):
 ], ids=["the app's", "the file's", "the instance's", "root by the file"])
 def test_the_user_of_a_service(fields, file, top, expected):
     user, group = expected.split()
-    instance = fields("fields_user", top=top, second=file)
+    instance = fields("fields_user", top=top, second=file, is_started=False)
+    instance.config["app"] = crew.copy_for_others(crew.app("fields_user"), instance.folder)
+    instance.write_config(instance.config)
+    instance.start()
     pids = {row["service"]: row["pid"] for row in instance.workers()}
     assert user_of(pids["second"]) == (str(pwd.getpwnam(user).pw_uid),
                                        str(grp.getgrnam(group).gr_gid))

@@ -117,7 +117,7 @@ def test_what_waits_at_a_drain_is_taken(opens):
     inner = crew.free_port()
     instance = opens((f"text://127.0.0.1:{inner}", "{}"))
     worker = instance.worker_pids()[0]
-    os.kill(worker, signal.SIGSTOP)
+    crew.suspend(worker)
     clients = []
     try:
         for _ in range(200):
