@@ -53,15 +53,4 @@ static inline void list_remove(struct list *node) {
     list_init(node);
 }
 
-/* Move all of `from` to the end of `to`; `from` is empty afterwards. */
-static inline void list_splice(struct list *to, struct list *from) {
-    if (list_is_empty(from))
-        return;
-    from->next->prev = to->prev;
-    to->prev->next = from->next;
-    from->prev->next = to;
-    to->prev = from->prev;
-    list_init(from);
-}
-
 #endif

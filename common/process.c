@@ -120,18 +120,7 @@ const char *process_signal_name(int signal) {
     return text;
 }
 
-static int set_flag(int fd, int get, int set, int flag, bool is_on) {
-    int flags = fcntl(fd, get);
-    if (flags < 0)
-        return -errno;
-    int wanted = is_on ? flags | flag : flags & ~flag;
-    return wanted == flags || fcntl(fd, set, wanted) == 0 ? 0 : -errno;
-}
-
-int process_set_cloexec(int fd, bool is_on) {
-    return set_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, is_on);
-}
-
-int process_set_nonblocking(int fd) {
-    return set_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK, true);
+/* FD_CLOEXEC is the only flag of its kind. */
+int process_set_cloexec(int fd) {
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
 }

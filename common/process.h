@@ -37,7 +37,6 @@ size_t process_rss(pid_t pid);
 /* "SIGSEGV" for 11; "signal 64" style text for others, in static storage. */
 const char *process_signal_name(int signal);
 
-int process_set_cloexec(int fd, bool is_on);
-int process_set_nonblocking(int fd);
+int process_set_cloexec(int fd);
 
 #endif

@@ -139,10 +139,6 @@ void deflate_compressor_free(struct deflate_compressor *compressor) {
     codec_memory_free(compressor);
 }
 
-void deflate_compressor_reset(struct deflate_compressor *compressor) {
-    deflateReset(&compressor->stream);
-}
-
 /* Compress the stream's input and flush it, into room that is made as it is needed. */
 static bool run(z_stream *stream, int flush, struct codec_buffer **out) {
     do {

@@ -47,9 +47,6 @@ struct deflate_compressor *deflate_compressor_new(int bits, int level, int memor
                                                   bool keeps_context);
 void deflate_compressor_free(struct deflate_compressor *compressor);
 
-/* The peer was sent a compressed message that another compressor made: begin anew. */
-void deflate_compressor_reset(struct deflate_compressor *compressor);
-
 /* Append one compressed message to *out. 0 or DEFLATE_NO_MEMORY; *out may then hold a part of
  * it, and the compressor has been reset. */
 int deflate_compress(struct deflate_compressor *compressor, const char *data, size_t len,

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "http_date.h"
-
 #define STATUS_MIN 100
 #define STATUS_MAX 999
 
@@ -126,10 +124,6 @@ void http_response_add(struct http_response *response, const char *name, const c
         response->is_refused = true;
 }
 
-void http_response_add_lines(struct http_response *response, const char *lines, size_t len) {
-    put(response, lines, len);
-}
-
 void http_response_add_own(struct http_response *response, const char *name,
                            const char *value) {
     put_field(response, name, value, strlen(value));
@@ -149,12 +143,6 @@ void http_response_add_number(struct http_response *response, const char *name,
         value /= 10;
     } while (value > 0);
     put_field(response, name, text + at, sizeof(text) - at);
-}
-
-void http_response_add_date(struct http_response *response, const char *name, int64_t seconds) {
-    char text[HTTP_DATE_LEN];
-    http_date_format(seconds, text);
-    put_field(response, name, text, sizeof(text));
 }
 
 long http_response_finish(struct http_response *response) {

@@ -33,13 +33,9 @@ void http_response_add(struct http_response *response, const char *name, const c
 void http_response_add_text(struct http_response *response, const char *name,
                             const char *value);
 
-/* Whole lines that were checked when they were made. */
-void http_response_add_lines(struct http_response *response, const char *lines, size_t len);
-
 /* The same with a name, and a value, of our own making: not checked. */
 void http_response_add_own(struct http_response *response, const char *name, const char *value);
 void http_response_add_number(struct http_response *response, const char *name, uint64_t value);
-void http_response_add_date(struct http_response *response, const char *name, int64_t seconds);
 
 /* The empty line. The length of the head; -1: refused; -2: it does not fit. */
 long http_response_finish(struct http_response *response);

@@ -37,7 +37,6 @@ static const struct message_field plan[] = {
 static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field sibling[] = {COUNT("process"), END};
-static const struct message_field stop[] = {COUNT("timeout_ms"), END};
 static const struct message_field graceful[] = {BOOL("graceful"), END};
 static const struct message_field status[] = {OBJECT("master"), LIST("workers"), END};
 static const struct message_field roster[] = {LIST("workers"), END};
@@ -46,17 +45,27 @@ static const struct message_field progress[] = {TEXT("text"), END};
 static const struct message_field refused[] = {TEXT("reason"), END};
 
 static const struct message_field *const fields_of[MSG_COUNT] = {
-    [MSG_HELLO] = hello,          [MSG_READY] = none,
-    [MSG_FAILED] = failed,        [MSG_BEAT] = none,
-    [MSG_DRAINED] = drained,      [MSG_PLAN] = plan,
-    [MSG_DRAIN] = drain,          [MSG_STOP] = stop,
-    [MSG_SIBLING] = sibling,      [MSG_SIBLING_GONE] = sibling,
-    [MSG_REOPEN_LOGS] = none,     [MSG_ASK_STATUS] = none,
-    [MSG_ASK_ROSTER] = none,      [MSG_ASK_STOP] = graceful,
-    [MSG_ASK_RELOAD] = graceful,  [MSG_ASK_REOPEN_LOGS] = none,
-    [MSG_ASK_CONNECTIONS] = none, [MSG_STATUS] = status,
-    [MSG_ROSTER] = roster,        [MSG_CONNECTIONS] = connections,
-    [MSG_PROGRESS] = progress,    [MSG_DONE] = none,
+    [MSG_HELLO] = hello,
+    [MSG_READY] = none,
+    [MSG_FAILED] = failed,
+    [MSG_BEAT] = none,
+    [MSG_DRAINED] = drained,
+    [MSG_PLAN] = plan,
+    [MSG_DRAIN] = drain,
+    [MSG_SIBLING] = sibling,
+    [MSG_SIBLING_GONE] = sibling,
+    [MSG_REOPEN_LOGS] = none,
+    [MSG_ASK_STATUS] = none,
+    [MSG_ASK_ROSTER] = none,
+    [MSG_ASK_STOP] = graceful,
+    [MSG_ASK_RELOAD] = graceful,
+    [MSG_ASK_REOPEN_LOGS] = none,
+    [MSG_ASK_CONNECTIONS] = none,
+    [MSG_STATUS] = status,
+    [MSG_ROSTER] = roster,
+    [MSG_CONNECTIONS] = connections,
+    [MSG_PROGRESS] = progress,
+    [MSG_DONE] = none,
     [MSG_REFUSED] = refused,
 };
 

@@ -29,7 +29,6 @@ enum message_direction {
     X(DRAINED, "drained", MESSAGE_TO_MASTER)                                                   \
     X(PLAN, "plan", MESSAGE_TO_WORKER)                                                         \
     X(DRAIN, "drain", MESSAGE_TO_WORKER)                                                       \
-    X(STOP, "stop", MESSAGE_TO_WORKER)                                                         \
     X(REOPEN_LOGS, "reopen_logs", MESSAGE_TO_WORKER)                                           \
     X(SIBLING, "sibling", MESSAGE_TO_WORKER)                                                   \
     X(SIBLING_GONE, "sibling_gone", MESSAGE_TO_WORKER)                                         \

@@ -126,6 +126,11 @@ class Worker:
             os.close(fd)
         theirs.close()
 
+    def stop(self, timeout_ms):
+        """As the master ends it when the instance is stopped."""
+        self.pipe.send("drain", reason="shutdown", graceful=False, timeout_ms=timeout_ms,
+                       spread_ms=0)
+
     def plan(self, service="probe", config=None, listener=6, **changes):
         """Of one service, unless `changes` has others."""
         config = config or {"listen": f"text://127.0.0.1:{self.port}"}
@@ -389,8 +394,8 @@ def assert_called_once(worker, *lines):
 
 
 ENDS = {
-    "stop": lambda worker: worker.pipe.send("stop", timeout_ms=2000),
-    "drain": lambda worker: worker.pipe.send("drain", reason="reload", graceful=False,
+    "stop": lambda worker: worker.stop(2000),
+    "reload": lambda worker: worker.pipe.send("drain", reason="reload", graceful=False,
                                              timeout_ms=2000, spread_ms=0),
     "SIGTERM": lambda worker: worker.process.send_signal(signal.SIGTERM),
 }
@@ -451,7 +456,7 @@ def test_a_stop_during_a_graceful_drain_shortens_it(workers):
         client.ask("hello")
         worker.pipe.send("drain", reason="shutdown", graceful=True, timeout_ms=60000, spread_ms=0)
         worker.wait_log("probe: worker drain")
-        worker.pipe.send("stop", timeout_ms=1000)
+        worker.stop(1000)
         assert client.file.readline() == ""
     assert worker.wait() == 0
     assert_called_once(worker, "probe: worker drain", "probe: worker stop")
@@ -468,7 +473,7 @@ def test_clients_that_do_not_answer_do_not_keep_it(workers):
         deaf.settimeout(20)
         assert deaf.recv(4096).startswith(b"HTTP/1.1 101 ")
         before = time.monotonic()
-        worker.pipe.send("stop", timeout_ms=1500)
+        worker.stop(1500)
         assert worker.pipe.expect("drained")["closed"] == 1
         assert worker.wait() == 0
         crew.assert_took(before, 1.4, 5)
@@ -487,21 +492,31 @@ def test_an_orphan_drains(workers):
     assert_called_once(worker, "probe: worker drain", "probe: worker stop, 0")
 
 
+def frame(text):
+    return struct.pack(">I", len(text)) + text.encode()
+
+
+def message(kind, version=VERSION, **fields):
+    return frame(json.dumps({"v": version, "type": kind, **fields}))
+
+
 NONSENSE = {
-    "no frame": b"GET / HTTP/1.1\r\n\r\n",
-    "no JSON": struct.pack(">I", 3) + b"{{{",
-    "unknown type": struct.pack(">I", 23) + b'{"v":1,"type":"explode"}'[:23],
-    "wrong field": struct.pack(">I", 39) + b'{"v":1,"type":"stop","timeout_ms":"all"}'[:39],
+    "no frame": (b"GET / HTTP/1.1\r\n\r\n", "longer than 1 MiB"),
+    "no JSON": (frame("{{{"), "a frame is no JSON"),
+    "unknown type": (message("explode"), "a message of an unknown type"),
+    "other version": (message("drain", VERSION + 1), "version"),
+    "wrong field": (message("drain", reason="reload", graceful=True, timeout_ms="all", spread_ms=0),
+                    "timeout_ms"),
 }
 
 
-@pytest.mark.parametrize("data", NONSENSE.values(), ids=NONSENSE.keys())
-def test_a_master_that_talks_nonsense_is_left(workers, data):
+@pytest.mark.parametrize("data, reason", NONSENSE.values(), ids=NONSENSE.keys())
+def test_a_master_that_talks_nonsense_is_left(workers, data, reason):
     worker = workers()
     worker.start()
     worker.pipe.sock.sendall(data)
     assert worker.wait() == 0
-    assert "the master is gone: " in worker.log()
+    assert re.search("the master is gone: .*" + reason, worker.log()), worker.log()
 
 
 def test_an_end_before_the_plan(workers):
@@ -520,7 +535,7 @@ def test_signals_of_a_terminal_are_not_for_it(workers):
         worker.process.send_signal(number)
     with worker.connect() as client:
         assert client.ask("hello") == "hello"
-    worker.pipe.send("stop", timeout_ms=1000)
+    worker.stop(1000)
     assert worker.wait() == 0
 
 

@@ -22,11 +22,10 @@ static void heads(void **state) {
     struct http_response response;
     static const char expected[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                                    "Content-Length: 18446744073709551615\r\n"
-                                   "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nX: \r\n\r\n";
+                                   "X: \r\n\r\n";
     http_response_begin(&response, out, sizeof(out), 200, NULL);
     http_response_add_text(&response, "Content-Type", "text/plain");
     http_response_add_number(&response, "Content-Length", UINT64_MAX);
-    http_response_add_date(&response, "Date", 784111777);
     http_response_add(&response, "X", NULL, 0);
     assert_int_equal(http_response_finish(&response), sizeof(expected) - 1);
     assert_memory_equal(out, expected, sizeof(expected) - 1);

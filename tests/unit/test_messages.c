@@ -26,7 +26,6 @@ static const char *const bodies[MSG_COUNT] = {
                  " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice',"
                  " 'drain_timeout_ms': 30000, 'spread_ms': 0}",
     [MSG_DRAIN] = "{'reason': 'reload', 'graceful': true, 'timeout_ms': 1000, 'spread_ms': 0}",
-    [MSG_STOP] = "{'timeout_ms': 0}",
     [MSG_REOPEN_LOGS] = "{}",
     [MSG_SIBLING] = "{'process': 7}",
     [MSG_SIBLING_GONE] = "{'process': 7}",
@@ -87,9 +86,9 @@ static void test_names_are_found_in_their_direction_only(void **state) {
         const struct message *row = message_get((enum message_id)id);
         assert_ptr_equal(message_find(row->direction, row->name), row);
     }
-    assert_int_equal(message_find(MESSAGE_TO_WORKER, "stop")->id, MSG_STOP);
-    assert_int_equal(message_find(MESSAGE_TO_ADMIN, "stop")->id, MSG_ASK_STOP);
-    assert_null(message_find(MESSAGE_TO_MASTER, "stop"));
+    assert_int_equal(message_find(MESSAGE_TO_WORKER, "reopen_logs")->id, MSG_REOPEN_LOGS);
+    assert_int_equal(message_find(MESSAGE_TO_ADMIN, "reopen_logs")->id, MSG_ASK_REOPEN_LOGS);
+    assert_null(message_find(MESSAGE_TO_MASTER, "reopen_logs"));
     assert_null(message_find(MESSAGE_TO_MASTER, ""));
     assert_null(message_find(MESSAGE_TO_MASTER, "beat "));
 }

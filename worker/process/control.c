@@ -99,7 +99,7 @@ static void on_plan_late(uv_timer_t *timer) {
 }
 
 static int keep(int fd, char *why, size_t size) {
-    int err = fd < 0 ? 0 : process_set_cloexec(fd, true);
+    int err = fd < 0 ? 0 : process_set_cloexec(fd);
     if (err)
         snprintf(why, size, "plan: descriptor %d: %s", fd, strerror(-err));
     return err;
@@ -150,11 +150,6 @@ static void receive_drain(struct worker *worker, const json_t *body) {
                     (uint64_t)json_integer_value(json_object_get(body, "spread_ms")));
 }
 
-static void receive_stop(struct worker *worker, const json_t *body) {
-    uint64_t timeout = (uint64_t)json_integer_value(json_object_get(body, "timeout_ms"));
-    lifecycle_drain(worker, CREW_CLOSE_SHUTDOWN, false, timeout, 0);
-}
-
 static void receive_log(struct worker *worker, int fd) {
     if (fd < 0) {
         log_warning("control: reopen_logs came without a descriptor");
@@ -181,10 +176,8 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         receive_log(worker, fd);
     else if (type->id == MSG_PLAN)
         receive_plan(worker, body);
-    else if (type->id == MSG_DRAIN)
-        receive_drain(worker, body);
     else
-        receive_stop(worker, body);
+        receive_drain(worker, body);
 }
 
 static void on_end(void *owner, const char *reason) {
