@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One small function a type and direction. Strings hold no NUL: jansson refuses it.
+ * What a value may be follows from its type; how it is kept, shown and freed from the storage
+ * of that type. Strings hold no NUL: jansson refuses it.
  */
 #include "config_value.h"
 
@@ -20,6 +21,31 @@
 #include "listen.h"
 #include "memory.h"
 #include "units.h"
+
+/* How the member of a type lies in its struct, and so how it is copied, shown and freed. */
+enum storage {
+    STORED_BOOL,
+    STORED_32,
+    STORED_64,
+    STORED_WORD,
+    STORED_TEXT,
+    STORED_LIST,
+    STORED_OBJECT
+};
+
+static const enum storage storages[] = {
+    [CONFIG_BOOL] = STORED_BOOL,     [CONFIG_COUNT] = STORED_32,
+    [CONFIG_DURATION] = STORED_64,   [CONFIG_SIZE] = STORED_64,
+    [CONFIG_STRING] = STORED_TEXT,   [CONFIG_PATH] = STORED_TEXT,
+    [CONFIG_PATHS] = STORED_LIST,    [CONFIG_STRINGS] = STORED_LIST,
+    [CONFIG_USER] = STORED_TEXT,     [CONFIG_GROUP] = STORED_TEXT,
+    [CONFIG_MODE] = STORED_32,       [CONFIG_WORD] = STORED_WORD,
+    [CONFIG_LISTEN] = STORED_TEXT,   [CONFIG_WORKERS] = STORED_32,
+    [CONFIG_LABEL] = STORED_TEXT,    [CONFIG_NAME] = STORED_TEXT,
+    [CONFIG_OBJECT] = STORED_OBJECT,
+};
+
+_Static_assert(sizeof(storages) / sizeof(*storages) == CONFIG_OBJECT + 1, "one for each type");
 
 static void *member(const struct config_row *row, void *object) {
     return (char *)object + row->offset;
@@ -134,7 +160,7 @@ static int parse_text(const struct config_row *row, const json_t *json, const ch
     return 0;
 }
 
-static int parse_paths(const json_t *json, long *out_index) {
+static int parse_list(const json_t *json, long *out_index) {
     size_t i;
     json_t *item;
     if (json_is_string(json))
@@ -150,41 +176,42 @@ static int parse_paths(const json_t *json, long *out_index) {
     return 0;
 }
 
-static int parse(const struct config_row *row, const json_t *json, struct config_value *value,
-                 long *out_index) {
+static int parse_scalar(const struct config_row *row, const json_t *json, uint64_t *out) {
     switch (row->type) {
     case CONFIG_BOOL:
-        value->number = json_is_true(json);
+        *out = json_is_true(json);
         return json_is_boolean(json) ? 0 : -EINVAL;
     case CONFIG_COUNT:
-        return parse_number(row, json, &value->number);
+        return parse_number(row, json, out);
     case CONFIG_DURATION:
-        return parse_duration(row, json, &value->number);
+        return parse_duration(row, json, out);
     case CONFIG_SIZE:
-        return parse_size(row, json, &value->number);
+        return parse_size(row, json, out);
     case CONFIG_MODE:
-        return parse_mode(row, json, &value->number);
+        return parse_mode(row, json, out);
     case CONFIG_WORD:
-        return parse_word(row, json, &value->number);
+        return parse_word(row, json, out);
     case CONFIG_WORKERS:
-        return parse_workers(row, json, &value->number);
-    case CONFIG_PATHS:
-    case CONFIG_STRINGS:
-        value->list = json;
-        return parse_paths(json, out_index);
-    case CONFIG_STRING:
-    case CONFIG_PATH:
-    case CONFIG_USER:
-    case CONFIG_GROUP:
-    case CONFIG_LISTEN:
-    case CONFIG_LABEL:
-    case CONFIG_NAME:
+        return parse_workers(row, json, out);
+    default:
+        return -EINVAL;
+    }
+}
+
+static int parse(const struct config_row *row, const json_t *json, struct config_value *value,
+                 long *out_index) {
+    switch (storages[row->type]) {
+    case STORED_TEXT:
         return parse_text(row, json, &value->text);
-    case CONFIG_OBJECT:
+    case STORED_LIST:
+        value->list = json;
+        return parse_list(json, out_index);
+    case STORED_OBJECT:
         value->list = json;
         return json_is_object(json) ? 0 : -EINVAL;
+    default:
+        return parse_scalar(row, json, &value->number);
     }
-    return -EINVAL;
 }
 
 int config_value_parse(const struct config_row *row, const json_t *json,
@@ -212,8 +239,8 @@ int config_value_parse(const struct config_row *row, const json_t *json,
     return 0;
 }
 
-static void store_paths(const struct config_row *row, const json_t *list, const char *folder,
-                        void *object) {
+static void store_list(const struct config_row *row, const json_t *list, const char *folder,
+                       void *object) {
     size_t count = json_is_array(list) ? json_array_size(list) : 1;
     char **items = count ? memory_new(count * sizeof(*items)) : NULL;
     for (size_t i = 0; i < count; i++) {
@@ -227,59 +254,52 @@ static void store_paths(const struct config_row *row, const json_t *list, const 
 void config_value_store(const struct config_row *row, const struct config_value *value,
                         const char *folder, void *object) {
     void *place = member(row, object);
+    bool is_path = row->type == CONFIG_PATH || row->type == CONFIG_PATHS;
+    const char *base = is_path ? folder : NULL;
     config_value_done(row, object);
-    switch (row->type) {
-    case CONFIG_BOOL:
+    switch (storages[row->type]) {
+    case STORED_BOOL:
         *(bool *)place = value->number != 0;
         break;
-    case CONFIG_COUNT:
-    case CONFIG_MODE:
-    case CONFIG_WORKERS:
+    case STORED_32:
         *(uint32_t *)place = (uint32_t)value->number;
         break;
-    case CONFIG_DURATION:
-    case CONFIG_SIZE:
+    case STORED_64:
         *(uint64_t *)place = value->number;
         break;
-    case CONFIG_WORD:
+    case STORED_WORD:
         *(int *)place = (int)value->number;
         break;
-    case CONFIG_PATHS:
-        store_paths(row, value->list, folder, object);
+    case STORED_TEXT:
+        *(char **)place = config_value_absolute(value->text, base);
         break;
-    case CONFIG_STRINGS:
-        store_paths(row, value->list, NULL, object);
+    case STORED_LIST:
+        store_list(row, value->list, base, object);
         break;
-    case CONFIG_PATH:
-        *(char **)place = config_value_absolute(value->text, folder);
-        break;
-    case CONFIG_STRING:
-    case CONFIG_USER:
-    case CONFIG_GROUP:
-    case CONFIG_LISTEN:
-    case CONFIG_LABEL:
-    case CONFIG_NAME:
-        *(char **)place = memory_copy_text(value->text);
-        break;
-    case CONFIG_OBJECT:
+    case STORED_OBJECT:
         *(json_t **)place = memory_expect(json_deep_copy(value->list));
         break;
     }
 }
 
-static json_t *render_unit(uint64_t number, void (*format)(uint64_t, char *, size_t)) {
-    char text[32];
-    format(number, text, sizeof(text));
-    return json_string(text);
-}
-
-static json_t *render_mode(uint32_t mode) {
+static json_t *render_32(const struct config_row *row, uint32_t number) {
     char text[16];
-    snprintf(text, sizeof(text), "%04o", mode);
+    if (row->type != CONFIG_MODE)
+        return json_integer(number);
+    snprintf(text, sizeof(text), "%04o", number);
     return json_string(text);
 }
 
-static json_t *render_paths(const struct config_row *row, const void *object) {
+static json_t *render_64(const struct config_row *row, uint64_t number) {
+    char text[32];
+    if (row->type == CONFIG_DURATION)
+        duration_format(number, text, sizeof(text));
+    else
+        size_format(number, text, sizeof(text));
+    return json_string(text);
+}
+
+static json_t *render_list(const struct config_row *row, const void *object) {
     char *const *items = *(char *const *const *)const_member(row, object);
     size_t count = *(const size_t *)(const void *)((const char *)object + row->count_offset);
     json_t *list = json_array();
@@ -295,84 +315,56 @@ static json_t *render_string(const char *text) {
     return json ? json : json_string("?");
 }
 
-json_t *config_value_render(const struct config_row *row, const void *object) {
+static json_t *render(const struct config_row *row, const void *object) {
     const void *place = const_member(row, object);
-    json_t *json = NULL;
-    switch (row->type) {
-    case CONFIG_BOOL:
-        json = json_boolean(*(const bool *)place);
-        break;
-    case CONFIG_COUNT:
-    case CONFIG_WORKERS:
-        json = json_integer(*(const uint32_t *)place);
-        break;
-    case CONFIG_MODE:
-        json = render_mode(*(const uint32_t *)place);
-        break;
-    case CONFIG_DURATION:
-        json = render_unit(*(const uint64_t *)place, duration_format);
-        break;
-    case CONFIG_SIZE:
-        json = render_unit(*(const uint64_t *)place, size_format);
-        break;
-    case CONFIG_WORD:
-        json = json_string(row->words[*(const int *)place]);
-        break;
-    case CONFIG_PATHS:
-    case CONFIG_STRINGS:
-        json = render_paths(row, object);
-        break;
-    case CONFIG_STRING:
-    case CONFIG_PATH:
-    case CONFIG_USER:
-    case CONFIG_GROUP:
-    case CONFIG_LISTEN:
-    case CONFIG_LABEL:
-    case CONFIG_NAME:
-        json = render_string(*(char *const *)place);
-        break;
-    case CONFIG_OBJECT:
-        json = json_incref(*(json_t *const *)place);
-        break;
+    switch (storages[row->type]) {
+    case STORED_BOOL:
+        return json_boolean(*(const bool *)place);
+    case STORED_32:
+        return render_32(row, *(const uint32_t *)place);
+    case STORED_64:
+        return render_64(row, *(const uint64_t *)place);
+    case STORED_WORD:
+        return json_string(row->words[*(const int *)place]);
+    case STORED_TEXT:
+        return render_string(*(char *const *)place);
+    case STORED_LIST:
+        return render_list(row, object);
+    case STORED_OBJECT:
+        return json_incref(*(json_t *const *)place);
     }
-    return memory_expect(json);
+    return NULL;
+}
+
+json_t *config_value_render(const struct config_row *row, const void *object) {
+    return memory_expect(render(row, object));
+}
+
+static void free_list(const struct config_row *row, void *object) {
+    char ***items = member(row, object);
+    size_t *count = (void *)((char *)object + row->count_offset);
+    for (size_t i = 0; i < *count; i++)
+        free((*items)[i]);
+    free(*items);
+    *items = NULL;
+    *count = 0;
 }
 
 void config_value_done(const struct config_row *row, void *object) {
     void *place = member(row, object);
-    switch (row->type) {
-    case CONFIG_PATHS:
-    case CONFIG_STRINGS: {
-        char ***items = place;
-        size_t *count = (void *)((char *)object + row->count_offset);
-        for (size_t i = 0; i < *count; i++)
-            free((*items)[i]);
-        free(*items);
-        *items = NULL;
-        *count = 0;
-        break;
-    }
-    case CONFIG_STRING:
-    case CONFIG_PATH:
-    case CONFIG_USER:
-    case CONFIG_GROUP:
-    case CONFIG_LISTEN:
-    case CONFIG_LABEL:
-    case CONFIG_NAME:
+    switch (storages[row->type]) {
+    case STORED_TEXT:
         free(*(char **)place);
         *(char **)place = NULL;
         break;
-    case CONFIG_OBJECT:
+    case STORED_LIST:
+        free_list(row, object);
+        break;
+    case STORED_OBJECT:
         json_decref(*(json_t **)place);
         *(json_t **)place = NULL;
         break;
-    case CONFIG_BOOL:
-    case CONFIG_COUNT:
-    case CONFIG_DURATION:
-    case CONFIG_SIZE:
-    case CONFIG_MODE:
-    case CONFIG_WORD:
-    case CONFIG_WORKERS:
+    default:
         break;
     }
 }
