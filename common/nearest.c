@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * The distance of Damerau and Levenshtein in its restricted form (a swapped pair counts one),
- * over three rows. Bounded by NEAREST_WORD_MAX, so that a hostile word costs nothing.
+ * over three rows, and words that begin alike. Bounded by NEAREST_WORD_MAX, so that a hostile
+ * word costs nothing.
  */
 #include "nearest.h"
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t smallest(size_t a, size_t b, size_t c) {
     size_t least = a < b ? a : b;
@@ -38,20 +40,44 @@ size_t nearest_distance(const char *a, const char *b) {
     return rows[a_len % 3][b_len];
 }
 
-void nearest_init(struct nearest *nearest, const char *word) {
+/* The ways to be near, the better ones first; within one, less is nearer. */
+enum {
+    RANK_BEGINS = 0,                   /* the candidate begins with the word */
+    RANK_ALIKE = NEAREST_WORD_MAX + 1, /* a slip of the fingers */
+    RANK_BEGUN = 2 * RANK_ALIKE,       /* the word begins with the candidate */
+    RANK_FAR = 3 * RANK_ALIKE
+};
+
+/* Fewer letters that two words begin with say nothing. */
+#define COMMON_MIN 2u
+
+static size_t rank_of(const char *word, const char *candidate) {
     size_t len = strnlen(word, NEAREST_WORD_MAX + 1);
+    size_t known = strnlen(candidate, NEAREST_WORD_MAX + 1);
+    size_t common = len < known ? len : known;
+    if (len > NEAREST_WORD_MAX || known > NEAREST_WORD_MAX)
+        return RANK_FAR;
+    bool is_begun = common >= COMMON_MIN && strncasecmp(word, candidate, common) == 0;
+    if (is_begun && len <= known)
+        return RANK_BEGINS + known - len;
+    size_t distance = nearest_distance(word, candidate);
+    /* At `known` nothing of the candidate is left: not a slip of the fingers. */
+    if (distance <= (len < 3 ? 1 : len / 3) && distance < known)
+        return RANK_ALIKE + distance;
+    return is_begun ? RANK_BEGUN + len - known : RANK_FAR;
+}
+
+void nearest_init(struct nearest *nearest, const char *word) {
     nearest->word = word;
     nearest->best = NULL;
-    /* One more than is still near: only a smaller distance is taken. */
-    nearest->distance = (len < 3 ? 1 : len / 3) + 1;
+    nearest->rank = RANK_FAR;
 }
 
 bool nearest_offer(struct nearest *nearest, const char *candidate) {
-    size_t distance = nearest_distance(nearest->word, candidate);
-    /* Nothing of the word is left: not a slip of the fingers. */
-    if (distance >= strlen(candidate) || distance >= nearest->distance)
+    size_t rank = rank_of(nearest->word, candidate);
+    if (rank >= nearest->rank)
         return false;
     nearest->best = candidate;
-    nearest->distance = distance;
+    nearest->rank = rank;
     return true;
 }

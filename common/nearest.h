@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * "Did you mean …": the known word nearest to one that somebody mistyped. Pure; called by the
- * config, the listen parser and the command line.
+ * "Did you mean …": the known word nearest to one that somebody mistyped, or wrote in part.
+ * Pure; called by the config, the listen parser and the command line.
  */
 #ifndef CREWMAN_NEAREST_H
 #define CREWMAN_NEAREST_H
@@ -15,12 +15,14 @@
 struct nearest {
     const char *word; /* what was written; borrowed */
     const char *best; /* the nearest offered so far, NULL while none is near; borrowed */
-    size_t distance;
+    size_t rank;
 };
 
-/* Init, offer each known word, read `best`. A word is near when at most a third of its letters
- * (at least one) were changed, left out, added or swapped with their neighbour; the first of
- * equals wins. nearest_offer() answers whether the candidate is the nearest so far. */
+/* Init, offer each known word, read `best`. Nearest is the shortest that begins with the word;
+ * then one from which at most a third of the word's letters (at least one) were changed, left
+ * out, added or swapped with their neighbour; then the longest that the word begins with. Two
+ * letters at least must agree at the beginning. The first of equals wins. nearest_offer()
+ * answers whether the candidate is the nearest so far. */
 void nearest_init(struct nearest *nearest, const char *word);
 bool nearest_offer(struct nearest *nearest, const char *candidate);
 

@@ -339,8 +339,9 @@ static const char *find_leaf(const struct config_table *table, const char *key) 
     return NULL;
 }
 
-const char *config_table_suggest(enum config_scope scope, const char *group, const char *key,
-                                 char *buffer, size_t size) {
+/* The sibling in `group` that is near to `key`, in `buffer`, or NULL. */
+static const char *near_sibling(enum config_scope scope, const char *group, const char *key,
+                                char *buffer, size_t size) {
     struct nearest nearest;
     nearest_init(&nearest, key);
     for (size_t i = 0; i < tables[scope].count; i++) {
@@ -354,12 +355,17 @@ const char *config_table_suggest(enum config_scope scope, const char *group, con
     }
     if (scope == CONFIG_OF_INSTANCE && *group == '\0' && nearest_offer(&nearest, "services"))
         snprintf(buffer, size, "services");
-    if (nearest.best)
-        return buffer;
+    return nearest.best ? buffer : NULL;
+}
+
+const char *config_table_suggest(enum config_scope scope, const char *group, const char *key,
+                                 char *buffer, size_t size) {
     const char *elsewhere = find_leaf(&tables[scope], key);
-    if (elsewhere || scope == CONFIG_OF_SERVICE)
+    if (elsewhere)
         return elsewhere;
-    elsewhere = find_leaf(&tables[CONFIG_OF_SERVICE], key);
+    if (near_sibling(scope, group, key, buffer, size))
+        return buffer;
+    elsewhere = scope == CONFIG_OF_INSTANCE ? find_leaf(&tables[CONFIG_OF_SERVICE], key) : NULL;
     if (!elsewhere)
         return NULL;
     snprintf(buffer, size, "services.NAME.%s", elsewhere);

@@ -76,9 +76,9 @@ const struct config_row *config_table_find(enum config_scope scope, const char *
 /* True when some row lies below `path`: "log" for "log.level". */
 bool config_table_has_group(enum config_scope scope, const char *path);
 
-/* The key that was probably meant by the unknown `key` inside `group` ("" at the top): one of
- * its siblings that is near, or the whole path of one of that name elsewhere in the scope. NULL
- * when there is none. Written to `buffer` where it has to be cut out of a path. */
+/* The key that was probably meant by the unknown `key` inside `group` ("" at the top): the
+ * whole path of one of that name elsewhere in the scope, or one of its siblings that is near.
+ * NULL when there is none. Written to `buffer` where it has to be cut out of a path. */
 const char *config_table_suggest(enum config_scope scope, const char *group, const char *key,
                                  char *buffer, size_t size);
 

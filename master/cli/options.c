@@ -62,12 +62,8 @@ void options_print_help(void) {
     puts("\nexit codes: 0 done, 1 failed, 2 wrong usage, 3 not running");
 }
 
-/* One that begins with it, or looks like it. */
 static const char *nearest_word(const char *word, const char *const *known, size_t count) {
     struct nearest nearest;
-    for (size_t i = 0; word[0] && i < count; i++)
-        if (strncmp(known[i], word, strlen(word)) == 0)
-            return known[i];
     nearest_init(&nearest, word);
     for (size_t i = 0; i < count; i++)
         nearest_offer(&nearest, known[i]);

@@ -62,7 +62,7 @@ static void test_suggestions(void **state) {
     (void)state;
     assert_string_equal(suggest("worker"), "workers");
     assert_string_equal(suggest("Workers"), "workers");
-    assert_string_equal(suggest("stat"), "start");
+    assert_string_equal(suggest("strat"), "start");
     assert_string_equal(suggest("relaod"), "reload");
     assert_string_equal(suggest("sotp"), "stop");
     assert_string_equal(suggest("tsl"), "tls");
@@ -72,12 +72,30 @@ static void test_suggestions(void **state) {
     assert_null(suggest("connections"));
 }
 
+static void test_words_that_begin_alike(void **state) {
+    char long_word[] = "stopxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    (void)state;
+    assert_string_equal(suggest("work"), "workers");
+    assert_string_equal(suggest("WORK"), "workers");
+    assert_string_equal(suggest("reload_now"), "reload");
+    assert_string_equal(suggest("st"), "stop");       /* the shortest */
+    assert_string_equal(suggest("stat"), "status");   /* before "start", one letter away */
+    assert_string_equal(suggest("started"), "start"); /* the nearest that it goes on from */
+    assert_null(suggest("s"));
+    assert_null(suggest("tlx_stop"));
+    assert_int_equal(strlen(long_word), NEAREST_WORD_MAX + 4);
+    assert_null(suggest(long_word));
+    long_word[NEAREST_WORD_MAX] = '\0';
+    assert_string_equal(suggest(long_word), "stop");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_distance_is_symmetric),
         cmocka_unit_test(test_long_words_are_far),
         cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_words_that_begin_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
