@@ -227,25 +227,35 @@ static void choose(struct merge *merge) {
     }
 }
 
-/* "…; did you mean "chat"?" or the names that there are. */
+/* The services that the apps declare, as a list to read. */
+static void list_declared(const struct merge *merge, char *out_text, size_t size) {
+    size_t used = 0;
+    *out_text = '\0';
+    for (size_t i = 0; i < merge->count && used < size; i++) {
+        int n = snprintf(out_text + used, size - used, "%s\"%s\"", i ? ", " : "",
+                         merge->declarations[i].name);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
 static void refuse_unknown(struct merge *merge, const char *name) {
     struct config_path path = config_service_path(name);
     struct nearest nearest;
-    char known[256] = "";
+    char advice[320], known[256];
     nearest_init(&nearest, name);
-    for (size_t i = 0; i < merge->count; i++) {
-        size_t used = strlen(known);
+    for (size_t i = 0; i < merge->count; i++)
         nearest_offer(&nearest, merge->declarations[i].name);
-        snprintf(known + used, sizeof(known) - used, "%s\"%s\"", i ? ", " : "",
-                 merge->declarations[i].name);
-    }
+    list_declared(merge, known, sizeof(known));
     if (nearest.best)
-        config_report_at_key(&merge->errors, &merge->file, &path,
-                             "found a service that no app declares; did you mean \"%s\"?",
-                             nearest.best);
+        snprintf(advice, sizeof(advice), "did you mean \"%s\"?", nearest.best);
+    else if (merge->count > 0)
+        snprintf(advice, sizeof(advice), "expected one of %s.", known);
     else
-        config_report_at_key(&merge->errors, &merge->file, &path,
-                             "found a service that no app declares; expected one of %s", known);
+        snprintf(advice, sizeof(advice), "expected the path of its app in \"app\".");
+    config_report_at_key(&merge->errors, &merge->file, &path,
+                         "found a service that no app declares; %s A folder of files needs no "
+                         "app: add \"kind\": \"static\"",
+                         advice);
 }
 
 static void refuse_choice(struct merge *merge, const char *name) {
@@ -258,8 +268,10 @@ static void refuse_choice(struct merge *merge, const char *name) {
                            shown);
 }
 
-/* Every service in the file must have become a draft. */
-static void check_names(struct merge *merge) {
+/* Every service in the file must have become a draft. Where apps are missing or not readable,
+ * that has been said, and their services are not known. */
+static void check_names(struct merge *merge, size_t app_count) {
+    bool is_known = merge->count > 0 || (app_count == 0 && config_has_builtin(merge->config));
     const char *name;
     json_t *block;
     json_object_foreach((json_t *)(uintptr_t)config_file_services(merge->config), name, block) {
@@ -268,7 +280,7 @@ static void check_names(struct merge *merge) {
             is_declared = is_declared || strcmp(merge->declarations[i].name, name) == 0;
         for (size_t i = 0; i < merge->draft_count; i++)
             is_running = is_running || strcmp(merge->drafts[i].service.name, name) == 0;
-        if (!is_declared && !is_running && merge->count > 0)
+        if (!is_declared && !is_running && is_known)
             refuse_unknown(merge, name);
         else if (is_declared && !is_running)
             refuse_choice(merge, name);
@@ -279,12 +291,13 @@ static void collect(struct merge *merge, const struct config_app *apps, size_t c
     struct config_path path = {.parts = {"app"}, .depth = 1, .index = -1};
     if (count == 0 && !config_has_builtin(merge->config))
         config_report_at_value(&merge->errors, &merge->file, &path,
-                               "found nothing; expected the path of an app");
+                               "found nothing; expected the path of an app, or a service "
+                               "with \"kind\": \"static\"");
     for (size_t i = 0; i < count; i++)
         read_app(merge, &apps[i]);
     choose(merge);
     add_builtins(merge);
-    check_names(merge);
+    check_names(merge, count);
     config_process_settle(merge->drafts, merge->draft_count, merge->config, &merge->errors);
     config_service_check_all(merge->drafts, merge->draft_count, &merge->errors);
     if (merge->draft_count > CONFIG_SERVICES_MAX)
