@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../load/cputime.h"
+#include "../common/cputime.h"
 #include "members.h"
 #include "peer.h"
 #include "wire.h"
@@ -158,7 +158,7 @@ static struct outcome one_round(struct fan *fan, unsigned round) {
     members_begin(&fan->members, round, is_quiet);
     if (is_quiet)
         sleep_ms(5);
-    double cpu = cputime_read(options->pids, options->pid_count);
+    double cpu = cputime_read(options->pids.items, options->pids.count);
     uint64_t said = members_now_ns();
     if (!peer_say(options, fan->publisher, options->say, room, PUBLISHER, fan->message))
         peer_fail("a message was not taken");
@@ -168,7 +168,7 @@ static struct outcome one_round(struct fan *fan, unsigned round) {
     }
     wait_delivered(fan, &outcome);
     sleep_ms(1);
-    outcome.us[CPU] = (cputime_read(options->pids, options->pid_count) - cpu) * 1e6;
+    outcome.us[CPU] = (cputime_read(options->pids.items, options->pids.count) - cpu) * 1e6;
     read_times(fan, said, &outcome);
     drain_publisher(fan);
     sleep_ms(options->gap_ms);

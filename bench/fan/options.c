@@ -4,11 +4,6 @@
  */
 #include "options.h"
 
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "members.h"
 #include "wire.h"
 
@@ -38,96 +33,31 @@ static const char usage[] =
     "percent\n"
     "           sign; \\r \\n \\xNN as in C\n";
 
-static const struct option longs[] = {
-    {"port", 1, NULL, 'P'},    {"second-port", 1, NULL, '2'},
-    {"path", 1, NULL, 't'},    {"connections", 1, NULL, 'c'},
-    {"rooms", 1, NULL, 'R'},   {"joins-each", 1, NULL, 'k'},
-    {"join", 1, NULL, 'j'},    {"acks", 1, NULL, 'a'},
-    {"say", 1, NULL, 'm'},     {"publisher-joins", 0, NULL, 'J'},
-    {"size", 1, NULL, 's'},    {"rounds", 1, NULL, 'n'},
-    {"warmup", 1, NULL, 'w'},  {"gap", 1, NULL, 'g'},
-    {"quiet", 1, NULL, 'q'},   {"timeout", 1, NULL, 'T'},
-    {"settle", 1, NULL, 'S'},  {"raw", 0, NULL, 'r'},
-    {"deflate", 0, NULL, 'z'}, {"pid", 1, NULL, 'I'},
-    {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
-
-static void fail(void) {
-    fputs(usage, stderr);
-    exit(2);
-}
-
-static double number(const char *text) {
-    char *end;
-    double value = strtod(text, &end);
-    if (*end != '\0' || end == text || value < 0)
-        fail();
-    return value;
-}
-
-/* One of the counts; NULL: `name` is no count. */
-static unsigned *count_of(struct options *options, int name) {
-    switch (name) {
-    case 'c':
-        return &options->connections;
-    case 'R':
-        return &options->rooms;
-    case 'k':
-        return &options->joins_each;
-    case 'a':
-        return &options->acks;
-    case 's':
-        return &options->size;
-    case 'n':
-        return &options->rounds;
-    case 'w':
-        return &options->warmup;
-    default:
-        return NULL;
-    }
-}
-
-static double *time_of(struct options *options, int name) {
-    switch (name) {
-    case 'g':
-        return &options->gap_ms;
-    case 'q':
-        return &options->quiet_ms;
-    case 'T':
-        return &options->timeout_ms;
-    case 'S':
-        return &options->settle_ms;
-    default:
-        return NULL;
-    }
-}
-
-static void set(struct options *options, int name, const char *value) {
-    unsigned *count = count_of(options, name);
-    double *time = time_of(options, name);
-    if (count)
-        *count = (unsigned)number(value);
-    else if (time)
-        *time = number(value);
-    else if (name == 'P')
-        options->port = (uint16_t)number(value);
-    else if (name == '2')
-        options->second_port = (uint16_t)number(value);
-    else if (name == 't')
-        options->path = value;
-    else if (name == 'm')
-        options->say = value;
-    else if (name == 'j' && options->join_count < JOINS_MAX)
-        options->joins[options->join_count++] = value;
-    else if (name == 'I' && options->pid_count < PIDS_MAX)
-        options->pids[options->pid_count++] = (int)number(value);
-    else if (name == 'J')
-        options->publisher_joins = true;
-    else if (name == 'r')
-        options->is_raw = true;
-    else if (name == 'z')
-        options->offers_deflate = true;
-    else
-        fail();
+static void read_arguments(struct options *options, int argc, char **argv) {
+    const struct argument arguments[] = {
+        {"port", ARGUMENT_PORT, &options->port},
+        {"second-port", ARGUMENT_PORT, &options->second_port},
+        {"path", ARGUMENT_TEXT, &options->path},
+        {"connections", ARGUMENT_COUNT, &options->connections},
+        {"rooms", ARGUMENT_COUNT, &options->rooms},
+        {"joins-each", ARGUMENT_COUNT, &options->joins_each},
+        {"join", ARGUMENT_TEXTS, &options->joins},
+        {"acks", ARGUMENT_COUNT, &options->acks},
+        {"say", ARGUMENT_TEXT, &options->say},
+        {"publisher-joins", ARGUMENT_FLAG, &options->publisher_joins},
+        {"size", ARGUMENT_COUNT, &options->size},
+        {"rounds", ARGUMENT_COUNT, &options->rounds},
+        {"warmup", ARGUMENT_COUNT, &options->warmup},
+        {"gap", ARGUMENT_NUMBER, &options->gap_ms},
+        {"quiet", ARGUMENT_NUMBER, &options->quiet_ms},
+        {"timeout", ARGUMENT_NUMBER, &options->timeout_ms},
+        {"settle", ARGUMENT_NUMBER, &options->settle_ms},
+        {"raw", ARGUMENT_FLAG, &options->is_raw},
+        {"deflate", ARGUMENT_FLAG, &options->offers_deflate},
+        {"pid", ARGUMENT_PIDS, &options->pids},
+        {"help", ARGUMENT_HELP, NULL},
+    };
+    arguments_read(arguments, sizeof(arguments) / sizeof(*arguments), usage, argc, argv);
 }
 
 void options_read(struct options *options, int argc, char **argv) {
@@ -143,12 +73,9 @@ void options_read(struct options *options, int argc, char **argv) {
                                 .gap_ms = 20,
                                 .timeout_ms = 5000,
                                 .settle_ms = 500};
-    int name;
-    while ((name = getopt_long(argc, argv, "", longs, NULL)) != -1)
-        set(options, name, optarg);
-    if (optind != argc || options->connections == 0 || options->rooms == 0 ||
-        options->joins_each == 0 || options->joins_each > options->rooms ||
-        options->connections > MEMBERS_MAX || options->size < WIRE_MESSAGE_MIN ||
-        options->size > WIRE_MESSAGE_MAX)
-        fail();
+    read_arguments(options, argc, argv);
+    if (options->connections == 0 || options->rooms == 0 || options->joins_each == 0 ||
+        options->joins_each > options->rooms || options->connections > MEMBERS_MAX ||
+        options->size < WIRE_MESSAGE_MIN || options->size > WIRE_MESSAGE_MAX)
+        arguments_refuse(usage);
 }

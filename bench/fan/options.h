@@ -8,13 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JOINS_MAX 8u
-#define PIDS_MAX  64u
+#include "../common/arguments.h"
 
 struct options {
     uint16_t port, second_port; /* where every second subscriber connects; 0: the same */
-    const char *path, *say, *joins[JOINS_MAX]; /* templates, see wire.h */
-    unsigned join_count;
+    const char *path, *say;     /* templates, see wire.h */
+    struct argument_texts joins;
     unsigned connections, rooms;
     unsigned joins_each; /* rooms that each subscriber joins */
     unsigned acks;       /* messages that it waits for before it counts as joined */
@@ -24,8 +23,7 @@ struct options {
     bool is_raw;         /* no WebSocket: the templates are what goes over the wire */
     bool offers_deflate; /* permessage-deflate without context takeover */
     bool publisher_joins;
-    int pids[PIDS_MAX]; /* server processes whose CPU time is read */
-    unsigned pid_count;
+    struct argument_pids pids; /* server processes whose CPU time is read */
 };
 
 /* Exits with 2 and a usage text on a wrong word. */

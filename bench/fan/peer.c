@@ -85,8 +85,8 @@ bool peer_say(const struct options *options, int fd, const char *template, unsig
 }
 
 bool peer_join(const struct options *options, int fd, unsigned subscriber) {
-    for (unsigned i = 0; i < options->join_count; i++) {
-        const char *join = options->joins[i];
+    for (unsigned i = 0; i < options->joins.count; i++) {
+        const char *join = options->joins.items[i];
         unsigned repeats = strstr(join, "%r") ? options->joins_each : 1;
         for (unsigned k = 0; k < repeats; k++)
             if (!peer_say(options, fd, join, (subscriber + k) % options->rooms, subscriber, ""))

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cputime.h"
+#include "../common/cputime.h"
 #include "protocol.h"
 
 #define EVENTS_MAX     512
@@ -365,7 +365,7 @@ static void measure(struct engine *engine) {
         if (!engine->is_measuring && now >= engine->measure_ns) {
             engine->is_measuring = true;
             engine->measure_ns = now;
-            cpu = cputime_read(options->pids, options->pid_count);
+            cpu = cputime_read(options->pids.items, options->pids.count);
         }
         if (options->rate > 0)
             issue_due(engine);
@@ -375,7 +375,7 @@ static void measure(struct engine *engine) {
     engine->is_over = true;
     engine->is_measuring = false;
     engine->counts->seconds = (double)(now - engine->measure_ns) / 1e9;
-    engine->counts->cpu_s = cputime_read(options->pids, options->pid_count) - cpu;
+    engine->counts->cpu_s = cputime_read(options->pids.items, options->pids.count) - cpu;
     engine->counts->open = engine->ready;
 }
 

@@ -11,7 +11,7 @@ static void print(const struct options *options, const struct counts *counts) {
     printf("{\"done\": %llu, \"seconds\": %.4f, \"per_second\": %.1f, \"open\": %u, ",
            (unsigned long long)counts->done, counts->seconds,
            (double)counts->done / (counts->seconds > 0 ? counts->seconds : 1), counts->open);
-    if (options->pid_count > 0)
+    if (options->pids.count > 0)
         printf("\"server_cpu_s\": %.6f, \"server_cpu_us_each\": %.4f, ", counts->cpu_s, each);
     printf("\"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}, ",
            (double)histogram_quantile(&counts->latency, 0.5) / 1e3,

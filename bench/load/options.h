@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PIDS_MAX 64
+#include "../common/arguments.h"
 
 enum load_protocol { LOAD_WS, LOAD_HTTP, LOAD_TEXT, LOAD_RAW };
 enum load_mode {
@@ -22,9 +22,9 @@ enum load_mode {
 struct options {
     enum load_protocol protocol;
     enum load_mode mode;
-    char host[64];
+    const char *host;
     uint16_t port;
-    char path[256];
+    const char *path;
     unsigned connections, depth, sources, first_source;
     size_t size;            /* of a payload */
     size_t raw_in, raw_out; /* raw: bytes that the server sends and gets for each */
@@ -32,8 +32,7 @@ struct options {
     double warmup_s, duration_s;
     bool offers_deflate; /* permessage-deflate with no context takeover */
     bool is_binary;
-    int pids[PIDS_MAX]; /* server processes whose CPU time is read */
-    unsigned pid_count;
+    struct argument_pids pids; /* server processes whose CPU time is read */
 };
 
 /* Exits with 2 and a usage text on a wrong word. */

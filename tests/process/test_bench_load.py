@@ -210,3 +210,15 @@ def test_a_message_in_the_wrong_room_is_noticed(fan):
 def test_a_load_without_a_server_cannot_measure():
     code, said = run_fan(crew.free_port(), "--connections", 3)
     assert code == 2 and "refused" in said
+
+
+@pytest.mark.parametrize("program, words", [
+    (LOAD, ("--nonsense",)), (LOAD, ("extra",)), (LOAD, ("--protocol", "wss")), (LOAD, ("--size",)),
+    (LOAD, ("--size", "-1")), (LOAD, ("--rate", "10x")), (LOAD, ("--depth", 0)),
+    (LOAD, ("--path", "/" * 400)), (LOAD, ("--pid", 1) * 65), (FAN, ("--help",)), (FAN, ("--raw=1",)),
+    (FAN, ("--join", "x") * 9), (FAN, ("--pid", 1) * 65), (FAN, ("--rooms", 1, "--joins-each", 2)),
+])
+def test_wrong_words_are_answered_with_the_usage(program, words):
+    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and not done.stdout
+    assert f"usage: {program.name.removeprefix('bench-')} [options]\n" in done.stderr
