@@ -18,6 +18,7 @@ enum {
 };
 
 #define SAY_DEFLATE "permessage-deflate"
+#define SAY_GET     "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
 /* A WebSocket client's opening handshake; `extensions` NULL: offers none. */
 void say_handshake(struct peer *peer, const char *extensions);

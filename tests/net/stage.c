@@ -303,6 +303,27 @@ void stage_pass(struct stage *stage, uint64_t ms) {
     }
 }
 
+void stage_pass_most(struct stage *stage, uint64_t ms) {
+    stage_pass(stage, ms - STAGE_TICK_MS);
+}
+
+void stage_pass_rest(struct stage *stage) {
+    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+}
+
+void stage_chatter(struct stage *stage, struct peer *peer, const char *text, uint64_t ms) {
+    for (uint64_t passed = STAGE_TICK_MS; passed < ms; passed += STAGE_TICK_MS) {
+        stage_say(peer, text);
+        stage_pass(stage, STAGE_TICK_MS);
+    }
+}
+
+void stage_answer(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    (void)msg;
+    if (strcmp(event, "request") == 0)
+        crew_conn_send(conn, "ok", 2);
+}
+
 void stage_forget(struct stage *stage) {
     stage->events.len = 0;
     stage->events.data[0] = '\0';
@@ -328,8 +349,8 @@ void stage_expect_out(struct peer *peer, const char *text) {
 }
 
 void stage_expect_end(struct stage *stage, const struct peer *peer, uint64_t ms) {
-    stage_pass(stage, ms - STAGE_TICK_MS);
+    stage_pass_most(stage, ms);
     assert_false(peer->is_shut || peer->is_closed);
-    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+    stage_pass_rest(stage);
     assert_true(peer->is_shut || peer->is_closed);
 }

@@ -64,6 +64,14 @@ void stage_run(struct stage *stage);
 /* So much time goes by, in which the loop turns whenever a timer is due. */
 void stage_pass(struct stage *stage, uint64_t ms);
 
+/* A time in two parts: all of it but a tick, in which it does not run out; and that tick, with
+ * the time until its end is found. */
+void stage_pass_most(struct stage *stage, uint64_t ms);
+void stage_pass_rest(struct stage *stage);
+
+/* The same first part, at each tick of which the peer says something. */
+void stage_chatter(struct stage *stage, struct peer *peer, const char *text, uint64_t ms);
+
 /* What was written down since the last call; and whether it is this. */
 char *stage_take_events(struct stage *stage); /* to be freed */
 void stage_expect(struct stage *stage, const char *events);
@@ -74,6 +82,9 @@ void stage_expect_end(struct stage *stage, const struct peer *peer, uint64_t ms)
 
 /* Is this what the peer was sent since it was last asked? */
 void stage_expect_out(struct peer *peer, const char *text);
+
+/* For `react`: each request is answered with "ok". */
+void stage_answer(struct crew_conn *conn, const char *event, const crew_msg *msg);
 
 /* The peer whose connection it is: its name is in `events`. */
 const struct peer *stage_peer_of(const struct crew_conn *conn);

@@ -16,7 +16,7 @@
 #include "conn.h"
 #include "fake_clock.h"
 #include "say.h"
-#include "stage.h"
+#include "scene.h"
 
 #define PING_MS 25000u
 #define IDLE_MS 60000u
@@ -28,20 +28,49 @@ static void echo(struct crew_conn *conn, const char *event, const crew_msg *msg)
         crew_conn_send(conn, msg->data, msg->len);
 }
 
-static struct stage *new_stage(enum listen_protocol protocol, uint64_t ping_ms,
-                               uint64_t idle_ms) {
-    struct stage *stage = stage_new(protocol);
-    stage->config.heartbeat.ping_interval_ms = ping_ms;
-    stage->config.heartbeat.idle_timeout_ms = idle_ms;
+static void set_off(struct stage *stage) {
     stage->react = echo;
-    return stage;
 }
 
-static struct stage *open_stage(enum listen_protocol protocol) {
-    struct stage *stage = new_stage(protocol, PING_MS, IDLE_MS);
-    stage_start(stage, &transport_memory);
-    return stage;
+static void set_idle(struct stage *stage) {
+    set_off(stage);
+    stage->config.heartbeat.idle_timeout_ms = IDLE_MS;
 }
+
+static void set_both(struct stage *stage) {
+    set_idle(stage);
+    stage->config.heartbeat.ping_interval_ms = PING_MS;
+}
+
+static void set_ping_data(struct stage *stage) {
+    set_both(stage);
+    stage->config.heartbeat.ping_data = ping_text;
+}
+
+static void set_client_ping(struct stage *stage) {
+    set_idle(stage);
+    stage->config.heartbeat.client_ping = client_ping;
+}
+
+static void set_client_pong(struct stage *stage) {
+    set_client_ping(stage);
+    stage->config.heartbeat.client_pong = client_pong;
+}
+
+static void set_rate(struct stage *stage) {
+    set_off(stage);
+    stage->config.limits.message_rate = 3;
+    stage->is_deaf = true;
+}
+
+static struct scene websocket = {LISTEN_WEBSOCKET, set_both};
+static struct scene unasked_text = {LISTEN_TEXT, set_idle};
+static struct scene unasked_websocket = {LISTEN_WEBSOCKET, set_idle};
+static struct scene ping_data_text = {LISTEN_TEXT, set_ping_data};
+static struct scene ping_data_websocket = {LISTEN_WEBSOCKET, set_ping_data};
+static struct scene answered_text = {LISTEN_TEXT, set_client_pong};
+static struct scene unanswered_websocket = {LISTEN_WEBSOCKET, set_client_ping};
+static struct scene rated_websocket = {LISTEN_WEBSOCKET, set_rate};
 
 /* Pings and nothing else. */
 static size_t count_pings(const struct peer *peer) {
@@ -57,9 +86,8 @@ static void answer_last_ping(struct peer *peer) {
 }
 
 static void test_who_is_silent_is_asked_and_then_dead(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     stage_pass(stage, PING_MS - 1);
     assert_int_equal(count_pings(peer), 0);
     stage_pass(stage, STAGE_SLACK_MS);
@@ -73,13 +101,11 @@ static void test_who_is_silent_is_asked_and_then_dead(void **state) {
     assert_true(peer->is_closed);
     stage_expect_out(peer, "\x88\x11\x03\xe9no sign of life"); /* 1001, should it be there */
     assert_int_equal(stage->worker.conns.totals.reaped, 1);
-    stage_free(stage);
 }
 
 static void test_who_answers_lives_for_ever(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int i = 0; i < 50; i++) {
         stage_pass(stage, PING_MS + STAGE_SLACK_MS);
         assert_int_equal(count_pings(peer), 1);
@@ -89,14 +115,12 @@ static void test_who_answers_lives_for_ever(void **state) {
         assert_in_range(peer->conn->rtt_ms, 120, 120 + STAGE_SLACK_MS);
     }
     assert_int_equal(stage->worker.conns.totals.reaped, 0);
-    stage_free(stage);
 }
 
 static void test_the_round_trip_is_that_of_the_ping_that_is_answered(void **state) {
     static const char wrong[] = "\xff\xff\xff\xff";
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     while (peer->out.len == 0)
         stage_pass(stage, 1);
     stage_pass(stage, 450);
@@ -108,82 +132,71 @@ static void test_the_round_trip_is_that_of_the_ping_that_is_answered(void **stat
     answer_last_ping(peer);
     stage_run(stage);
     assert_int_equal(peer->conn->rtt_ms, 450);
-    stage_free(stage);
 }
 
 static void test_nobody_is_asked_who_talks(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     stage->react = NULL;
-    struct peer *peer = stage_meet(stage, "a");
     for (int i = 0; i < 30; i++) {
-        stage_pass(stage, PING_MS - STAGE_TICK_MS);
+        stage_pass_most(stage, PING_MS);
         say_text(peer, "hello");
         stage_run(stage);
     }
     assert_int_equal(peer->out.len, 0);
-    stage_free(stage);
 }
 
-/* A ping of its own, an unasked pong, a byte of something unfinished. */
-static void test_any_byte_is_life(void **state) {
-    (void)state;
-    struct stage *stage = new_stage(LISTEN_WEBSOCKET, 0, IDLE_MS);
-    stage_start(stage, &transport_memory);
-    struct peer *peer = stage_meet(stage, "a");
+/* A ping of its own, an unasked pong. */
+static void test_any_frame_is_life(void **state) {
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (unsigned i = 0; i < 12; i++) {
         say_frame(peer, i % 2 ? SAY_PING : SAY_PONG, "", 0);
-        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
+        stage_pass_most(stage, IDLE_MS);
         assert_false(peer->is_closed);
     }
-    stage_free(stage);
-    stage = new_stage(LISTEN_TEXT, 0, IDLE_MS);
-    stage_start(stage, &transport_memory);
-    peer = stage_meet(stage, "a");
+}
+
+static void test_a_byte_of_something_unfinished_is_life(void **state) {
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int i = 0; i < 8; i++) {
         stage_say(peer, "x"); /* never a whole line */
-        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
+        stage_pass_most(stage, IDLE_MS);
     }
     stage_expect(stage, "");
-    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+    stage_pass_rest(stage);
     stage_expect(stage, "a close heartbeat");
-    stage_free(stage);
 }
 
 static void test_what_is_sent_proves_nothing(void **state) {
-    (void)state;
-    struct stage *stage = new_stage(LISTEN_TEXT, 0, IDLE_MS);
-    stage_start(stage, &transport_memory);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (unsigned i = 0; i < IDLE_MS / STAGE_TICK_MS - 1; i++) {
         assert_int_equal(crew_conn_send(peer->conn, "news", 4), CREW_SENT);
         stage_pass(stage, STAGE_TICK_MS);
     }
     stage_expect(stage, "");
-    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+    stage_pass_rest(stage);
     stage_expect(stage, "a close heartbeat");
-    stage_free(stage);
 }
 
 /* Its last word would stand behind what it does not take. */
 static void test_nothing_waits_for_a_dead_one(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     peer->room = 0;
     crew_conn_send_text(peer->conn, "news", 4);
     stage_pass(stage, IDLE_MS + STAGE_SLACK_MS);
     stage_expect(stage, "a close heartbeat");
     assert_true(peer->is_closed);
     assert_int_equal(peer->out.len, 0);
-    stage_free(stage);
 }
 
 /* Who takes a stream that never ends is asked too, behind what is queued. */
 static void test_a_ping_goes_behind_a_queue(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     peer->room = 0;
     crew_conn_send_text(peer->conn, "news", 4);
     stage_pass(stage, PING_MS + STAGE_SLACK_MS);
@@ -194,15 +207,11 @@ static void test_a_ping_goes_behind_a_queue(void **state) {
     answer_last_ping(peer);
     stage_pass(stage, IDLE_MS - STAGE_SLACK_MS);
     stage_expect(stage, "a pong");
-    stage_free(stage);
 }
 
 static void test_ping_data_is_a_message(void **state) {
-    (void)state;
-    struct stage *stage = new_stage(LISTEN_TEXT, PING_MS, IDLE_MS);
-    stage->config.heartbeat.ping_data = ping_text;
-    stage_start(stage, &transport_memory);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int i = 0; i < 4; i++) {
         stage_pass(stage, PING_MS + STAGE_SLACK_MS);
         stage_expect_out(peer, "?\n");
@@ -212,14 +221,13 @@ static void test_ping_data_is_a_message(void **state) {
         stage_expect_out(peer, "here\n");
         assert_in_range(peer->conn->rtt_ms, 70, 70 + STAGE_SLACK_MS);
     }
-    stage_free(stage);
-    stage = new_stage(LISTEN_WEBSOCKET, PING_MS, IDLE_MS);
-    stage->config.heartbeat.ping_data = ping_text;
-    stage_start(stage, &transport_memory);
-    peer = stage_meet(stage, "a");
+}
+
+static void test_ping_data_is_what_scripts_of_a_browser_can_see(void **state) {
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     stage_pass(stage, PING_MS + STAGE_SLACK_MS);
-    stage_expect_out(peer, "\x81\1?"); /* what scripts of a browser can see */
-    stage_free(stage);
+    stage_expect_out(peer, "\x81\1?");
 }
 
 static ptrdiff_t whole_reads(crew_conn *conn, const char *data, size_t len) {
@@ -237,7 +245,8 @@ static void test_a_protocol_without_a_probe_is_not_asked(void **state) {
         {LISTEN_TCP, NULL}, {LISTEN_TEXT, NULL}, {LISTEN_FRAME, NULL}, {LISTEN_TCP, &framing}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct stage *stage = new_stage(cases[i].protocol, PING_MS, IDLE_MS);
+        struct stage *stage = stage_new(cases[i].protocol);
+        set_both(stage);
         stage->service.app.protocol = cases[i].framing;
         stage_start(stage, &transport_memory);
         struct peer *peer = stage_meet(stage, "a");
@@ -249,45 +258,35 @@ static void test_a_protocol_without_a_probe_is_not_asked(void **state) {
 }
 
 static void test_client_ping_is_answered_without_the_app(void **state) {
-    (void)state;
-    struct stage *stage = new_stage(LISTEN_TEXT, 0, IDLE_MS);
-    stage->config.heartbeat.client_ping = client_ping;
-    stage->config.heartbeat.client_pong = client_pong;
-    stage_start(stage, &transport_memory);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int i = 0; i < 4; i++) {
         stage_say(peer, "ping\n");
-        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
+        stage_pass_most(stage, IDLE_MS);
         stage_expect_out(peer, "pong!\n");
     }
     stage_expect(stage, "");
     stage_say(peer, "pin\npingping\nPING\n");
     stage_run(stage);
     stage_expect(stage, "a message pin; a message pingping; a message PING");
-    stage_free(stage);
 }
 
 static void test_client_ping_without_an_answer_is_only_life(void **state) {
-    (void)state;
-    struct stage *stage = new_stage(LISTEN_WEBSOCKET, 0, IDLE_MS);
-    stage->config.heartbeat.client_ping = client_ping;
-    stage_start(stage, &transport_memory);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int i = 0; i < 4; i++) {
         say_text(peer, "ping");
-        stage_pass(stage, IDLE_MS - STAGE_TICK_MS);
+        stage_pass_most(stage, IDLE_MS);
     }
     stage_expect(stage, "");
     assert_int_equal(peer->out.len, 0);
-    stage_free(stage);
 }
 
 static void test_off_means_off(void **state) {
     static const enum listen_protocol protocols[] = {LISTEN_TCP, LISTEN_TEXT, LISTEN_WEBSOCKET};
     (void)state;
     for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-        struct stage *stage = new_stage(protocols[i], 0, 0);
-        stage_start(stage, &transport_memory);
+        struct stage *stage = scene_open(&(struct scene){protocols[i], set_off});
         struct peer *peer = stage_meet(stage, "a");
         stage_pass(stage, 24 * 3600 * 1000u);
         assert_false(peer->is_closed);
@@ -297,59 +296,47 @@ static void test_off_means_off(void **state) {
 }
 
 static void test_a_pause_is_not_the_peers_silence(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     crew_conn_pause(peer->conn);
     stage_pass(stage, 10 * IDLE_MS);
     assert_int_equal(peer->out.len, 0);
     crew_conn_resume(peer->conn);
-    stage_pass(stage, IDLE_MS - STAGE_TICK_MS); /* it begins anew */
+    stage_pass_most(stage, IDLE_MS); /* it begins anew */
     assert_false(peer->is_closed);
-    stage_pass(stage, STAGE_TICK_MS + STAGE_SLACK_MS);
+    stage_pass_rest(stage);
     stage_expect(stage, "a close heartbeat");
-    stage_free(stage);
 }
 
 /* A loop that stood still, or a process that was stopped: no client pays for it. */
 static void test_a_late_tick_counts_once(void **state) {
-    (void)state;
-    struct stage *stage = open_stage(LISTEN_WEBSOCKET);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int i = 0; i < 10; i++) {
         fake_clock_pass(10 * IDLE_MS);
         stage_turn(stage);
     }
     assert_false(peer->is_closed);
     assert_int_equal(peer->out.len, 0);
-    stage_free(stage);
 }
 
 static void test_only_the_silent_among_many(void **state) {
     (void)state;
-    struct stage *stage = new_stage(LISTEN_TEXT, 0, IDLE_MS);
-    stage_start(stage, &transport_memory);
-    struct peer *peers[STAGE_PEERS_MAX];
-    for (int i = 0; i < STAGE_PEERS_MAX; i++)
-        peers[i] = stage_meet(stage, "p");
+    struct stage *stage = scene_open_crowded(&unasked_text);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < STAGE_PEERS_MAX; i += 2)
-            stage_say(peers[i], "x\n");
+            stage_say(stage->peers[i], "x\n");
         stage_pass(stage, IDLE_MS / 2);
     }
     for (int i = 0; i < STAGE_PEERS_MAX; i++)
-        assert_int_equal(peers[i]->is_closed, i % 2);
+        assert_int_equal(stage->peers[i]->is_closed, i % 2);
     assert_int_equal(stage->worker.conns.totals.reaped, STAGE_PEERS_MAX / 2);
     stage_free(stage);
 }
 
 static void test_messages_beyond_their_rate_are_a_fault(void **state) {
-    (void)state;
-    struct stage *stage = new_stage(LISTEN_WEBSOCKET, 0, 0);
-    stage->config.limits.message_rate = 3;
-    stage->is_deaf = true;
-    stage_start(stage, &transport_memory);
-    struct peer *peer = stage_meet(stage, "a");
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
     for (int second = 0; second < 5; second++) {
         for (int i = 0; i < 3; i++)
             say_text(peer, "x");
@@ -363,28 +350,29 @@ static void test_messages_beyond_their_rate_are_a_fault(void **state) {
     stage_run(stage);
     stage_expect(stage, "a error message rate exceeded");
     assert_memory_equal(peer->out.data + 3 * 3, "\x88\x17\x03\xf0", 4); /* 1008 */
-    stage_free(stage);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who_is_silent_is_asked_and_then_dead),
-        cmocka_unit_test(test_who_answers_lives_for_ever),
-        cmocka_unit_test(test_the_round_trip_is_that_of_the_ping_that_is_answered),
-        cmocka_unit_test(test_nobody_is_asked_who_talks),
-        cmocka_unit_test(test_any_byte_is_life),
-        cmocka_unit_test(test_what_is_sent_proves_nothing),
-        cmocka_unit_test(test_nothing_waits_for_a_dead_one),
-        cmocka_unit_test(test_a_ping_goes_behind_a_queue),
-        cmocka_unit_test(test_ping_data_is_a_message),
+        SCENE_TEST(test_who_is_silent_is_asked_and_then_dead, &websocket),
+        SCENE_TEST(test_who_answers_lives_for_ever, &websocket),
+        SCENE_TEST(test_the_round_trip_is_that_of_the_ping_that_is_answered, &websocket),
+        SCENE_TEST(test_nobody_is_asked_who_talks, &websocket),
+        SCENE_TEST(test_any_frame_is_life, &unasked_websocket),
+        SCENE_TEST(test_a_byte_of_something_unfinished_is_life, &unasked_text),
+        SCENE_TEST(test_what_is_sent_proves_nothing, &unasked_text),
+        SCENE_TEST(test_nothing_waits_for_a_dead_one, &websocket),
+        SCENE_TEST(test_a_ping_goes_behind_a_queue, &websocket),
+        SCENE_TEST(test_ping_data_is_a_message, &ping_data_text),
+        SCENE_TEST(test_ping_data_is_what_scripts_of_a_browser_can_see, &ping_data_websocket),
         cmocka_unit_test(test_a_protocol_without_a_probe_is_not_asked),
-        cmocka_unit_test(test_client_ping_is_answered_without_the_app),
-        cmocka_unit_test(test_client_ping_without_an_answer_is_only_life),
+        SCENE_TEST(test_client_ping_is_answered_without_the_app, &answered_text),
+        SCENE_TEST(test_client_ping_without_an_answer_is_only_life, &unanswered_websocket),
         cmocka_unit_test(test_off_means_off),
-        cmocka_unit_test(test_a_pause_is_not_the_peers_silence),
-        cmocka_unit_test(test_a_late_tick_counts_once),
+        SCENE_TEST(test_a_pause_is_not_the_peers_silence, &websocket),
+        SCENE_TEST(test_a_late_tick_counts_once, &websocket),
         cmocka_unit_test(test_only_the_silent_among_many),
-        cmocka_unit_test(test_messages_beyond_their_rate_are_a_fault),
+        SCENE_TEST(test_messages_beyond_their_rate_are_a_fault, &rated_websocket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
