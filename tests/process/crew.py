@@ -60,6 +60,12 @@ def wait_for(condition, timeout=10.0, what="condition"):
         time.sleep(0.02)
 
 
+def let_pass(seconds):
+    """Lets time go by where that is the subject and no event ends it: a silence in which nothing
+    may happen, a client that is slow. What waits for something waits with wait_for()."""
+    time.sleep(max(0, seconds))
+
+
 def assert_took(started, least, most):
     """Less time since `started` is a fault; more is a wait that ran out."""
     seconds = time.monotonic() - started
@@ -233,7 +239,7 @@ class Instance:
         makes a thousand times as many, also on a slow machine; CPU time would depend on others."""
         started, before = time.monotonic(), self.turns(slot)
         yield
-        time.sleep(max(0, started + seconds - time.monotonic()))
+        let_pass(started + seconds - time.monotonic())  # the span in which turns are counted
         turns = self.turns(slot) - before
         most = TURNS_A_SECOND * (time.monotonic() - started)
         assert turns <= most, f"{turns} turns, more than {most:.0f}"

@@ -345,10 +345,10 @@ def test_a_master_without_descriptors_waits_for_one(pair):
     taken = {int(number) for number in os.listdir(f"/proc/{master}/fd")}
     first_free = next(number for number in range(1000) if number not in taken)
     with socket.socket(socket.AF_UNIX) as client:
-        with pair.instance.not_spinning(2):
+        with pair.instance.not_spinning(0):
             resource.prlimit(master, resource.RLIMIT_NOFILE, (first_free, hard))
             client.connect(str(pair.instance.run_dir / "admin.sock"))
-            time.sleep(2)
+            crew.let_pass(2)  # in which turns are counted; to ask for them takes a descriptor
             resource.prlimit(master, resource.RLIMIT_NOFILE, (soft, hard))
         body = b'{"v":2,"type":"roster"}'
         client.settimeout(10)

@@ -153,17 +153,21 @@ def test_connections_does_not_miss_a_worker_that_ends_while_it_is_asked(probe):
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=instance.env)
 
-    def is_asked():
-        """Beside the listening socket there is one that waits to be accepted."""
-        return sum(str(instance.run_dir / "w.probe.0.") in line
-                   for line in open("/proc/net/unix")) == 2
+    def sockets():
+        """The listening one, and those that wait to be accepted: also of whoever has given up."""
+        return sum(str(instance.run_dir / "w.probe.0.") in line for line in open("/proc/net/unix"))
 
-    asking = ask()
-    while not is_asked():
+    def is_asked():
+        nonlocal asking, before
         if asking.poll() is not None:  # it has given up before we looked
             asking.communicate()
+            before = sockets()
             asking = ask()
-        time.sleep(0.01)
+        return sockets() > before
+
+    before = sockets()
+    asking = ask()
+    crew.wait_for(is_asked, 10, "the question")
     os.kill(victim, signal.SIGKILL)
     out, err = asking.communicate(timeout=20)
     assert (asking.returncode, err) == (0, "")

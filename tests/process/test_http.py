@@ -390,7 +390,7 @@ def test_a_slow_reader_gets_everything(web):
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send("GET /big?size=9000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         for _ in range(20):
-            time.sleep(0.3)
+            crew.let_pass(0.3)  # it is slow: all in all slower than send_timeout
             client.rest += client.sock.recv(300_000)
         assert len(client.answer().body) == 9_000_000
 

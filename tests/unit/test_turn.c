@@ -4,6 +4,7 @@
  * kind of handle, started from each place that can start one, is called without another event
  * to help it; a loop with nothing to do does not turn; nobody starves. Turns are counted.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,7 +21,8 @@
 #include "turn.h"
 
 #define HANGS_AFTER_S 30u /* SIGALRM ends a test whose wake-up is lost */
-#define QUIET_US      50000
+#define QUIET_MS      50
+#define QUIET_TURNS   10
 #define MANY_HANDLES  100
 
 enum place { BEFORE, IN_SETTLE, IN_READY, IN_TIMER, IN_CHECK, PLACES };
@@ -30,6 +33,9 @@ struct desk {
     struct turn turn;
     int near, far; /* a connection: what is written to `far` makes `near` ready */
     int turns, libuv_turns, ready, calls;
+    int spin;         /* an eventfd: there were more than QUIET_TURNS */
+    uv_sem_t settled; /* posted once, when a thread is to know that the loop waits next */
+    bool tells_settled;
     bool is_hurried, drains;
     enum place place;
     void (*start)(struct desk *desk);
@@ -58,8 +64,12 @@ static void start_at(enum place place) {
 
 static bool on_settle(void *owner) {
     assert_ptr_equal(owner, &desk);
-    desk.turns++;
+    if (++desk.turns == QUIET_TURNS + 1)
+        assert_int_equal(eventfd_write(desk.spin, 1), 0);
     start_at(IN_SETTLE);
+    if (desk.tells_settled)
+        uv_sem_post(&desk.settled);
+    desk.tells_settled = false;
     return desk.is_hurried;
 }
 
@@ -93,6 +103,9 @@ static int set_up(void **state) {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     desk.near = pair[0];
     desk.far = pair[1];
+    desk.spin = eventfd(0, 0);
+    assert_true(desk.spin >= 0);
+    assert_int_equal(uv_sem_init(&desk.settled, 0), 0);
     assert_int_equal(uv_loop_init(&desk.loop), 0);
     assert_int_equal(poller_open(&desk.poller, on_ready), 0);
     assert_int_equal(turn_open(&desk.turn, &desk.loop, &desk.poller, on_settle, &desk), 0);
@@ -121,6 +134,8 @@ static int tear_down(void **state) {
     poller_close(&desk.poller);
     close(desk.near);
     close(desk.far);
+    close(desk.spin);
+    uv_sem_destroy(&desk.settled);
     return 0;
 }
 
@@ -236,20 +251,26 @@ static void start_async(struct desk *d) {
     uv_async_send(&d->handle.async);
 }
 
-static void send_from_thread(void *arg) {
-    usleep(1000); /* the loop may wait by now, or not: both must do */
+static void send_at_once(void *arg) {
+    uv_async_send(arg);
+}
+
+static void send_to_one_who_waits(void *arg) {
+    uv_sem_wait(&desk.settled);
     uv_async_send(arg);
 }
 
 static void on_thread_async(uv_async_t *handle) {
     uv_thread_join(&desk.thread);
-    if (!is_second_call())
-        uv_thread_create(&desk.thread, send_from_thread, handle);
+    if (is_second_call())
+        return;
+    desk.tells_settled = true;
+    uv_thread_create(&desk.thread, send_to_one_who_waits, handle);
 }
 
 static void start_thread_async(struct desk *d) {
     uv_async_init(&d->loop, &d->handle.async, on_thread_async);
-    uv_thread_create(&d->thread, send_from_thread, &d->handle.async);
+    uv_thread_create(&d->thread, send_at_once, &d->handle.async);
 }
 
 static void do_work(uv_work_t *work) {
@@ -317,9 +338,12 @@ static void every_kind_from_every_place(void **state) {
 
 /* -- nothing to do */
 
+/* The silence is the subject: it lasts until the loop is seen to spin, or for so long, in which
+ * one that spins makes thousands of turns. */
 static void poke_later(void *arg) {
+    struct pollfd spin = {.fd = desk.spin, .events = POLLIN};
     (void)arg;
-    usleep(QUIET_US);
+    assert_true(poll(&spin, 1, QUIET_MS) >= 0);
     poke();
 }
 
@@ -328,14 +352,13 @@ static void on_last_ready(void *owner, int events) {
     turn_stop(&desk.turn);
 }
 
-/* For a spin there is time enough to be seen: thousands of turns. */
 static void stay_quiet(void) {
     desk.poller.ready = on_last_ready;
     uv_thread_create(&desk.thread, poke_later, NULL);
     turn_run(&desk.turn);
     uv_thread_join(&desk.thread);
     assert_int_equal(desk.ready, 1);
-    assert_in_range(desk.turns, 1, 10);
+    assert_in_range(desk.turns, 1, QUIET_TURNS);
 }
 
 static void no_handle_is_no_spin(void **state) {
@@ -371,7 +394,7 @@ static void quiet_handles_are_no_spin(void **state) {
     uv_unref((uv_handle_t *)&quiet);
     uv_timer_start(&desk.timer, on_timer, 1000000, 0);
     stay_quiet();
-    assert_in_range(desk.calls, 1, 10);
+    assert_in_range(desk.calls, 1, QUIET_TURNS);
     uv_close((uv_handle_t *)&quiet, NULL);
     uv_run(&desk.loop, UV_RUN_NOWAIT);
     close(pipe_ends[0]);
@@ -392,7 +415,7 @@ static void uv_stop_is_not_heard(void **state) {
     turn_run(&desk.turn);
     uv_thread_join(&desk.thread);
     assert_int_equal(desk.ready, 2);
-    assert_in_range(desk.turns, 1, 10);
+    assert_in_range(desk.turns, 1, QUIET_TURNS);
 }
 
 /* -- nobody starves */
