@@ -38,7 +38,7 @@ def shorter(struct):
 def longer(struct):
     """The header with one more member at the end of a struct."""
     end = body_of(struct)[1]
-    return f"#define ADDED_{struct}\n{HEADER[:end]}    uint64_t added[3];\n{HEADER[end:]}"
+    return f"#define ADDED_{struct} sizeof(uint64_t[3])\n{HEADER[:end]}    uint64_t added[3];\n{HEADER[end:]}"
 
 
 STRUCTS = ["crew_app", "crew_service", "crew_protocol", "crew_conn_stats", "crew_addr", "crew_msg",

@@ -2,7 +2,7 @@
  *
  * An app for test_abi.py, which compiles it with headers that lack a field or have one more. It
  * looks behind each struct that the worker fills, and answers what it found as text. A header
- * with a longer struct defines ADDED_<struct>, and its new member is `added`.
+ * with a longer struct defines ADDED_<struct>, the size of its new and last member `added`.
  */
 #include <crewman.h>
 #include <stdio.h>
@@ -17,6 +17,23 @@
         unsigned char guard[GUARD_BYTES];                                                      \
     } name;                                                                                    \
     memset(&name, 0xa5, sizeof(name))
+
+#ifndef ADDED_crew_cookie
+#define ADDED_crew_cookie 0
+#endif
+#ifndef ADDED_crew_sse
+#define ADDED_crew_sse 0
+#endif
+
+/* A struct for the worker to read, which is to look neither at what is new nor at what is
+ * behind it. */
+#define FILLED(type, name, ...)                                                                \
+    struct {                                                                                   \
+        struct type it;                                                                        \
+        unsigned char guard[GUARD_BYTES];                                                      \
+    } name = {{__VA_ARGS__}, {0}};                                                             \
+    memset((unsigned char *)&name + sizeof(name.it) - ADDED_##type, 0xa5,                      \
+           ADDED_##type + GUARD_BYTES)
 
 static char found[512];
 
@@ -74,26 +91,12 @@ static void check_file(crew_request *request) {
 }
 
 static void check_cookie(crew_request *request) {
-    struct {
-        struct crew_cookie it;
-        unsigned char guard[GUARD_BYTES];
-    } cookie = {{.name = "a", .value = "b"}, {0}};
-    memset(cookie.guard, 0xa5, GUARD_BYTES);
-#ifdef ADDED_crew_cookie
-    memset(cookie.it.added, 0xa5, sizeof(cookie.it.added));
-#endif
+    FILLED(crew_cookie, cookie, .name = "a", .value = "b");
     check(crew_reply_cookie(request, &cookie.it) == 0, "cookie: refused");
 }
 
 static void check_event(crew_request *request) {
-    struct {
-        struct crew_sse it;
-        unsigned char guard[GUARD_BYTES];
-    } event = {{.event = "e", .data = "d"}, {0}};
-    memset(event.guard, 0xa5, GUARD_BYTES);
-#ifdef ADDED_crew_sse
-    memset(event.it.added, 0xa5, sizeof(event.it.added));
-#endif
+    FILLED(crew_sse, event, .event = "e", .data = "d");
     crew_reply_begin(request, 200, "text/event-stream");
     check(crew_reply_sse(request, &event.it) >= 0, "event: refused");
     crew_reply_write(request, found, strlen(found));
