@@ -26,13 +26,13 @@
 #endif
 
 /* A struct for the worker to read, which is to look neither at what is new nor at what is
- * behind it. */
+ * behind it: as a number that is positive, and too large for an enum. */
 #define FILLED(type, name, ...)                                                                \
     struct {                                                                                   \
         struct type it;                                                                        \
         unsigned char guard[GUARD_BYTES];                                                      \
     } name = {{__VA_ARGS__}, {0}};                                                             \
-    memset((unsigned char *)&name + sizeof(name.it) - ADDED_##type, 0xa5,                      \
+    memset((unsigned char *)&name + sizeof(name.it) - ADDED_##type, 0x5a,                      \
            ADDED_##type + GUARD_BYTES)
 
 static char found[512];
