@@ -6,6 +6,7 @@
 
 #include "crewman/uv.h"
 #include "log.h"
+#include "services.h"
 #include "sized.h"
 #include "worker.h"
 
@@ -37,9 +38,9 @@ const char *crew_worker_settings(const char *service) {
     if (!service && worker->running)
         return worker->running->settings;
     const char *name = service ? service : crew_worker_service();
-    for (size_t i = 0; i < worker->service_count; i++)
-        if (strcmp(worker->services[i].config->name, name) == 0)
-            return worker->services[i].settings;
+    services_each (found, worker)
+        if (found->stage != SERVICE_STOPPED && strcmp(found->config->name, name) == 0)
+            return found->settings;
     return NULL;
 }
 

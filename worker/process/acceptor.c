@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "service.h"
+#include "services.h"
 #include "worker.h"
 
 /* Descriptors that a worker needs beside its connections: pipes, log, app's own files. */
@@ -48,7 +48,7 @@ static size_t limit_of(const struct config_limits *limits) {
 }
 
 static void tell_state(const struct service *service, enum score_state state) {
-    if (!service->is_opened)
+    if (!service->owns_socket)
         score_set(service->worker->line->state, (uint32_t)state);
 }
 
@@ -58,10 +58,8 @@ static uint32_t connections(const struct service *service) {
 
 /* A process of which one service is full takes part in the fair shares of the others. */
 static void tell_full(const struct service *service) {
-    const struct worker *worker = service->worker;
-    for (size_t i = 0; i < worker->service_count; i++)
-        if (&worker->services[i] != service &&
-            worker->services[i].acceptor.listener.is_watching)
+    services_each (other, service->worker)
+        if (other != service && !other->owns_socket && other->acceptor.listener.is_watching)
             return;
     tell_state(service, SCORE_FULL);
 }

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "services.h"
 #include "worker.h"
 
 #define BEAT_MS          1000u
@@ -77,8 +78,7 @@ static void note_lag(struct control *control) {
 static void on_beat(uv_timer_t *timer) {
     struct worker *worker = timer->data;
     note_lag(&worker->control);
-    for (size_t i = 0; i < worker->service_count; i++)
-        acceptor_look(&worker->services[i]);
+    services_look(worker);
     note_totals(worker);
     score_set(worker->line->lag_us, take_lag_us(worker));
     tell(worker, MSG_BEAT, json_object());

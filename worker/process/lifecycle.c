@@ -62,25 +62,14 @@ static void conn_ended(struct worker *worker);
 static const struct service_events service_events = {.conn_ended = conn_ended};
 
 static int call_worker_start(struct worker *worker, char *why, size_t size) {
-    for (size_t i = 0; i < worker->service_count; i++) {
-        int result = app_handler_worker_start(&worker->services[i]);
+    services_each (service, worker) {
+        int result = app_handler_worker_start(service);
         if (result >= 0)
             continue;
         worker->lifecycle.has_refused = true;
-        services_explain(&worker->services[i], why, size, "on_worker_start answered %d (%s)",
-                         result, crew_strerror(result));
+        services_explain(service, why, size, "on_worker_start answered %d (%s)", result,
+                         crew_strerror(result));
         return LIFECYCLE_EXIT_AGAIN;
-    }
-    return 0;
-}
-
-static int start_services(struct worker *worker, char *why, size_t size) {
-    char reason[512];
-    for (size_t i = 0; i < worker->service_count; i++) {
-        if (service_start(&worker->services[i], reason, sizeof(reason)) == 0)
-            continue;
-        services_explain(&worker->services[i], why, size, "%s", reason);
-        return LIFECYCLE_EXIT_NEVER;
     }
     return 0;
 }
@@ -88,16 +77,10 @@ static int start_services(struct worker *worker, char *why, size_t size) {
 static int accept_all(struct worker *worker, char *why, size_t size) {
     /* READY comes before the first iteration: siblings must not think that it stands still. */
     score_set(worker->line->tick_at, uv_hrtime() / 1000000);
-    for (size_t i = 0; i < worker->service_count; i++) {
-        struct service *service = &worker->services[i];
-        int err = service_accept(service);
-        if (err) {
-            services_explain(service, why, size, "cannot accept: %s", crew_strerror(err));
-            return LIFECYCLE_EXIT_AGAIN;
-        }
-    }
-    score_set(worker->line->state, SCORE_ACCEPTING);
-    return 0;
+    int exit_code = services_accept(worker, why, size);
+    if (!exit_code)
+        score_set(worker->line->state, SCORE_ACCEPTING);
+    return exit_code;
 }
 
 int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
@@ -113,7 +96,7 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     if (admin_start(worker) != 0)
         return fail(out_why, size, LIFECYCLE_EXIT_AGAIN, "the event loop cannot be set up");
     worker->lifecycle.is_set_up = true;
-    exit_code = start_services(worker, out_why, size);
+    exit_code = services_start(worker, out_why, size);
     if (!exit_code)
         exit_code = call_worker_start(worker, out_why, size);
     if (!exit_code)
@@ -148,8 +131,8 @@ static uint64_t time_left(const struct worker *worker) {
 static void begin_closing(struct worker *worker) {
     struct lifecycle *lifecycle = &worker->lifecycle;
     lifecycle->stage = STAGE_CLOSING;
-    for (size_t i = 0; i < worker->service_count; i++)
-        app_handler_worker_stop(&worker->services[i]);
+    services_each (service, worker)
+        app_handler_worker_stop(service);
     lifecycle->closed += worker->conns.count;
     if (list_is_empty(&worker->conns.all)) {
         finish(worker);
@@ -183,19 +166,10 @@ static void begin_draining(struct worker *worker, int reason) {
     struct lifecycle *lifecycle = &worker->lifecycle;
     lifecycle->stage = STAGE_DRAINING;
     lifecycle->reason = reason;
-    for (size_t i = 0; i < worker->service_count; i++)
-        service_stop_accepting(&worker->services[i]);
-    opened_stop_accepting(worker);
+    services_stop_accepting(worker);
     score_set(worker->line->state, SCORE_DRAINING);
-    for (size_t i = 0; i < worker->service_count; i++)
-        app_handler_worker_drain(&worker->services[i], reason);
-}
-
-static bool has_streams(const struct worker *worker) {
-    for (size_t i = 0; i < worker->service_count; i++)
-        if (service_has_streams(&worker->services[i]))
-            return true;
-    return opened_has_streams(worker);
+    services_each (service, worker)
+        app_handler_worker_drain(service, reason);
 }
 
 void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64_t timeout_ms,
@@ -218,7 +192,7 @@ void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64
     if (lifecycle->stage == STAGE_CLOSING) {
         settle_close_all(&worker->settle, lifecycle->reason, lifecycle->spread_ms);
         uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
-    } else if (is_graceful && has_streams(worker)) {
+    } else if (is_graceful && services_have_streams(worker)) {
         uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
     } else {
         begin_closing(worker);
@@ -246,20 +220,17 @@ static void conn_ended(struct worker *worker) {
 void lifecycle_init(struct worker *worker) {
     uv_timer_init(&worker->loop, &worker->lifecycle.deadline);
     worker->lifecycle.deadline.data = worker;
-    list_init(&worker->opened);
+    list_init(&worker->services);
 }
 
 void lifecycle_done(struct worker *worker) {
     uv_close((uv_handle_t *)&worker->lifecycle.deadline, NULL);
-    for (size_t i = 0; i < worker->service_count; i++)
-        service_stop(&worker->services[i]);
-    opened_done(worker);
+    services_stop(worker);
     if (worker->lifecycle.is_set_up)
         admin_stop(worker);
 }
 
 void lifecycle_free(struct worker *worker) {
-    opened_free(worker);
     services_free(worker);
 }
 

@@ -5,7 +5,6 @@
 #include "opened.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,19 +15,8 @@
 #include "custom.h"
 #include "listen.h"
 #include "log.h"
-#include "service.h"
+#include "services.h"
 #include "worker.h"
-
-struct opened {
-    struct list in_worker;
-    struct service service;
-    struct config_service config;
-    struct crew_protocol framing;
-};
-
-static struct opened *opened_of(struct list *node) {
-    return list_entry(node, struct opened, in_worker);
-}
 
 /* What belongs to a process belongs to a service of the instance: the first such field that is
  * set, or NULL. */
@@ -96,16 +84,16 @@ static const char *after_place(const char *why) {
     return strncmp(why, place, sizeof(place) - 1) == 0 ? why + sizeof(place) - 1 : why;
 }
 
-static int read_config(struct opened *opened, const char *address,
+static int read_config(struct service *service, const char *address,
                        const struct crew_service *given) {
     char why[512];
     json_t *block = make_block(address, given);
     if (!block)
         return CREW_EINVAL;
-    int err = config_service_load(given->name, block, &opened->config, why, sizeof(why));
+    int err = config_service_load(given->name, block, service->own_config, why, sizeof(why));
     json_decref(block);
     if (!err && given->protocol)
-        err = custom_check(given->protocol, &opened->config, why, sizeof(why));
+        err = custom_check(given->protocol, service->config, why, sizeof(why));
     if (!err)
         return 0;
     log_error("crew_worker_listen: %s", after_place(why));
@@ -126,8 +114,8 @@ static int check_address(const char *address) {
     return parsed.is_unix ? CREW_ENOTSUP : CREW_EINVAL;
 }
 
-static int bind_socket(struct opened *opened) {
-    const struct config_service *config = &opened->config;
+static int bind_socket(struct service *service) {
+    const struct config_service *config = service->config;
     int fd = listen_bind(&config->listen, true);
     if (fd < 0)
         return fd;
@@ -136,12 +124,11 @@ static int bind_socket(struct opened *opened) {
         close(fd);
         return err;
     }
-    opened->service.listener_fd = fd;
+    service->listener_fd = fd;
     return 0;
 }
 
-static int start(struct opened *opened) {
-    struct service *service = &opened->service;
+static int start(struct service *service) {
     int fd = service->listener_fd;
     char why[512];
     int err = service_start(service, why, sizeof(why));
@@ -154,23 +141,23 @@ static int start(struct opened *opened) {
     return err;
 }
 
-static struct opened *make(struct worker *worker, const struct service_events *events,
-                           const struct crew_service *given) {
-    struct opened *opened = calloc(1, sizeof(*opened));
-    if (!opened)
+static struct service *make(struct worker *worker, const struct service_events *events,
+                            const struct crew_service *given) {
+    struct service *service = service_new(worker, events);
+    if (!service)
         return NULL;
-    struct service *service = &opened->service;
-    service->worker = worker;
-    service->events = events;
-    service->config = &opened->config;
-    service->app = *given;
-    service->listener_fd = -1;
-    service->is_opened = true;
-    if (given->protocol) {
-        opened->framing = *given->protocol;
-        service->app.protocol = &opened->framing;
+    service->config = service->own_config = calloc(1, sizeof(*service->own_config));
+    if (!service->config) {
+        service_free(service);
+        return NULL;
     }
-    return opened;
+    service->owns_socket = true;
+    service->app = *given;
+    if (given->protocol) {
+        service->framing = *given->protocol;
+        service->app.protocol = &service->framing;
+    }
+    return service;
 }
 
 int opened_listen(struct worker *worker, const struct service_events *events,
@@ -180,55 +167,21 @@ int opened_listen(struct worker *worker, const struct service_events *events,
         err = check_address(address);
     if (err)
         return err;
-    struct opened *opened = make(worker, events, given);
-    if (!opened)
+    struct service *service = make(worker, events, given);
+    if (!service)
         return CREW_ENOMEM;
-    err = read_config(opened, address, given);
+    err = read_config(service, address, given);
     if (!err)
-        err = bind_socket(opened);
+        err = bind_socket(service);
     if (err) { /* an app may try again and again until the address is free */
-        config_service_done(&opened->config);
-        free(opened);
+        service_free(service);
         return err;
     }
-    opened->service.endpoint.conn_data = arg;
-    err = start(opened);
+    service->endpoint.conn_data = arg;
+    err = start(service);
     /* Also after a failure: the loop has handles in it, perhaps. */
-    list_append(&worker->opened, &opened->in_worker);
+    services_add(service);
     if (err)
-        service_stop(&opened->service);
+        service_stop(service);
     return err;
-}
-
-void opened_stop_accepting(struct worker *worker) {
-    struct list *node;
-    list_each (node, &worker->opened) {
-        struct service *service = &opened_of(node)->service;
-        service_take_waiting(service);
-        service_stop_accepting(service);
-    }
-}
-
-bool opened_has_streams(const struct worker *worker) {
-    const struct list *node;
-    for (node = worker->opened.next; node != &worker->opened; node = node->next)
-        if (service_has_streams(&opened_of((struct list *)(uintptr_t)node)->service))
-            return true;
-    return false;
-}
-
-void opened_done(struct worker *worker) {
-    struct list *node;
-    list_each (node, &worker->opened)
-        service_stop(&opened_of(node)->service);
-}
-
-void opened_free(struct worker *worker) {
-    struct list *node, *after;
-    list_each_safe (node, after, &worker->opened) {
-        struct opened *opened = opened_of(node);
-        config_service_done(&opened->config);
-        free(opened);
-    }
-    list_init(&worker->opened);
 }

@@ -4,6 +4,7 @@
  */
 #include "service.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -18,6 +19,30 @@
 
 /* Bytes behind an unanswered request that are kept, beside a head. */
 #define STASH_SPARE (64u * 1024u)
+
+struct service *service_new(struct worker *worker, const struct service_events *events) {
+    struct service *service = calloc(1, sizeof(*service));
+    if (!service)
+        return NULL;
+    service->worker = worker;
+    service->events = events;
+    service->listener_fd = -1;
+    list_init(&service->in_worker);
+    return service;
+}
+
+void service_free(struct service *service) {
+    list_remove(&service->in_worker);
+    if (service->own_config)
+        config_service_done(service->own_config);
+    free(service->own_config);
+    free(service);
+}
+
+static void enter(struct service *service, enum service_stage stage) {
+    assert(stage > service->stage);
+    service->stage = stage;
+}
 
 static bool admits(struct crew_conn *conn) {
     struct service *service = service_of(conn);
@@ -103,40 +128,52 @@ int service_start(struct service *service, char *out_why, size_t size) {
         snprintf(out_why, size, "cannot set up the event loop: %s", crew_strerror(err));
         return err;
     }
-    service->is_started = true;
+    enter(service, SERVICE_STARTED);
     err = static_open(service, out_why, size);
     return err ? err : cookie_store_open(service, out_why, size);
 }
 
 int service_accept(struct service *service) {
+    if (service->stage != SERVICE_STARTED)
+        return 0;
     if (service->app.on_request && !service->app.on_body)
         upload_check(service->config);
-    if (listen_is_datagram(service->config->listen.protocol))
-        return udp_start(service);
-    return acceptor_start(service);
-}
-
-void service_take_waiting(struct service *service) {
-    acceptor_take_waiting(service);
+    bool is_datagram = listen_is_datagram(service->config->listen.protocol);
+    int err = is_datagram ? udp_start(service) : acceptor_start(service);
+    if (!err)
+        enter(service, SERVICE_ACCEPTING);
+    return err;
 }
 
 bool service_has_streams(const struct service *service) {
     return service->endpoint.count > 0 && !service->udp.is_open;
 }
 
-void service_stop_accepting(struct service *service) {
+static void stop_taking(struct service *service) {
     udp_stop(service);
     acceptor_stop(service);
 }
 
+void service_stop_accepting(struct service *service) {
+    if (service->stage != SERVICE_ACCEPTING)
+        return;
+    enter(service, SERVICE_DRAINING);
+    if (service->owns_socket)
+        acceptor_take_waiting(service);
+    stop_taking(service);
+}
+
 void service_stop(struct service *service) {
+    bool was_started = service->stage != SERVICE_NEW;
+    if (service->stage == SERVICE_STOPPED)
+        return;
+    enter(service, SERVICE_STOPPED);
     networks_done(&service->proxies);
     free(service->settings);
     service->settings = NULL;
-    if (!service->is_started)
+    if (!was_started)
         return;
-    service->is_started = false;
-    service_stop_accepting(service);
+    stop_taking(service);
     udp_done(service);
     endpoint_stop(&service->endpoint);
     cookie_store_close(service);

@@ -2,7 +2,8 @@
  *
  * One service as this process runs it: its endpoint, what the app and the configuration say of
  * it, and what its connections share beside that. A connection's endpoint is the first member
- * of its service: service_of() is how the protocols find it.
+ * of its service: service_of() is how the protocols find it. Those of a process are in one list
+ * (services.h).
  */
 #ifndef CREWMAN_SERVICE_H
 #define CREWMAN_SERVICE_H
@@ -16,6 +17,7 @@
 #include "cookie_store.h"
 #include "crewman.h"
 #include "endpoint.h"
+#include "list.h"
 #include "networks.h"
 #include "peers.h"
 #include "static.h"
@@ -28,11 +30,22 @@ struct service_events {
     void (*conn_ended)(struct worker *worker);
 };
 
+/* Only ever goes forward. */
+enum service_stage {
+    SERVICE_NEW,
+    SERVICE_STARTED,
+    SERVICE_ACCEPTING, /* or it has no listener to accept from */
+    SERVICE_DRAINING,
+    SERVICE_STOPPED
+};
+
 struct service {
     struct endpoint endpoint; /* first */
     struct worker *worker;
+    struct list in_worker;
     const struct service_events *events;
-    const struct config_service *config; /* borrowed from the plan */
+    const struct config_service *config; /* the plan's, or own_config */
+    struct config_service *own_config;   /* of one that is in no plan; NULL: it is in it */
     struct crew_service app;             /* the callbacks */
     struct crew_protocol framing;        /* what app.protocol points to, if it is set */
     struct crew_service_ref ref;         /* what the app is told of it */
@@ -44,31 +57,36 @@ struct service {
     struct udp udp; /* in place of the acceptor, for datagrams */
     struct static_files files;
     struct cookie_store cookies;
-    bool is_started;
-    bool is_opened; /* at run time: the state on the process's page is not its own */
+    enum service_stage stage;
+    /* No other process has the socket: what waits in it is lost when it is closed, and nobody
+     * asks the process's page for a share of it. */
+    bool owns_socket;
 };
 
 static inline struct service *service_of(const struct crew_conn *conn) {
     return (struct service *)(void *)conn->endpoint;
 }
 
+/* Without a config, callbacks and listener; NULL without memory. */
+struct service *service_new(struct worker *worker, const struct service_events *events);
+
+/* One that was never started, or when the loop has closed its handles. */
+void service_free(struct service *service);
+
 /* Into zeroed memory, whose `worker`, `events`, `config`, `app` and `listener_fd` are set: the
  * reference for the app, endpoint, files and cookies. 0; or a negative error, with a line for
  * people that says why. */
 int service_start(struct service *service, char *out_why, size_t size);
 
-/* Begin to take connections or datagrams; nothing to do without a listener. 0 or a negative
- * error. */
+/* Begin to take connections or datagrams; nothing to do without a listener, and in any stage
+ * but SERVICE_STARTED. 0 or a negative error. */
 int service_accept(struct service *service);
-
-/* What waits in the backlog, whatever the limits say. Only of a socket that nobody else has. */
-void service_take_waiting(struct service *service);
 
 /* Has it connections that a graceful end waits for? What udp's peers send goes to the next
  * worker at once: no use to wait for them. */
 bool service_has_streams(const struct service *service);
 
-/* Take no more, for good. Harmless twice. */
+/* Take no more, for good; first what waits in a socket of its own. Harmless twice. */
 void service_stop_accepting(struct service *service);
 
 /* Ends what service_start() began, when no connection is left; harmless without. The loop must

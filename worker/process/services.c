@@ -11,13 +11,12 @@
 #include "app.h"
 #include "builtin.h"
 #include "custom.h"
-#include "worker.h"
 
 void services_explain(const struct service *service, char *out_why, size_t size,
                       const char *format, ...) {
     va_list args;
     int len = 0;
-    if (service->worker->service_count > 1)
+    if (service->worker->plan.service_count > 1)
         len = snprintf(out_why, size, "service \"%s\": ", service->config->name);
     if (len < 0 || (size_t)len >= size)
         return;
@@ -26,18 +25,19 @@ void services_explain(const struct service *service, char *out_why, size_t size,
     va_end(args);
 }
 
-static int allocate(struct worker *worker, const struct service_events *events) {
+void services_add(struct service *service) {
+    list_append(&service->worker->services, &service->in_worker);
+}
+
+static int add_planned(struct worker *worker, const struct service_events *events) {
     const struct plan *plan = &worker->plan;
-    worker->services = calloc(plan->service_count, sizeof(*worker->services));
-    if (!worker->services)
-        return CREW_ENOMEM;
-    worker->service_count = plan->service_count;
     for (size_t i = 0; i < plan->service_count; i++) {
-        struct service *service = &worker->services[i];
-        service->worker = worker;
-        service->events = events;
+        struct service *service = service_new(worker, events);
+        if (!service)
+            return CREW_ENOMEM;
         service->config = &plan->services[i].config;
         service->listener_fd = plan->services[i].listener_fd;
+        services_add(service);
     }
     return 0;
 }
@@ -78,20 +78,64 @@ static int take_callbacks(struct service *service, const struct crew_app *app, c
 int services_make(struct worker *worker, const struct service_events *events, char *out_why,
                   size_t size) {
     const struct crew_app *app;
-    if (allocate(worker, events) != 0) {
+    if (add_planned(worker, events) != 0) {
         snprintf(out_why, size, "out of memory");
         return LIFECYCLE_EXIT_AGAIN;
     }
     if (load(worker, &app, out_why, size) != 0)
         return LIFECYCLE_EXIT_NEVER;
-    for (size_t i = 0; i < worker->service_count; i++)
-        if (take_callbacks(&worker->services[i], app, out_why, size) != 0)
+    services_each (service, worker)
+        if (service->stage == SERVICE_NEW && take_callbacks(service, app, out_why, size) != 0)
             return LIFECYCLE_EXIT_NEVER;
     return 0;
 }
 
+int services_start(struct worker *worker, char *out_why, size_t size) {
+    char reason[512];
+    services_each (service, worker) {
+        if (service->stage != SERVICE_NEW ||
+            service_start(service, reason, sizeof(reason)) == 0)
+            continue;
+        services_explain(service, out_why, size, "%s", reason);
+        return LIFECYCLE_EXIT_NEVER;
+    }
+    return 0;
+}
+
+int services_accept(struct worker *worker, char *out_why, size_t size) {
+    services_each (service, worker) {
+        int err = service_accept(service);
+        if (err) {
+            services_explain(service, out_why, size, "cannot accept: %s", crew_strerror(err));
+            return LIFECYCLE_EXIT_AGAIN;
+        }
+    }
+    return 0;
+}
+
+void services_look(struct worker *worker) {
+    services_each (service, worker)
+        acceptor_look(service);
+}
+
+bool services_have_streams(const struct worker *worker) {
+    services_each (service, worker)
+        if (service_has_streams(service))
+            return true;
+    return false;
+}
+
+void services_stop_accepting(struct worker *worker) {
+    services_each (service, worker)
+        service_stop_accepting(service);
+}
+
+void services_stop(struct worker *worker) {
+    services_each (service, worker)
+        service_stop(service);
+}
+
 void services_free(struct worker *worker) {
-    free(worker->services);
-    worker->services = NULL;
-    worker->service_count = 0;
+    while (!list_is_empty(&worker->services))
+        service_free(list_entry(worker->services.next, struct service, in_worker));
 }

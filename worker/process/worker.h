@@ -14,6 +14,7 @@
 #include "control.h"
 #include "guard.h"
 #include "lifecycle.h"
+#include "list.h"
 #include "plan.h"
 #include "protocol_http.h"
 #include "scoreboard.h"
@@ -28,9 +29,7 @@
 struct worker {
     uv_loop_t loop;
     struct plan plan;         /* who we are: services, slot, generation, descriptors */
-    struct service *services; /* NULL until the app is loaded */
-    size_t service_count;
-    struct list opened;       /* of struct opened: see opened.h */
+    struct list services;     /* of struct service, the plan's first: see services.h */
     struct service *running;  /* whose callback runs, or NULL */
     struct score_page *page;  /* our own; NULL before there is a plan */
     struct score_line *line;  /* in it or, without one, in private memory */
