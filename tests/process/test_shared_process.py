@@ -1,6 +1,7 @@
 """Several services in the processes of one name: each with its own address and times, all with the
 same start, reload, drain and end."""
 
+import contextlib
 import os
 import re
 import signal
@@ -191,6 +192,26 @@ def test_each_service_has_its_own_limits(shared):
             chat.close()
             waiting.sendall(b"GET / HTTP/1.1\r\n\r\n")  # no WebSocket handshake
             assert waiting.recv(100).startswith(b"HTTP/1.1 4")
+
+
+def test_services_share_the_descriptors_of_their_process(shared):
+    """Without limits of their own they take no more than there are descriptors for, together; whose
+    place is free is taken by whoever waits, of any service."""
+    instance = shared(chat={"limits": {"handshake_timeout": "1h"}}, is_started=False)
+    subprocess.run(["bash", "-c", "ulimit -n 128; exec \"$@\"", "start", crew.CREWMAN, "start", "-d", "-q",
+                    "-c", instance.config_path], check=True, env=instance.env, timeout=60)
+    room = 128 - 128 // 4 - 2 * 3  # without what is kept, and two for each listener
+    with contextlib.ExitStack() as of_chat, contextlib.ExitStack() as of_lines:
+        lines = [of_lines.enter_context(Lines(instance.ports["lines"])) for _ in range(60)]
+        assert all(client.ask().startswith("lines ") for client in lines)
+        for _ in range(60):
+            of_chat.enter_context(socket.create_connection(("127.0.0.1", instance.ports["chat"]), 20))
+        crew.wait_for(lambda: instance.worker()["connections"] >= room, 20, "a full process")
+        assert all(client.ask().startswith("lines ") for client in lines)
+        assert instance.worker()["connections"] == room
+        of_lines.close()
+        crew.wait_for(lambda: instance.worker()["connections"] == 60, 20, "all of chat's clients")
+    assert "pausing" not in instance.log()
 
 
 def test_a_reload_refuses_nobody_on_either_port(shared):

@@ -8,16 +8,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "services.h"
 #include "worker.h"
-
-/* Descriptors that a worker needs beside its connections: pipes, log, app's own files. */
-#define DESCRIPTORS_KEPT 64u
 
 static void set_option(int fd, int level, int name, int value) {
     (void)setsockopt(fd, level, name, &value, sizeof(value));
@@ -37,16 +33,6 @@ static void set_options(int fd, const struct config_heartbeat *heartbeat) {
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)heartbeat->tcp_user_timeout_ms);
 }
 
-static size_t limit_of(const struct config_limits *limits) {
-    struct rlimit files = {.rlim_cur = 1024};
-    (void)getrlimit(RLIMIT_NOFILE, &files);
-    size_t kept = files.rlim_cur / 4 < DESCRIPTORS_KEPT ? files.rlim_cur / 4 : DESCRIPTORS_KEPT;
-    size_t room = files.rlim_cur - kept;
-    if (limits->max_connections > 0 && limits->max_connections < room)
-        return limits->max_connections;
-    return room;
-}
-
 static void tell_state(const struct service *service, enum score_state state) {
     if (!service->owns_socket)
         score_set(service->worker->line->state, (uint32_t)state);
@@ -56,10 +42,16 @@ static uint32_t connections(const struct service *service) {
     return (uint32_t)service->worker->conns.count;
 }
 
+static bool is_full(const struct service *service) {
+    return service->endpoint.count >= service->acceptor.limit ||
+           room_is_full(&service->worker->room);
+}
+
 /* A process of which one service is full takes part in the fair shares of the others. */
 static void tell_full(const struct service *service) {
     services_each (other, service->worker)
-        if (other != service && !other->owns_socket && other->acceptor.listener.is_watching)
+        if (other != service && !other->owns_socket && other->acceptor.listener.is_watching &&
+            !is_full(other))
             return;
     tell_state(service, SCORE_FULL);
 }
@@ -90,8 +82,10 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
     struct address peer;
     fair_accepted(&service->acceptor.fair);
     address_set(&peer, from, len);
+    room_take(&service->worker->room);
     int err = conn_open(&service->endpoint, fd, &peer);
     if (err) {
+        room_give_back(&service->worker->room);
         log_error("accept: %s", crew_strerror(err));
         refuse(service, fd);
     }
@@ -102,7 +96,7 @@ static enum listener_verdict may_accept(void *owner) {
     struct service *service = owner;
     struct worker *worker = service->worker;
     struct fair *fair = &service->acceptor.fair;
-    if (service->endpoint.count >= service->acceptor.limit) {
+    if (is_full(service)) {
         tell_full(service);
         return LISTENER_FULL;
     }
@@ -125,10 +119,13 @@ static const struct listener_ops ops = {.may_accept = may_accept,
                                         .is_ahead = is_ahead};
 
 void acceptor_room(struct service *service) {
-    struct acceptor *acceptor = &service->acceptor;
-    score_set(service->worker->line->connections, connections(service));
-    if (service->endpoint.count < acceptor->limit)
-        listener_resume(&acceptor->listener);
+    struct listener *listener = &service->acceptor.listener;
+    if (is_full(service))
+        return;
+    if (listener->is_watching) /* it may never have noticed that the process was full */
+        tell_state(service, SCORE_ACCEPTING);
+    else
+        listener_resume(listener);
 }
 
 void acceptor_look(struct service *service) {
@@ -138,12 +135,16 @@ void acceptor_look(struct service *service) {
 int acceptor_start(struct service *service) {
     struct acceptor *acceptor = &service->acceptor;
     struct worker *worker = service->worker;
-    acceptor->limit = limit_of(&service->config->limits);
+    uint32_t limit = service->config->limits.max_connections;
+    acceptor->limit = limit > 0 ? limit : SIZE_MAX;
     if (service->listener_fd < 0)
         return 0;
     set_options(service->listener_fd, &service->config->heartbeat);
-    return listener_open(&acceptor->listener, &worker->loop, &worker->conns.poller,
-                         service->listener_fd, &ops, service);
+    int err = listener_open(&acceptor->listener, &worker->loop, &worker->conns.poller,
+                            service->listener_fd, &ops, service);
+    if (!err)
+        room_add_listener(&worker->room);
+    return err;
 }
 
 void acceptor_take_waiting(struct service *service) {

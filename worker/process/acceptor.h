@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Takes connections from the listening socket that the master made and all workers of the
- * service share: only while there is room (max_connections), and not faster than its fair
- * share; how is listener.h. Never closes the listener for others: the master keeps it.
+ * Takes connections from a service's listening socket, which the master made and all workers of
+ * the service share, or which is the service's own: only while there is room (max_connections,
+ * and that of the process), and not faster than its fair share; how is listener.h. Never closes
+ * the listener for others: the master keeps it.
  */
 #ifndef CREWMAN_ACCEPTOR_H
 #define CREWMAN_ACCEPTOR_H
@@ -18,7 +19,7 @@ struct service;
 
 struct acceptor {
     struct listener listener;
-    size_t limit; /* max_connections in force */
+    size_t limit; /* max_connections */
     struct fair fair;
 };
 
@@ -32,7 +33,7 @@ void acceptor_stop(struct service *service);
 /* What waits in the backlog, whatever the limits say: of a socket that nobody else has. */
 void acceptor_take_waiting(struct service *service);
 
-/* A connection has gone: there may be room again. */
+/* A connection of the process has gone: there may be room again. */
 void acceptor_room(struct service *service);
 
 /* Once a second, see listener_look(). */

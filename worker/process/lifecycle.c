@@ -207,6 +207,7 @@ void lifecycle_ask_stop(struct worker *worker) {
 /* Ids are never used again: another process has others. */
 static void conn_ended(struct worker *worker) {
     struct lifecycle *lifecycle = &worker->lifecycle;
+    services_have_room(worker);
     if (conns_run_out_of_ids(&worker->conns))
         lifecycle_ask_stop(worker);
     if (!list_is_empty(&worker->conns.all))

@@ -55,12 +55,16 @@ static bool admits(struct crew_conn *conn) {
     return conn->is_admitted;
 }
 
+/* A session of udp has no descriptor. */
 static void ended(struct crew_conn *conn) {
     struct service *service = service_of(conn);
+    struct worker *worker = service->worker;
     if (conn->is_admitted)
         peers_leave(&service->peers, &conn->peer);
-    acceptor_room(service);
-    service->events->conn_ended(service->worker);
+    if (!service->udp.is_open)
+        room_give_back(&worker->room);
+    score_set(worker->line->connections, (uint32_t)worker->conns.count);
+    service->events->conn_ended(worker);
 }
 
 static const struct endpoint_ops ops = {.admits = admits, .ended = ended};

@@ -118,6 +118,11 @@ void services_look(struct worker *worker) {
         acceptor_look(service);
 }
 
+void services_have_room(struct worker *worker) {
+    services_each (service, worker)
+        acceptor_room(service);
+}
+
 bool services_have_streams(const struct worker *worker) {
     services_each (service, worker)
         if (service_has_streams(service))

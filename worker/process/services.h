@@ -36,6 +36,9 @@ int services_accept(struct worker *worker, char *out_why, size_t size);
 /* Once a second, see acceptor_look(). */
 void services_look(struct worker *worker);
 
+/* A connection has gone: one of them may have waited for its place. */
+void services_have_room(struct worker *worker);
+
 /* Has one of them connections that a graceful end waits for? */
 bool services_have_streams(const struct worker *worker);
 

@@ -17,6 +17,7 @@
 #include "list.h"
 #include "plan.h"
 #include "protocol_http.h"
+#include "room.h"
 #include "scoreboard.h"
 #include "scratch.h"
 #include "service.h"
@@ -30,6 +31,7 @@ struct worker {
     uv_loop_t loop;
     struct plan plan;         /* who we are: services, slot, generation, descriptors */
     struct list services;     /* of struct service, the plan's first: see services.h */
+    struct room room;         /* for their connections */
     struct service *running;  /* whose callback runs, or NULL */
     struct score_page *page;  /* our own; NULL before there is a plan */
     struct score_line *line;  /* in it or, without one, in private memory */
