@@ -108,19 +108,23 @@ def free_port():
                 continue
 
 
-def is_alive(pid):
+def state_of(pid):
+    """The letter of ps; "Z" also when the process is no longer there."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        return state != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "Z"
+
+
+def is_alive(pid):
+    return state_of(pid) != "Z"
 
 
 def suspend(pid):
-    """SIGSTOP, and wait until it stands: the signal alone lets it go on for a moment."""
+    """SIGSTOP, and wait until it stands: the signal alone lets it go on for a moment. It may be
+    dead by then, where a watchdog runs."""
     os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T",
-             10, f"{pid} to stand still")
+    wait_for(lambda: state_of(pid) in ("T", "Z"), 10, f"{pid} to stand still")
 
 
 def children(pid):

@@ -268,7 +268,7 @@ def test_a_master_that_was_stopped_blames_no_worker(instances):
     pair.instance.start()
     pids = pair.instance.worker_pids()
     master = pair.instance.master_pid()
-    os.kill(master, signal.SIGSTOP)
+    crew.suspend(master)
     time.sleep(4)
     os.kill(master, signal.SIGCONT)
     time.sleep(2.5)  # two more looks of the watchdog

@@ -164,7 +164,7 @@ def test_garbage_on_a_page_harms_nobody_else(probe, garbage):
     watch.wait(lambda status: status["totals"]["messages_in"] == 10, "the messages")
     wild, sane = instance.worker_pids()
     own = next(address for address, is_writable in pages(wild) if is_writable)
-    os.kill(wild, signal.SIGSTOP)  # it would mend some of the rows once a second
+    crew.suspend(wild)  # it would mend some of the rows once a second
     with open(f"/proc/{wild}/mem", "r+b", buffering=0) as memory:
         memory.seek(own)
         memory.write(garbage * PAGE)

@@ -114,7 +114,7 @@ def test_exit_78_is_never_retried(probe):
 def test_a_stopped_worker_is_not_taken_for_dead(probe):
     instance = probe(workers=2)
     victim = instance.worker_pids()[0]
-    os.kill(victim, signal.SIGSTOP)
+    crew.suspend(victim)
     try:
         crew.wait_for(lambda: "busy" in {row["state"] for row in instance.workers()}, 6, "busy")
         assert len(instance.processes()) == 3
@@ -133,7 +133,7 @@ def test_connections_names_a_worker_that_does_not_answer(probe):
     victim = instance.worker_pids()[0]
     with WebSocket(instance.port) as client:
         client.ask("hello")
-        os.kill(victim, signal.SIGSTOP)
+        crew.suspend(victim)
         try:
             done = instance.verb("connections")
         finally:
@@ -146,7 +146,7 @@ def test_connections_does_not_miss_a_worker_that_ends_while_it_is_asked(probe):
     instance = probe(workers=2)
     instance.expect_errors("")
     victim = instance.worker_pids()[0]
-    os.kill(victim, signal.SIGSTOP)
+    crew.suspend(victim)
 
     def ask():
         return subprocess.Popen([crew.CREWMAN, "connections", "-c", instance.config_path],
@@ -192,7 +192,7 @@ def test_the_watchdog_kills_a_worker_that_is_stopped(probe):
     instance = probe(workers=1, top={"watchdog": "2s"})
     instance.expect_errors("")
     pid = instance.worker_pids()[0]
-    os.kill(pid, signal.SIGSTOP)
+    crew.suspend(pid)
     crew.wait_for(lambda: not crew.is_alive(pid), 15, "SIGKILL")
     instance.wait_ready()
 
@@ -200,7 +200,7 @@ def test_the_watchdog_kills_a_worker_that_is_stopped(probe):
 def test_stop_ends_a_stopped_worker_too(probe):
     instance = probe(workers=2, top={"stop_timeout": "1s"})
     instance.expect_errors("")
-    os.kill(instance.worker_pids()[0], signal.SIGSTOP)
+    crew.suspend(instance.worker_pids()[0])
     instance.stop()
     assert not instance.processes()
 

@@ -53,7 +53,7 @@ def client_process():
 def test_a_stopped_client_is_closed_and_one_that_answers_pings_stays(probe, client_process):
     instance = probe(heartbeat=FAST)
     silent, living = client_process(instance.port), client_process(instance.port)
-    silent.send_signal(signal.SIGSTOP)
+    crew.suspend(silent.pid)
     stopped = time.monotonic()
     instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + SLACK)
     # It last spoke up to one ping interval before it was stopped.

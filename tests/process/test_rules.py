@@ -134,6 +134,13 @@ def test_no_forbidden_functions():
             assert not forbidden.search(code), f"{path}: {forbidden.search(code)[0]}"
 
 
+def test_a_process_is_stopped_only_with_a_wait_for_it():
+    """The signal alone lets it go on for a moment: crew.suspend() waits until it stands."""
+    bare = [path.name for path in sorted((crew.ROOT / "tests" / "process").rglob("*.py"))
+            if "SIGSTOP" in path.read_text()]
+    assert bare == ["crew.py", "test_rules.py"]
+
+
 def test_every_source_says_what_it_owns():
     for part in ("include", "common", "master", "worker", "examples", "tests"):
         for path in sorted((crew.ROOT / part).rglob("*.[ch]")):

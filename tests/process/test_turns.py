@@ -211,7 +211,7 @@ def test_a_stopped_worker_keeps_no_connection_from_the_others(probe):
     pids = instance.worker_pids()
     close_all(connect_each(instance, 4))
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        crew.suspend(pid)
         close_all(connect_each(instance, 6))
         os.kill(pid, signal.SIGCONT)
     assert instance.worker_pids() == pids
