@@ -112,6 +112,17 @@ def test_a_second_failure_fails(suite):
     assert not run.tally.unstable
 
 
+def test_a_second_try_that_is_skipped_fails(suite):
+    run = suite("""
+        def test_late():
+            late()
+            pytest.skip("the port is taken")
+        """)
+    assert (run.code, run.last) == (1, "0 passed, 1 failed")
+    assert suite.tries() == 2 and "FAILED   gcc: test_fake.test_late\n" in run.out
+    assert not run.tally.unstable
+
+
 WORSE = {
     "an assertion": "assert 1 == 2",
     "a lost connection": "raise ConnectionResetError(104, 'Connection reset by peer')",
