@@ -62,14 +62,15 @@ def descriptors(pid):
 @contextlib.contextmanager
 def no_descriptor_left(pid, connect):
     """What `connect` has connected takes the numbers between those in use; the limit is the rest."""
-    clients = []
-    while descriptors(pid) != set(range(max(descriptors(pid)) + 1)):
-        clients.append(connect())
-    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(descriptors(pid)) + 1, old[1]))
-    yield
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
-    close_all(clients)
+    clients, old = [], resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    try:
+        while descriptors(pid) != set(range(max(descriptors(pid)) + 1)):
+            clients.append(connect())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(descriptors(pid)) + 1, old[1]))
+        yield
+    finally:
+        close_all(clients)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
 
 
 def test_a_message_costs_one_wait(counted):
