@@ -4,6 +4,7 @@ same start, reload, drain and end."""
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -188,9 +189,14 @@ def test_each_service_has_its_own_limits(shared):
         with Lines(instance.ports["lines"]) as lines, socket.create_connection(
                 ("127.0.0.1", instance.ports["chat"]), 20) as waiting:
             assert lines.ask().startswith("lines ")
-            assert chat.ask("?").startswith("chat ")
-            chat.close()
+            # The worker itself names what it has, in a turn after the connection came.
+            assert sorted(row["service"] for row in instance.connections()) == ["chat", "lines"]
+            assert instance.worker()["connections"] == 2
             waiting.sendall(b"GET / HTTP/1.1\r\n\r\n")  # no WebSocket handshake
+            for _ in range(10):  # more turns than an answer takes
+                assert chat.ask("?").startswith("chat ")
+            assert select.select([waiting], [], [], 0)[0] == []
+            chat.close()
             assert waiting.recv(100).startswith(b"HTTP/1.1 4")
 
 
