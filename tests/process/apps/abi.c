@@ -156,8 +156,14 @@ static int encode(crew_conn *conn, const void *data, size_t len, enum crew_msg_t
     return crew_out_add(out, ".", 1);
 }
 
-static const struct crew_protocol five = {
-    .name = "five", .state_size = 8, .input = input, .decode = decode, .encode = encode};
+/* A callback that is read from behind it would be called, and end the worker. */
+static const struct {
+    struct crew_protocol it;
+    unsigned char guard[GUARD_BYTES];
+} five = {
+    {.name = "five", .state_size = 8, .input = input, .decode = decode, .encode = encode},
+    {[0 ... GUARD_BYTES - 1] = 0x5a},
+};
 
 CREW_APP({.name = "web",
           .listen = "websocket://127.0.0.1:1",
@@ -169,5 +175,5 @@ CREW_APP({.name = "web",
          {.name = "own",
           .listen = "tcp://127.0.0.1:2",
           .workers = 1,
-          .protocol = &five,
+          .protocol = &five.it,
           .on_message = on_message})
