@@ -8,6 +8,7 @@ import signal
 import pytest
 
 import crew
+from web import Client
 from ws import WebSocket
 
 TOTALS = ("turns", "accepted", "messages_in", "messages_out", "bytes_in", "bytes_out",
@@ -139,7 +140,7 @@ def test_a_draining_worker_counts_in_the_row_of_its_slot(probe):
     assert instance.worker()["messages_in"] == 11
 
 
-def test_totals_stay_when_slots_and_services_go(probe):
+def test_totals_stay_when_slots_go(probe):
     instance = probe(workers=3)
     watch = Watch(instance)
     talk(instance, 10)
@@ -152,6 +153,28 @@ def test_totals_stay_when_slots_and_services_go(probe):
         watch.wait(lambda status: len(status["workers"]) == workers, f"{workers} workers")
         assert watch.total("messages_in") == 10
     assert watch.total("accepted") >= accepted
+
+
+def test_totals_stay_when_a_service_goes(probe, tmp_path):
+    port, instance = crew.free_port(), probe(is_started=False)
+    services = instance.config["services"]
+    services["files"] = {"kind": "static", "listen": f"http://127.0.0.1:{port}", "workers": 2,
+                         "static": {"root": str(tmp_path)}}
+    instance.write_config(instance.config)
+    instance.start()
+    watch = Watch(instance)
+    with Client(port) as client:
+        for _ in range(10):
+            client.get("/")
+    talk(instance, 10)
+    watch.wait(lambda status: status["totals"]["messages_in"] == 20, "the messages")
+    del services["files"]
+    instance.write_config(instance.config)
+    instance.reload()
+    watch.wait(lambda status: [row["service"] for row in status["workers"]] == ["probe"],
+               "the end of the service")
+    talk(instance, 10)
+    watch.wait(lambda status: status["totals"]["messages_in"] == 30, "what came since")
 
 
 @pytest.mark.parametrize("garbage", [b"\xff", b"\x00", b"\x5a"], ids=["ff", "00", "5a"])
