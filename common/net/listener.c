@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <unistd.h>
 
 #define BATCH_MAX         64
@@ -78,8 +79,17 @@ static void watch(struct listener *listener) {
         listener->ops->watching(listener->owner);
 }
 
+/* Whether one waits: who comes after a pause in which all were taken is not to be turned away.
+ */
+static bool has_waiting(const struct listener *listener) {
+    struct pollfd ready = {.fd = listener->fd, .events = POLLIN};
+    return poll(&ready, 1, 0) != 0;
+}
+
 static void on_pause_over(uv_timer_t *timer) {
-    watch(timer->data);
+    struct listener *listener = timer->data;
+    listener->is_starved = listener->is_starved && has_waiting(listener);
+    watch(listener);
 }
 
 /* Nobody else took it during the pause, so all are as short as we are: give up the reserve for

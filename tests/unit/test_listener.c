@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a listener takes before it is closed: all that waits then, and not those that go on
- * coming.
+ * coming. And whom it turns away when no descriptor is left.
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,8 +72,91 @@ static void test_who_comes_while_it_is_emptied_is_not_waited_for(void **state) {
         close(clients[i]);
 }
 
+static int starved, watching, turned_away;
+
+static void on_starved(void *owner, int error, bool is_news) {
+    (void)owner;
+    (void)error;
+    (void)is_news;
+    starved++;
+}
+
+static void on_watching(void *owner) {
+    (void)owner;
+    watching++;
+}
+
+static void on_turned_away(void *owner, int fd) {
+    (void)owner;
+    close(fd);
+    turned_away++;
+}
+
+/* So that what is open now is all there may be; answers the limit that was. */
+static rlim_t take_descriptors(void) {
+    struct rlimit files;
+    int next = dup(0); /* the lowest that is free */
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    rlim_t before = files.rlim_cur;
+    files.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    return before;
+}
+
+static void give_descriptors(rlim_t limit) {
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = limit;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+static void run_until(uv_loop_t *loop, const int *count, int value) {
+    while (*count < value)
+        uv_run(loop, UV_RUN_ONCE);
+    assert_int_equal(*count, value);
+}
+
+static void connect_to(int client) {
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static void test_only_who_has_waited_for_a_pause_is_turned_away(void **state) {
+    static const struct listener_ops ops = {.accepted = on_accepted,
+                                            .starved = on_starved,
+                                            .watching = on_watching,
+                                            .turned_away = on_turned_away};
+    static struct listener listener;
+    uv_loop_t loop;
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    int fd = listen_somewhere();
+    int first = socket(AF_INET, SOCK_STREAM, 0), second = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(listener_open(&listener, &loop, NULL, fd, &ops, NULL), 0);
+    uv_run(&loop, UV_RUN_NOWAIT); /* it opens what it needs */
+    rlim_t limit = take_descriptors();
+    connect_to(first);
+    run_until(&loop, &starved, 1);
+    give_descriptors(limit);
+    close(accept(fd, NULL, NULL)); /* another process has room */
+    take_descriptors();
+    run_until(&loop, &watching, 2);
+    connect_to(second);
+    run_until(&loop, &starved, 2);
+    assert_int_equal(turned_away, 0); /* it has just come */
+    run_until(&loop, &turned_away, 1);
+    assert_int_equal(starved, 3);
+    give_descriptors(limit);
+    listener_close(&listener);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close(first);
+    close(second);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_only_who_has_waited_for_a_pause_is_turned_away),
         cmocka_unit_test(test_who_comes_while_it_is_emptied_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
