@@ -12,6 +12,7 @@
 #include "conn_close.h"
 #include "conn_in.h"
 #include "conn_out.h"
+#include "conn_queue.h"
 #include "conn_state.h"
 
 static uint32_t loop_ms(const struct crew_conn *conn) {

@@ -2,8 +2,8 @@
  *
  * One connection: its place in the lists, what it has yet to send, its protocol and transport.
  * Knows its endpoint and nobody above that. conn.c is the top of the files conn*.c:
- * conn_state.c writes the state, conn_out.c and conn_in.c move bytes, conn_close.c ends
- * politely. States only go forward:
+ * conn_state.c writes the state, conn_in.c reads, conn_out.c writes by way of conn_cork.c and
+ * conn_queue.c, conn_close.c ends politely. States only go forward:
  *
  *   OPENING: the protocol's handshake runs.
  *

@@ -4,7 +4,8 @@
  */
 #include "conn_close.h"
 
-#include "conn_out.h"
+#include "conn_cork.h"
+#include "conn_queue.h"
 #include "conn_state.h"
 
 void conn_step_on(struct crew_conn *conn) {

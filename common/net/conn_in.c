@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "conn_close.h"
-#include "conn_out.h"
+#include "conn_cork.h"
 #include "conn_state.h"
 
 /* Keep `len` unconsumed bytes at `data`, which may lie inside the stash itself. */

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "conn_out.h"
+#include "conn_queue.h"
 #include "conn_state.h"
 
 #define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */

@@ -6,7 +6,7 @@
 
 #include "conn.h"
 #include "conn_close.h"
-#include "conn_out.h"
+#include "conn_cork.h"
 #include "conn_state.h"
 
 #define SPREAD_STEP_MS  10u

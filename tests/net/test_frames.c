@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #include "conn.h"
-#include "conn_out.h"
 #include "protocol_http.h"
 #include "say.h"
 #include "stage.h"

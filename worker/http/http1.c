@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "conn_file.h"
 #include "conn_out.h"
 #include "conn_state.h"
 #include "http_date.h"

@@ -11,7 +11,7 @@
 
 #include "app_handler.h"
 #include "conn_close.h"
-#include "conn_out.h"
+#include "conn_queue.h"
 #include "conn_state.h"
 #include "handshake.h"
 #include "http1.h"

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conn_out.h"
+#include "conn_cork.h"
 #include "http_condition.h"
 #include "http_date.h"
 #include "http_range.h"

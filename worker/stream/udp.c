@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "conn_in.h"
-#include "conn_out.h"
 #include "conn_state.h"
 #include "custom.h"
 #include "service.h"

@@ -8,7 +8,9 @@
 
 #include "codec_memory.h"
 #include "conn_close.h"
+#include "conn_cork.h"
 #include "conn_out.h"
+#include "conn_queue.h"
 #include "conn_state.h"
 #include "service.h"
 #include "wire_frame.h"
