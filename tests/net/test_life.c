@@ -256,6 +256,50 @@ static void test_a_transport_that_has_a_handshake_of_its_own(void **state) {
     stage_free(stage);
 }
 
+static int count_visit(crew_conn *conn, void *arg) {
+    (void)conn;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int visits(void) {
+    int count = 0;
+    assert_int_equal(crew_conn_each(count_visit, &count), 0);
+    return count;
+}
+
+static struct crew_conn *seen_in_connect;
+
+static void look_itself_up(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    (void)msg;
+    if (strcmp(event, "connect") == 0)
+        seen_in_connect = crew_conn_find(crew_conn_id(conn));
+}
+
+/* Ids can be guessed: one behind the other. */
+static void test_an_app_finds_nobody_before_its_on_connect(void **state) {
+    (void)state;
+    struct stage *stage = stage_new(LISTEN_TEXT);
+    stage->react = look_itself_up;
+    stage_start(stage, &transport_memory_hiding);
+    struct peer *peer = stage_peer(stage, "a");
+    peer->starts_left = 1;
+    stage_adopt(stage, peer);
+    struct crew_conn *conn = peer->conn;
+    crew_id id = conn->id;
+    assert_null(crew_conn_find(id));
+    assert_int_equal(visits(), 0);
+    stage_say(peer, "HELLO");
+    stage_run(stage);
+    assert_ptr_equal(seen_in_connect, conn);
+    assert_ptr_equal(crew_conn_find(id), conn);
+    assert_int_equal(visits(), 1);
+    crew_conn_destroy(conn);
+    assert_null(crew_conn_find(id));
+    assert_int_equal(visits(), 0);
+    stage_free(stage);
+}
+
 static void test_a_handshake_of_a_transport_that_never_ends(void **state) {
     (void)state;
     struct stage *stage = stage_new(LISTEN_TEXT);
@@ -446,6 +490,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_queued_goes_before_the_end_of_a_peer_that_has_ended),
         cmocka_unit_test(test_a_fault_of_the_transport_is_told_before_the_close),
         cmocka_unit_test(test_a_transport_that_has_a_handshake_of_its_own),
+        cmocka_unit_test(test_an_app_finds_nobody_before_its_on_connect),
         cmocka_unit_test(test_a_handshake_of_a_transport_that_never_ends),
         cmocka_unit_test(test_who_is_closed_before_its_transport_is_up_is_never_announced),
         cmocka_unit_test(test_a_transport_that_does_not_come_up),

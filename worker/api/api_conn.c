@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The crew_conn_… functions of crewman.h: what an app may ask of a connection. Checks arguments
- * and state; the work is done in conn.c, conn_out.c and conns.c.
+ * and state; the work is done in conn.c, conn_out.c and conns.c. A connection that is not
+ * announced, or has ended, is none for the app, whatever id it asks for.
  */
 #include <string.h>
 
@@ -90,9 +91,13 @@ crew_id crew_conn_id(const crew_conn *conn) {
     return conn ? conn->id : 0;
 }
 
+static bool is_known(const struct crew_conn *conn) {
+    return conn->is_announced && conn->state != CONN_ENDED;
+}
+
 crew_conn *crew_conn_find(crew_id id) {
     struct crew_conn *conn = idmap_find(&worker_self()->conns.ids, id);
-    return conn && conn->state != CONN_ENDED ? conn : NULL;
+    return conn && is_known(conn) ? conn : NULL;
 }
 
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data)) {
@@ -178,7 +183,7 @@ int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg) {
     struct list *node;
     list_each (node, &conns->all) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
-        if (conn->state == CONN_ENDED || !conn->is_announced)
+        if (!is_known(conn))
             continue;
         int result = visit(conn, arg);
         if (result != 0)
