@@ -45,29 +45,43 @@ static void drop_text(struct formatted *text) {
         free(text->data);
 }
 
-int crew_conn_sendf(crew_conn *conn, const char *format, ...) {
+/* Where a text goes: to a connection as a message, or to a request as its whole answer. */
+struct target {
+    crew_conn *conn;
+    crew_request *request;
+    int status;
+    const char *type;
+};
+
+static int send_formatted(const struct target *to, const char *format, va_list args) {
     struct formatted text;
-    va_list args;
-    va_start(args, format);
     int result = format_text(&text, format, args);
-    va_end(args);
     if (result)
-        return conn ? result : CREW_ENOENT;
-    result = crew_conn_send_text(conn, text.data, text.len);
+        return result;
+    result = to->conn ? crew_conn_send_text(to->conn, text.data, text.len)
+                      : crew_reply(to->request, to->status, to->type, text.data, text.len);
     drop_text(&text);
     return result;
 }
 
-int crew_replyf(crew_request *request, int status, const char *type, const char *format, ...) {
-    struct formatted text;
+int crew_conn_sendf(crew_conn *conn, const char *format, ...) {
+    if (!conn)
+        return CREW_ENOENT;
     va_list args;
     va_start(args, format);
-    int result = format_text(&text, format, args);
+    int result = send_formatted(&(struct target){.conn = conn}, format, args);
     va_end(args);
-    if (result)
-        return request ? result : CREW_ENOENT;
-    result = crew_reply(request, status, type, text.data, text.len);
-    drop_text(&text);
+    return result;
+}
+
+int crew_replyf(crew_request *request, int status, const char *type, const char *format, ...) {
+    if (!request)
+        return CREW_ENOENT;
+    const struct target to = {.request = request, .status = status, .type = type};
+    va_list args;
+    va_start(args, format);
+    int result = send_formatted(&to, format, args);
+    va_end(args);
     return result;
 }
 
