@@ -39,23 +39,13 @@ extern "C" {
 #define CREW_ABI   2u
 #define CREW_MAGIC 0x43524557u /* "CREW" */
 
-/* For C++17 and later: a member that an initialiser leaves out is zero, and without a warning.
- * A struct crew_service outside of CREW_APP stands between CREW_QUIET_BEGIN and CREW_QUIET_END.
- */
+/* In C++ (17 and later) a member that an initialiser leaves out is zero, without a warning. */
 #ifdef __cplusplus
 #define CREW_UNSET    = {}
 #define CREW_EXTERN_C extern "C"
-/* clang-format off */
-#define CREW_QUIET_BEGIN                                                                       \
-    _Pragma("GCC diagnostic push")                                                             \
-    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
-/* clang-format on */
-#define CREW_QUIET_END _Pragma("GCC diagnostic pop")
 #else
 #define CREW_UNSET
 #define CREW_EXTERN_C extern
-#define CREW_QUIET_BEGIN
-#define CREW_QUIET_END
 #endif
 
 /* Has a struct that the worker made (it has a `size`) this member? Always true of those that
@@ -673,74 +663,78 @@ enum crew_reload {
 /* What a service is and does. Every field may be left out but `name`. Callbacks that are NULL
  * are not called. Designated initialisers of C++ must keep this order. */
 struct crew_service {
-    const char *name;  /* [a-z0-9_-], at most 32; unique in the instance */
-    const char *label; /* for people: a line of UTF-8, at most 128 bytes; NULL: none */
-    const char
-        *listen; /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
-                    "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…",
-                    "udp+frame://…"; NULL: no listener, a process for timers */
-    const char *process; /* the name of the processes that serve it, together with all others
-                            that name them; NULL: of its own */
-    unsigned workers;    /* processes; 0: one per available CPU */
-    const char *user;    /* that they run as, when root starts them and the config names none;
-                            never root; NULL: as who started */
-    const char *group;   /* NULL: the user's own */
-    enum crew_reload reload;
-    const char
-        *config; /* JSON text with the keys of a service block of the config file, for example
-                    {"heartbeat": {"idle_timeout": "30s"}}; the config file wins */
-    void *data;  /* the app's own: crew_service_ref.data */
-    size_t state_size; /* bytes of state for each connection: crew_conn_state() */
-    const struct crew_protocol *protocol; /* the app's own framing; `listen` is then "tcp://…",
-                                             "unix://…" or "udp://…" */
+    /* [a-z0-9_-], at most 32; unique in the instance. */
+    const char *name CREW_UNSET;
+    /* For people: a line of UTF-8, at most 128 bytes; NULL: none. */
+    const char *label CREW_UNSET;
+    /* "websocket://0.0.0.0:8282", "text://[::]:23", "tcp://…", "frame://…",
+     * "unix:///run/x.sock", "text://unix:/run/x.sock", "udp://…", "udp+text://…",
+     * "udp+frame://…"; NULL: no listener, a process for timers. */
+    const char *listen CREW_UNSET;
+    /* The name of the processes that serve it, together with all others that name them; NULL:
+     * processes of its own. */
+    const char *process CREW_UNSET;
+    unsigned workers CREW_UNSET; /* processes; 0: one per available CPU */
+    /* The user that they run as, when root starts them and the config names none; never root;
+     * NULL: as who started. The group; NULL: the user's own. */
+    const char *user CREW_UNSET;
+    const char *group CREW_UNSET;
+    enum crew_reload reload CREW_UNSET;
+    /* JSON text with the keys of a service block of the config file, for example
+     * {"heartbeat": {"idle_timeout": "30s"}}; the config file wins. */
+    const char *config CREW_UNSET;
+    void *data CREW_UNSET;        /* the app's own: crew_service_ref.data */
+    size_t state_size CREW_UNSET; /* bytes of state for each connection: crew_conn_state() */
+    /* The app's own framing; `listen` is then "tcp://…", "unix://…" or "udp://…". */
+    const struct crew_protocol *protocol CREW_UNSET;
 
     /* Once in each process, before it accepts; where several services share it, for each in
      * the order of the configuration. A negative answer refuses the start: the reason
      * should have been logged. Workerman: onWorkerStart. */
-    int (*on_worker_start)(const struct crew_service_ref *service);
+    int (*on_worker_start)(const struct crew_service_ref *service) CREW_UNSET;
     /* Once, when this process stops accepting because another takes its place
      * (CREW_CLOSE_RELOAD) or the server stops (CREW_CLOSE_SHUTDOWN), before any connection is
      * closed. Workerman: onWorkerReload. */
-    void (*on_worker_drain)(const struct crew_service_ref *service, int reason);
+    void (*on_worker_drain)(const struct crew_service_ref *service, int reason) CREW_UNSET;
     /* Once, as the process ends in good order; connections are still open. Workerman:
      * onWorkerStop. */
-    void (*on_worker_stop)(const struct crew_service_ref *service);
+    void (*on_worker_stop)(const struct crew_service_ref *service) CREW_UNSET;
 
     /* Accepted, before any byte. Workerman: onConnect. */
-    void (*on_connect)(crew_conn *conn);
+    void (*on_connect)(crew_conn *conn) CREW_UNSET;
     /* A WebSocket opening handshake, before the 101: 0 accepts, a status from 400 to 599
      * refuses; crew_reply() does not answer it (CREW_ESTATE). */
-    int (*on_handshake)(crew_conn *conn, crew_request *request);
+    int (*on_handshake)(crew_conn *conn, crew_request *request) CREW_UNSET;
     /* The protocol's handshake is done (at once where there is none). Plain HTTP never calls
      * it, as its connections may still become WebSockets. Workerman: onWebSocketConnected. */
-    void (*on_open)(crew_conn *conn);
-    void (*on_message)(crew_conn *conn, const crew_msg *msg);
+    void (*on_open)(crew_conn *conn) CREW_UNSET;
+    void (*on_message)(crew_conn *conn, const crew_msg *msg) CREW_UNSET;
 
     /* A request is there, with all of its body (at most limits.max_body) unless the service has
      * on_body. Answer it with crew_reply…(), now or later. Workerman: onMessage of an http
      * Worker. */
-    void (*on_request)(crew_conn *conn, crew_request *request);
+    void (*on_request)(crew_conn *conn, crew_request *request) CREW_UNSET;
     /* The body in pieces as they come, after on_request; the last call has is_last and may have
      * len 0. A request without a body, that on_request has not answered, gets that one call. */
     void (*on_body)(crew_conn *conn, crew_request *request, const char *data, size_t len,
-                    int is_last);
+                    int is_last) CREW_UNSET;
     /* A WebSocket ping (the pong is sent by itself) or pong came. */
-    void (*on_ping)(crew_conn *conn, const crew_msg *payload);
-    void (*on_pong)(crew_conn *conn, const crew_msg *payload);
+    void (*on_ping)(crew_conn *conn, const crew_msg *payload) CREW_UNSET;
+    void (*on_pong)(crew_conn *conn, const crew_msg *payload) CREW_UNSET;
 
     /* The queue passed the high-water mark (half of max_send_buffer), and it became empty after
      * that; always in pairs, unless on_close comes between. What is sent in on_connect may call
      * on_buffer_full before on_open; on_buffer_drain comes after it. */
-    void (*on_buffer_full)(crew_conn *conn);
-    void (*on_buffer_drain)(crew_conn *conn);
+    void (*on_buffer_full)(crew_conn *conn) CREW_UNSET;
+    void (*on_buffer_drain)(crew_conn *conn) CREW_UNSET;
 
     /* Something is wrong with this connection: CREW_EPROTO, CREW_ETOOBIG, CREW_ETIMEOUT,
      * CREW_ENOMEM or a system error, with a line for people. on_close follows; over udp the
      * datagram is dropped. */
-    void (*on_error)(crew_conn *conn, int error, const char *text);
+    void (*on_error)(crew_conn *conn, int error, const char *text) CREW_UNSET;
     /* Exactly once for each on_connect, as its last callback. `reason` is an enum
      * crew_close_reason. Sending answers CREW_ECLOSED. */
-    void (*on_close)(crew_conn *conn, int reason);
+    void (*on_close)(crew_conn *conn, int reason) CREW_UNSET;
 };
 
 struct crew_app {
@@ -787,9 +781,7 @@ static inline int crew_worker_listen(const char *address, const struct crew_serv
  *     })
  */
 #define CREW_APP(...)                                                                          \
-    CREW_QUIET_BEGIN                                                                           \
     static const struct crew_service crew_app_services_[] = {__VA_ARGS__};                     \
-    CREW_QUIET_END                                                                             \
     CREW_EXTERN_C __attribute__((visibility("default"))) const struct crew_app crew_app;       \
     const struct crew_app crew_app = {                                                         \
         CREW_MAGIC,                                                                            \

@@ -26,14 +26,19 @@ def compile_app(compiler, standard, target):
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 def test_an_app_in_cpp(instances, tmp_path, compiler, standard):
     compile_app(compiler, standard, tmp_path / "cpp.so")
-    own, web = crew.free_port(), crew.free_port()
+    own, web, late = crew.free_port(), crew.free_port(), crew.free_port()
     instance = instances({"app": str(tmp_path / "cpp.so"), "services": {
-        "own": {"listen": f"tcp://127.0.0.1:{own}"}, "web": {"listen": f"http://127.0.0.1:{web}"}}})
+        "own": {"listen": f"tcp://127.0.0.1:{own}"},
+        "web": {"listen": f"http://127.0.0.1:{web}",
+                "settings": {"late": f"tcp://127.0.0.1:{late}"}}}})
     instance.start()
     with socket.create_connection(("127.0.0.1", own), 10) as client:
         for count in (1, 2):
             client.sendall(b"ab;")
             assert client.recv(100) == b"%d ab; right;" % count
+    with socket.create_connection(("127.0.0.1", late), 10) as client:
+        client.sendall(b"x")
+        assert client.recv(100) == b"late x"
     with Client(web) as client:
         answer = client.get("/x")
         assert json.loads(answer.body) == {"path": "/x", "motd": "hello"}
@@ -46,7 +51,9 @@ def test_an_app_in_cpp(instances, tmp_path, compiler, standard):
 @pytest.mark.parametrize("standard", ["c++17", "c++20", "gnu++20"])
 def test_the_header_alone_is_pedantic_in_cpp(tmp_path, compiler, standard):
     source = tmp_path / "app.cc"
-    source.write_text('#include <crewman.h>\nCREW_APP({"x"})\n')
+    source.write_text('#include <crewman.h>\n'
+                      'crew_service one = {"a"}, more[] = {{"b"}, {"c", "label"}};\n'
+                      'CREW_APP({"x"})\n')
     subprocess.run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic",
                     "-Werror", "-fsyntax-only", f"-I{HEADER.parent}", source], check=True)
 

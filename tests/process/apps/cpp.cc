@@ -30,9 +30,24 @@ int encode(crew_conn *, const void *data, size_t len, enum crew_msg_type, crew_o
 
 const crew_protocol semicolons = {.name = "semicolons", .input = input, .encode = encode};
 
+int listen_at_run_time(const char *settings) {
+    const crew_service late = {
+        .name = "late",
+        .on_message =
+            [](crew_conn *conn, const crew_msg *msg) {
+                crew_conn_sendf(conn, "late %.*s", static_cast<int>(msg->len), msg->data);
+            },
+    };
+    json_t *value = json_loads(settings, 0, nullptr);
+    const char *address = json_string_value(json_object_get(value, "late"));
+    int result = crew_worker_listen(address, &late, nullptr);
+    json_decref(value);
+    return result;
+}
+
 int on_worker_start(const crew_service_ref *service) {
     motd = static_cast<const char *>(service->data);
-    return crew_worker_loop() ? 0 : -1;
+    return crew_worker_loop() ? listen_at_run_time(service->settings) : -1;
 }
 
 void on_message(crew_conn *conn, const crew_msg *msg) {
