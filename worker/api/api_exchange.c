@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * The functions of crewman.h that tell one request from another: by connection, by id, and what
- * the app hangs on one. The exchange itself is protocol_http.c's.
+ * the app hangs on one. The exchange itself is exchange.c's.
  */
 #include "app_handler.h"
+#include "exchange.h"
 #include "protocol_http.h"
 #include "request.h"
 #include "worker.h"
@@ -17,11 +18,11 @@ crew_conn *crew_request_conn(const crew_request *request) {
 }
 
 uint64_t crew_request_id(crew_request *request) {
-    return request ? protocol_http_id(request) : 0;
+    return request ? exchange_id(request) : 0;
 }
 
 crew_request *crew_request_find(uint64_t id) {
-    return protocol_http_find(worker_self(), id);
+    return exchange_find(worker_self(), id);
 }
 
 void crew_request_set_data(crew_request *request, void *data, void (*destructor)(void *data)) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * How an answer goes to its client. The exchange (reply.c, reply_file.c, cookie_session.c)
- * decides what is answered and knows no byte of it; each version of HTTP is one table of these
- * functions. All of them answer like a send: CREW_SENT, CREW_QUEUED or a negative error.
+ * What an exchange needs of the version of HTTP that it came by. The exchange (intake.c,
+ * exchange.c, reply.c, reply_file.c, cookie_session.c) decides what becomes of a request and
+ * what is answered, and knows no byte of it; each version is one table of these functions, and
+ * calls the exchange with what it has read. Those that send answer like a send: CREW_SENT,
+ * CREW_QUEUED or a negative error.
  */
 #ifndef CREWMAN_HTTP_WIRE_H
 #define CREWMAN_HTTP_WIRE_H
@@ -28,6 +30,10 @@ struct reply_head {
 };
 
 struct http_wire {
+    /* Tell the app (`error`: CREW_E… or a negative errno); answer with this error unless it
+     * has answered then, and read no more of the request. */
+    void (*refuse)(struct crew_request *request, int status, int error, const char *text);
+
     /* Can it be sent? 0, CREW_EINVAL, CREW_ETOOBIG. */
     int (*check_head)(struct crew_request *request, const struct reply_head *head);
 
@@ -47,7 +53,7 @@ struct http_wire {
                      size_t len);
     int (*flush)(struct crew_request *request);
 
-    /* What the head has announced cannot be kept. */
+    /* What the head has announced cannot be kept, or memory is short: no answer comes. */
     void (*abandon)(struct crew_request *request, int error);
 
     /* The answer is complete; the request is over. */

@@ -6,31 +6,17 @@
  */
 #include "protocol_http.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "app_handler.h"
 #include "conn_close.h"
 #include "conn_queue.h"
 #include "conn_state.h"
+#include "exchange.h"
 #include "handshake.h"
 #include "http1.h"
-#include "protocol_http_body.h"
-#include "proxies.h"
+#include "intake.h"
 #include "reply.h"
 #include "request.h"
 #include "service.h"
-#include "upload.h"
-#include "worker.h"
 #include "ws.h"
-
-#define ID_OF_REQUEST   (UINT64_C(1) << 63)
-#define ID_COUNTER_BITS 39 /* the process has 24 */
-#define ID_COUNTER_MAX  ((UINT64_C(1) << ID_COUNTER_BITS) - 1)
-
-static struct http_shared *shared_of(const struct crew_conn *conn) {
-    return &service_of(conn)->worker->http;
-}
 
 static const struct config_limits *limits_of(const struct crew_conn *conn) {
     return &service_of(conn)->config->limits;
@@ -41,93 +27,34 @@ static bool is_http(const struct crew_conn *conn) {
 }
 
 void protocol_http_shared_init(struct http_shared *shared) {
-    idmap_init(&shared->requests, offsetof(struct crew_request, id));
+    exchange_table_init(&shared->exchanges);
 }
 
 void protocol_http_shared_done(struct http_shared *shared) {
-    idmap_done(&shared->requests);
-    request_free(shared->spare);
-    shared->spare = NULL;
+    exchange_table_done(&shared->exchanges);
 }
 
-/* Once the connection is closing, what was not copied lies in memory of others. */
 struct crew_request *protocol_http_request(const struct crew_conn *conn) {
     struct crew_request *request = is_http(conn) ? conn->as.http.request : NULL;
-    bool is_there =
-        request && request->is_parsed && (conn->state <= CONN_OPEN || request_is_kept(request));
-    return is_there ? request : NULL;
+    return request && exchange_is_waiting(request) ? request : NULL;
 }
 
-/* The highest bit is that of no connection's id: what is kept of one never finds the other. */
-uint64_t protocol_http_id(struct crew_request *request) {
-    struct worker *worker = service_of(request->conn)->worker;
-    if (request->id || request->is_over)
-        return request->id;
-    uint64_t counter = ++worker->http.last_id & ID_COUNTER_MAX;
-    request->id = ID_OF_REQUEST | (uint64_t)worker->plan.process << ID_COUNTER_BITS | counter;
-    if (idmap_put(&worker->http.requests, request) != 0)
-        request->id = 0;
-    return request->id;
+/* Is it still this one that waits? Any callback may have answered it, so that it is gone, or
+ * ended the connection. */
+static bool is_current(const struct crew_conn *conn, const struct crew_request *request) {
+    return is_http(conn) && conn->as.http.request == request && conn->state <= CONN_OPEN;
 }
 
-struct crew_request *protocol_http_find(const struct worker *worker, uint64_t id) {
-    struct crew_request *request = idmap_find(&worker->http.requests, id);
-    return request && protocol_http_request(request->conn) == request ? request : NULL;
+static void keep(struct crew_conn *conn, struct crew_request *request) {
+    if (is_current(conn, request))
+        exchange_keep(request);
 }
 
-static const struct http_wire wire;
-
-static struct crew_request *take_request(struct crew_conn *conn) {
-    struct http_shared *shared = shared_of(conn);
-    struct crew_request *request = shared->spare;
-    uint32_t capacity = limits_of(conn)->headers;
-    shared->spare = NULL;
-    if (request && request->field_capacity != capacity) { /* of a service with other limits */
-        request_free(request);
-        request = NULL;
-    }
-    if (!request)
-        request = request_new(capacity);
-    if (request) {
-        request->conn = conn;
-        request->wire = &wire;
-    }
-    conn->as.http.request = request;
-    return request;
-}
-
-/* Forgotten first: whoever sets other data in the destructor does not end this one again. */
-static void drop_data(struct crew_request *request) {
-    void *data = request->data;
-    void (*destructor)(void *) = request->data_destructor;
-    request->data = NULL;
-    request->data_destructor = NULL;
-    if (data && destructor)
-        app_handler_destroy(request->conn, destructor, data);
-}
-
-static void release(struct guard_held *held) {
-    struct crew_request *request = (struct crew_request *)(void *)held; /* its first member */
-    struct http_shared *shared = shared_of(request->conn);
-    drop_data(request);
-    request_reset(request);
-    if (shared->spare)
-        request_free(request);
-    else
-        shared->spare = request;
-}
-
-/* The app may hold it in its hand still, when it has been answered just now. */
 static void give_back(struct crew_conn *conn) {
     struct crew_request *request = conn->as.http.request;
     conn->as.http.request = NULL;
-    if (!request)
-        return;
-    if (request->id)
-        idmap_take(&shared_of(conn)->requests, request->id);
-    request->is_over = true;
-    request->held.release = release;
-    guard_hold(&service_of(conn)->worker->guard, &request->held);
+    if (request)
+        exchange_free(request);
 }
 
 static void start(struct crew_conn *conn) {
@@ -159,19 +86,6 @@ static void write_error(struct crew_conn *conn, int status, const char *text) {
     http1_send_error(conn, status, text, !request || request->head.method_id != HTTP_HEAD);
 }
 
-static int error_of(int status) {
-    switch (status) {
-    case 408:
-        return CREW_ETIMEOUT;
-    case 413:
-    case 414:
-    case 431:
-        return CREW_ETOOBIG;
-    default:
-        return CREW_EPROTO;
-    }
-}
-
 static int reason_of(int error) {
     switch (error) {
     case CREW_ETIMEOUT:
@@ -185,18 +99,8 @@ static int reason_of(int error) {
     }
 }
 
-/* What came of a form is of no more use, while the answer may take its time. */
-static void drop_upload(struct crew_conn *conn) {
-    struct crew_request *request = conn->as.http.request;
-    if (request && !request->is_dispatched) {
-        upload_free(request->upload);
-        request->upload = NULL;
-        request->form_pairs = NULL; /* they lay in it */
-        request->has_form_pairs = true;
-    }
-}
-
-void protocol_http_refuse_for(struct crew_conn *conn, int status, int error, const char *text) {
+/* An error that the server answers itself, and the end of the connection. */
+static void refuse(struct crew_conn *conn, int status, int error, const char *text) {
     struct crew_request *request = conn->as.http.request;
     if (request) {
         request->closes_after = true; /* and so says an answer that the app gives in on_error */
@@ -206,98 +110,75 @@ void protocol_http_refuse_for(struct crew_conn *conn, int status, int error, con
     conn_report(conn, error, text);
     if (conn->state > CONN_OPEN)
         return;
-    bool has_answer =
-        request && (conn->as.http.request != request || request->reply != REPLY_NONE);
+    bool is_there = request && conn->as.http.request == request;
+    bool has_answer = request && (!is_there || request->reply != REPLY_NONE);
     if (!has_answer)
         write_error(conn, status, text);
-    drop_upload(conn);
+    if (is_there)
+        intake_drop(request);
     conn_finish(conn, reason_of(error));
 }
 
-void protocol_http_refuse(struct crew_conn *conn, int status, const char *text) {
-    protocol_http_refuse_for(conn, status, error_of(status), text);
+/* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
+static bool asks_for_websocket(const struct http_head *head) {
+    return head->wants_upgrade && head->minor_version >= 1 &&
+           http_head_list_has(head, "upgrade", "websocket");
 }
 
-static bool wants_websocket(const struct crew_conn *conn, const struct crew_request *request) {
-    const struct service *service = service_of(conn);
-    /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
-    bool wants_upgrade = request->head.wants_upgrade && request->head.minor_version >= 1;
-    bool has_pages = service->app.on_request || service->files.is_on;
-    if (service->config->listen.protocol == LISTEN_WEBSOCKET && !has_pages)
-        return true;
-    bool has_sockets =
-        service->app.on_message || service->config->listen.protocol == LISTEN_WEBSOCKET;
-    return has_sockets && wants_upgrade &&
-           http_head_list_has(&request->head, "upgrade", "websocket");
+static void dispatch(struct crew_conn *conn, struct crew_request *request) {
+    conn_await(conn, DEADLINE_NONE); /* it is the app's turn */
+    exchange_dispatch(request);
 }
 
-void protocol_http_dispatch(struct crew_conn *conn, struct crew_request *request) {
-    request->is_dispatched = true;
-    conn_await(conn, DEADLINE_NONE);
-    conn->messages_in++;
-    conns_of(conn)->totals.messages_in++;
-    if (static_answer(conn, request))
+static void begin_body(struct crew_conn *conn, struct crew_request *request) {
+    if (!intake_begin(request))
         return;
-    if (service_of(conn)->app.on_request)
-        app_handler_request(conn, request);
-    else
-        protocol_http_refuse(conn, 404, "nothing here");
-}
-
-bool protocol_http_is_current(const struct crew_conn *conn,
-                              const struct crew_request *request) {
-    return is_http(conn) && conn->as.http.request == request && conn->state <= CONN_OPEN;
-}
-
-void protocol_http_keep(struct crew_conn *conn, struct crew_request *request) {
-    if (protocol_http_is_current(conn, request) && request->reply != REPLY_DONE &&
-        request_keep(request) != 0)
-        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+    http_body_init(&request->body, &request->head);
+    request->has_body = true;
+    if (request->is_streaming_body) {
+        dispatch(conn, request);
+        keep(conn, request);
+        /* Now, and not only once the answer leaves room to read on. */
+        if (is_current(conn, request))
+            conn_await(conn, DEADLINE_BODY);
+    }
+    if (is_current(conn, request) && request->head.expects_continue &&
+        request->reply == REPLY_NONE)
+        http1_send_continue(conn);
 }
 
 static void begin_request(struct crew_conn *conn, struct crew_request *request) {
-    if (!proxies_read_head(conn, &request->head))
+    const struct http_head *head = &request->head;
+    bool has_body = head->is_chunked || head->content_length > 0;
+    switch (intake_head(request, has_body, asks_for_websocket(head))) {
+    case INTAKE_REFUSED:
         return;
-    int status = http_target_parse(&request->head, &request->target);
-    if (status < 0) {
-        protocol_http_refuse(conn, -status,
-                             status == -501 ? "this is no proxy: CONNECT is not implemented"
-                                            : "the request target is malformed");
-        return;
-    }
-    request->is_parsed = true;
-    if (request->head.has_other_expectation) {
-        protocol_http_refuse(conn, 417, "this expectation cannot be met");
-        return;
-    }
-    request->is_head_only = request->head.method_id == HTTP_HEAD;
-    bool has_body = request->head.is_chunked || request->head.content_length > 0;
-    request->is_body_over = !has_body;
-    request->owes_last_piece = !has_body && service_of(conn)->app.on_body;
-    if (wants_websocket(conn, request)) {
+    case INTAKE_HANDSHAKE:
         handshake_answer(conn, request);
         return;
+    case INTAKE_PLAIN:
+        begin_plain(conn);
+        if (has_body)
+            begin_body(conn, request);
+        else
+            dispatch(conn, request);
+        conn_tell_drained(conn); /* of what waited for the handshake that is none */
     }
-    begin_plain(conn);
-    if (has_body)
-        protocol_http_body_begin(conn, request);
-    else
-        protocol_http_dispatch(conn, request);
-    conn_tell_drained(conn); /* of what waited for the handshake that is none */
 }
+
+static const struct http_wire wire;
 
 /* Answers whether the loop may go on. */
 static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     const struct config_limits *limits = limits_of(conn);
     struct http_limits http = {.head_size = (size_t)limits->header_size,
                                .fields = limits->headers};
-    struct crew_request *request = take_request(conn);
+    struct crew_request *request = exchange_new(conn, &wire);
+    conn->as.http.request = request;
     if (!request) {
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return false;
     }
-    request->head.fields = request->fields;
-    request->head.capacity = request->field_capacity;
     int head_len = http_head_parse(*data, *len, &conn->as.http.scanned, &http, &request->head);
     if (head_len == 0) {
         give_back(conn);
@@ -309,7 +190,7 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     }
     conn->as.http.scanned = 0;
     if (head_len < 0) {
-        protocol_http_refuse(conn, -head_len, request->head.error);
+        exchange_refuse(request, -head_len, request->head.error);
         return false;
     }
     request->head_data = *data;
@@ -317,6 +198,40 @@ static bool receive_head(struct crew_conn *conn, char **data, size_t *len) {
     *data += head_len;
     *len -= (size_t)head_len;
     begin_request(conn, request);
+    return true;
+}
+
+/* The same: false when the body needs more, or has been refused. */
+static bool receive_body(struct crew_conn *conn, struct crew_request *request, char **data,
+                         size_t *len) {
+    struct http_body_limits limits = {.max_body = intake_bound(request),
+                                      .overhead = (size_t)limits_of(conn)->header_size};
+    struct http_body_event event;
+    while (is_current(conn, request) && !request->is_body_over && conn_is_reading(conn)) {
+        switch (http_body_next(&request->body, &limits, data, len, &event)) {
+        case HTTP_BODY_NEED_MORE:
+            if (!request->is_dispatched || request->reply != REPLY_DONE)
+                conn_await(conn, DEADLINE_BODY);
+            return false;
+        case HTTP_BODY_DATA:
+            if (!intake_data(request, event.data, event.len))
+                return false;
+            break;
+        case HTTP_BODY_TRAILER:
+            if (!intake_trailer(request, &event.trailer))
+                return false;
+            break;
+        case HTTP_BODY_END:
+            conn_await(conn, DEADLINE_NONE);
+            intake_end(request);
+            break;
+        case HTTP_BODY_ERROR:
+            exchange_refuse(request, event.status, event.text);
+            return false;
+        default:
+            break;
+        }
+    }
     return true;
 }
 
@@ -332,10 +247,10 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     while (may_go_on(conn)) {
         struct crew_request *request = conn->as.http.request;
         if (request && request->has_body && !request->is_body_over) {
-            if (!protocol_http_body_receive(conn, request, data, len))
+            if (!receive_body(conn, request, data, len))
                 break;
         } else if (request && request->owes_last_piece) {
-            protocol_http_body_none(conn, request);
+            intake_end_of_none(request);
         } else if (request) {
             break; /* its answer comes first */
         } else if (*len == 0 || !receive_head(conn, data, len)) {
@@ -343,7 +258,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
         }
     }
     if (is_http(conn) && conn->as.http.request)
-        protocol_http_keep(conn, conn->as.http.request);
+        keep(conn, conn->as.http.request);
     else if (!is_http(conn) && conn->state <= CONN_CLOSING && *len > 0)
         conn->protocol->receive(conn, data, len); /* frames right behind the handshake */
 }
@@ -354,6 +269,11 @@ static void drained(struct crew_conn *conn) {
     bool has_rest = conn->stash || conn->as.http.request;
     if (has_rest && conns_of(conn)->feeding != conn)
         conns_due(conn);
+}
+
+static void refuse_request(struct crew_request *request, int status, int error,
+                           const char *text) {
+    refuse(request->conn, status, error, text);
 }
 
 /* The answer is complete: the next request, or the end. */
@@ -370,6 +290,7 @@ static void ended(struct crew_request *request) {
 }
 
 static const struct http_wire wire = {
+    .refuse = refuse_request,
     .check_head = http1_check_head,
     .send_head = http1_send_head,
     .send_piece = http1_send_piece,
@@ -414,11 +335,11 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
     if (deadline == DEADLINE_KEEP_ALIVE)
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else if (deadline == DEADLINE_BODY)
-        protocol_http_refuse(conn, 408, "the body did not come within body_timeout");
+        refuse(conn, 408, CREW_ETIMEOUT, "the body did not come within body_timeout");
     else if (conn->bytes_in == 0 && conn->state == CONN_OPEN) /* a spare that browsers open */
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else
-        protocol_http_refuse(conn, 408, "no request within handshake_timeout");
+        refuse(conn, 408, CREW_ETIMEOUT, "no request within handshake_timeout");
 }
 
 const struct protocol protocol_http = {

@@ -33,7 +33,7 @@ static bool is_trusted(void *context, const struct forwarded_address *from) {
 bool proxies_read_head(struct crew_conn *conn, const struct http_head *head) {
     struct networks *trusted = &service_of(conn)->proxies;
     struct forwarded_client found;
-    if (trusted->count == 0 || !networks_have(trusted, &conn->peer))
+    if (!networks_have(trusted, &conn->peer))
         return true;
     bool has_client = forwarded_find_client(head, is_trusted, trusted, &found);
     if (has_client && !conn->client)

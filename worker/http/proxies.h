@@ -13,8 +13,8 @@
 struct crew_conn;
 struct http_head;
 
-/* Let conn->client be whom the fields of this request name, if its peer is a trusted proxy.
- * Without memory it ends the connection and answers false. */
+/* Where there are trusted proxies: let conn->client be whom the fields of this request name, if
+ * its peer is a trusted proxy. Without memory it ends the connection and answers false. */
 bool proxies_read_head(struct crew_conn *conn, const struct http_head *head);
 
 /* The PROXY header in front of a connection: who it says is conn->peer from then on. */

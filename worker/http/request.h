@@ -2,7 +2,7 @@
  *
  * One exchange: a request, and the answer as far as it has been made. While its callback runs
  * the head lies in the buffer that it was received into; request_keep() copies it when the
- * answer comes later. A connection has one at a time.
+ * answer comes later.
  */
 #ifndef CREWMAN_REQUEST_H
 #define CREWMAN_REQUEST_H
@@ -40,7 +40,7 @@ struct form_pair {
 };
 
 struct crew_request {
-    struct guard_held held; /* first; once it is over, see protocol_http.c */
+    struct guard_held held; /* first; once it is over, see exchange_free() */
     struct crew_conn *conn;
     const struct http_wire *wire;
     uint64_t id; /* 0: nobody has asked for it */
@@ -51,16 +51,15 @@ struct crew_request {
     size_t field_capacity;
     const char *head_data; /* where the head lies */
     size_t head_len;
-    char *kept;     /* our own copy of it, or NULL */
-    bool is_parsed; /* the head and its target are, and may be asked for */
+    char *kept; /* our own copy of it, or NULL */
     struct http_target target;
     struct arena arena;
     const char *path; /* decoded; made when it is asked for */
     struct form_pair *query_pairs, *form_pairs;
     bool has_query_pairs, has_form_pairs;
+    bool is_parsed; /* the head and its target are, and may be asked for */
     int form_error; /* CREW_ETOOBIG when it has too many fields for pairs */
 
-    struct http_body body;
     struct codec_buffer *gathered; /* a body that came in pieces */
     const char *body_data;         /* the whole body, when it is there */
     size_t body_len;
@@ -76,6 +75,8 @@ struct crew_request {
     struct codec_buffer *reply_fields; /* name, NUL, value, NUL of each that was added */
     bool is_head_only, is_chunked, closes_after, has_type, has_date;
     const char *subprotocol; /* chosen in on_handshake */
+
+    struct http_body body; /* the decoder of HTTP/1, if it has_body; last: it is not cleared */
 };
 
 /* With room for that many fields. NULL without memory. */

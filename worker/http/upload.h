@@ -3,7 +3,7 @@
  * The parts of a form (multipart/form-data) as its body comes in. Fields and small files stay
  * in memory, within a bound for the whole form; of a larger file memory holds one piece, and a
  * temporary file the rest. All of it ends with the request. Must not know connections: called
- * by protocol_http.c, read by api_upload.c.
+ * by intake.c, read by api_upload.c.
  */
 #ifndef CREWMAN_UPLOAD_H
 #define CREWMAN_UPLOAD_H

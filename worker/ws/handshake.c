@@ -11,9 +11,9 @@
 #include "app_handler.h"
 #include "conn_state.h"
 #include "cookie_session.h"
+#include "exchange.h"
 #include "http1.h"
 #include "log.h"
-#include "protocol_http.h"
 #include "request.h"
 #include "service.h"
 #include "ws.h"
@@ -72,7 +72,7 @@ static void accept_it(struct crew_conn *conn, struct crew_request *request,
     long len = http1_make_upgrade(request, accept, extensions, (size_t)extensions_len, head,
                                   sizeof(head));
     if (len < 0) {
-        protocol_http_refuse(conn, 500, "the answer to the handshake cannot be sent");
+        exchange_refuse(request, 500, "the answer to the handshake cannot be sent");
         return;
     }
     protocol_websocket_begin(conn, extensions_len > 0 ? terms : NULL, head, (size_t)len);
@@ -105,7 +105,7 @@ void handshake_answer(struct crew_conn *conn, struct crew_request *request) {
     if (conn->state > CONN_OPEN)
         return; /* closed by the app */
     if (status)
-        protocol_http_refuse(conn, status, why);
+        exchange_refuse(request, status, why);
     else
         accept_it(conn, request, &key, &terms, extensions, extensions_len);
 }
