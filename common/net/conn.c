@@ -113,7 +113,7 @@ void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_
     conn->last_was_binary = type == CREW_MSG_BINARY;
     note_answer(conn);
     if (!passes_rate(conn)) {
-        conn_violate(conn, CREW_ETOOBIG, 1008, "message rate exceeded");
+        conn_violate(conn, CREW_ETOOBIG, WS_CODE_POLICY, "message rate exceeded");
         return;
     }
     if (is_client_ping(&conn->endpoint->settings, data, len)) {

@@ -11,8 +11,6 @@
 #include "conn_queue.h"
 #include "conn_state.h"
 
-#define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
-
 static struct crew_conn *conn_of(struct liveness_node *node) {
     return list_entry(node, struct crew_conn, liveness);
 }
@@ -23,7 +21,7 @@ static void on_dead(void *owner, struct liveness_node *node) {
     conns_of(conn)->totals.reaped++;
     /* Should the peer be there after all, it learns why; nothing waits for it. */
     if (conn->protocol->goodbye && conn->state == CONN_OPEN && conn->out.bytes == 0)
-        conn->protocol->goodbye(conn, CODE_GOING_AWAY, "no sign of life");
+        conn->protocol->goodbye(conn, WS_CODE_GOING_AWAY, "no sign of life");
     conn_end(conn, CREW_CLOSE_HEARTBEAT, 0);
 }
 

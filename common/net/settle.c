@@ -9,9 +9,7 @@
 #include "conn_cork.h"
 #include "conn_state.h"
 
-#define SPREAD_STEP_MS  10u
-#define CODE_GOING_AWAY 1001 /* RFC 6455 section 7.4.1 */
-#define CODE_RESTART    1012 /* IANA WebSocket close code registry: service restart */
+#define SPREAD_STEP_MS 10u
 
 static void send_gathered(struct conns *conns) {
     struct crew_conn *conn;
@@ -79,7 +77,7 @@ void settle_stop(struct settle *settle) {
 }
 
 static int code_for(int reason) {
-    return reason == CREW_CLOSE_RELOAD ? CODE_RESTART : CODE_GOING_AWAY;
+    return reason == CREW_CLOSE_RELOAD ? WS_CODE_RESTART : WS_CODE_GOING_AWAY;
 }
 
 /* Whoever came just before a reload must not be refused: it opens, and is then closed like the

@@ -17,7 +17,6 @@
 #include "ws.h"
 
 #define CLOSE_REASON_MAX 123u /* RFC 6455 section 5.5.1: 125 with the code */
-#define CODE_NORMAL      1000
 
 static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
     return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
@@ -57,7 +56,7 @@ int crew_conn_send_frame(crew_conn *conn, crew_frame *frame) {
 void crew_conn_close(crew_conn *conn) {
     if (!conn)
         return;
-    conn_close(conn, CREW_CLOSE_LOCAL, CODE_NORMAL, NULL);
+    conn_close(conn, CREW_CLOSE_LOCAL, WS_CODE_NORMAL, NULL);
 }
 
 int crew_conn_close_with(crew_conn *conn, int code, const char *reason) {
