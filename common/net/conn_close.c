@@ -76,16 +76,16 @@ void conn_report(struct crew_conn *conn, int error, const char *text) {
         conn->endpoint->handler->error(conn, error, text);
 }
 
-static int reason_of(int error) {
+int conn_reason_of(int error) {
     switch (error) {
-    case CREW_ETOOBIG:
-        return CREW_CLOSE_LIMIT;
     case CREW_ETIMEOUT:
         return CREW_CLOSE_TIMEOUT;
-    case CREW_ENOMEM:
-        return CREW_CLOSE_MEMORY;
-    default:
+    case CREW_ETOOBIG:
+        return CREW_CLOSE_LIMIT;
+    case CREW_EPROTO:
         return CREW_CLOSE_PROTOCOL;
+    default:
+        return CREW_CLOSE_MEMORY;
     }
 }
 
@@ -93,7 +93,7 @@ void conn_violate(struct crew_conn *conn, int error, int code, const char *text)
     if (conn->state >= CONN_CLOSING)
         return;
     conn_report(conn, error, text);
-    conn_close(conn, reason_of(error), code, text);
+    conn_close(conn, conn_reason_of(error), code, text);
 }
 
 void conn_note_goodbye(struct crew_conn *conn, int code) {

@@ -24,6 +24,9 @@ void conn_note_garbled(struct crew_conn *conn);
  * CREW_ETOOBIG, … */
 void conn_violate(struct crew_conn *conn, int error, int code, const char *text);
 
+/* The close reason of an error; one that is no fault of the peer's is a lack of room here. */
+int conn_reason_of(int error);
+
 /* Count and tell a fault of the peer (on_error); the caller closes. */
 void conn_report(struct crew_conn *conn, int error, const char *text);
 

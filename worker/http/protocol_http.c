@@ -86,19 +86,6 @@ static void write_error(struct crew_conn *conn, int status, const char *text) {
     http1_send_error(conn, status, text, !request || request->head.method_id != HTTP_HEAD);
 }
 
-static int reason_of(int error) {
-    switch (error) {
-    case CREW_ETIMEOUT:
-        return CREW_CLOSE_TIMEOUT;
-    case CREW_ETOOBIG:
-        return CREW_CLOSE_LIMIT;
-    case CREW_EPROTO:
-        return CREW_CLOSE_PROTOCOL;
-    default:
-        return CREW_CLOSE_MEMORY;
-    }
-}
-
 /* An error that the server answers itself, and the end of the connection. */
 static void refuse(struct crew_conn *conn, int status, int error, const char *text) {
     struct crew_request *request = conn->as.http.request;
@@ -116,7 +103,7 @@ static void refuse(struct crew_conn *conn, int status, int error, const char *te
         write_error(conn, status, text);
     if (is_there)
         intake_drop(request);
-    conn_finish(conn, reason_of(error));
+    conn_finish(conn, conn_reason_of(error));
 }
 
 /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
