@@ -17,6 +17,8 @@
 #include "conn.h"
 #include "say.h"
 #include "stage.h"
+#include "stream.h"
+#include "udp.h"
 #include "wire_frame.h"
 
 #define NOT_ARMED    SIZE_MAX
@@ -178,12 +180,31 @@ static void test_http(void **state) {
                            "GET /c HTTP/1.1\r\nHo", "st: x\r\n\r\n"}});
 }
 
+/* Counted as a lack of memory and not as a fault of the peer, which the same bytes are where
+ * memory suffices. */
+static void test_frames_of_a_datagram(void **state) {
+    struct conns conns = {0};
+    struct endpoint endpoint = {.conns = &conns, .settings.max_message = 100};
+    struct crew_conn conn = {.endpoint = &endpoint, .protocol = &protocol_udp_frame};
+    char part[] = {0, 0, 0, 9, 'h', 'i'};
+    (void)state;
+    has_failed = false;
+    fails_in = 0;
+    protocol_udp_take(&conn, part, sizeof(part));
+    fails_in = NOT_ARMED;
+    assert_true(has_failed);
+    assert_int_equal(conns.totals.protocol_errors, 0);
+    protocol_udp_take(&conn, part, sizeof(part));
+    assert_int_equal(conns.totals.protocol_errors, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_websocket),
         cmocka_unit_test(test_websocket_with_compression),
         cmocka_unit_test(test_http),
+        cmocka_unit_test(test_frames_of_a_datagram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,10 +18,7 @@ static size_t max_message(const struct crew_conn *conn) {
 }
 
 static void fail(struct crew_conn *conn, const struct codec_event *event) {
-    int error = event->error == CODEC_TOO_BIG     ? CREW_ETOOBIG
-                : event->error == CODEC_NO_MEMORY ? CREW_ENOMEM
-                                                  : CREW_EPROTO;
-    conn_violate(conn, error, 0, event->text);
+    conn_violate(conn, stream_error_of(event->error), 0, event->text);
 }
 
 static void receive_text(struct crew_conn *conn, char **data, size_t *len) {

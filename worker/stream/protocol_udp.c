@@ -23,12 +23,8 @@ static size_t max_message(const struct crew_conn *conn) {
     return conn->endpoint->settings.max_message;
 }
 
-static void refuse(struct crew_conn *conn, int error, const char *text) {
-    conn_report(conn, error, text);
-}
-
-static void refuse_event(struct crew_conn *conn, const struct codec_event *event) {
-    refuse(conn, event->error == CODEC_TOO_BIG ? CREW_ETOOBIG : CREW_EPROTO, event->text);
+static void report(struct crew_conn *conn, const struct codec_event *event) {
+    conn_report(conn, stream_error_of(event->error), event->text);
 }
 
 /* The end of the datagram ends the last line too: there is no more to wait for. udp.c leaves
@@ -42,7 +38,7 @@ static void take_lines(struct crew_conn *conn, char *data, size_t len) {
     while (len > 0 && takes(conn)) {
         if (text_decoder_next(&decoder, max_message(conn), &data, &len, &event) !=
             CODEC_MESSAGE) {
-            refuse_event(conn, &event);
+            report(conn, &event);
             break;
         }
         conn_deliver(conn, event.data, event.len, CREW_MSG_TEXT);
@@ -60,10 +56,10 @@ static void take_frames(struct crew_conn *conn, char *data, size_t len) {
             conn_deliver(conn, event.data, event.len, CREW_MSG_BINARY);
             break;
         case CODEC_NEED_MORE:
-            refuse(conn, CREW_EPROTO, "the datagram ends inside a frame");
+            conn_report(conn, CREW_EPROTO, "the datagram ends inside a frame");
             break;
         case CODEC_ERROR:
-            refuse_event(conn, &event);
+            report(conn, &event);
             len = 0;
             break;
         }
@@ -77,13 +73,13 @@ static void take_packages(struct crew_conn *conn, char *data, size_t len) {
         if (!takes(conn))
             return;
         if (size <= 0 || (size_t)size > len) {
-            refuse(conn, CREW_EPROTO,
-                   size < 0 ? "the protocol's input refused it"
-                            : "the datagram ends inside a package");
+            conn_report(conn, CREW_EPROTO,
+                        size < 0 ? "the protocol's input refused it"
+                                 : "the datagram ends inside a package");
             return;
         }
         if (custom_deliver(conn, data, (size_t)size) != 0) {
-            refuse(conn, CREW_EPROTO, "the protocol's decode refused it");
+            conn_report(conn, CREW_EPROTO, "the protocol's decode refused it");
             return;
         }
         data += size;
