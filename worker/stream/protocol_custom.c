@@ -20,7 +20,7 @@ static size_t max_message(const struct crew_conn *conn) {
     return conn->endpoint->settings.max_message;
 }
 
-static void connected(struct crew_conn *conn) {
+void protocol_custom_connected(struct crew_conn *conn) {
     conn->as.custom = custom_new(service_of(conn)->app.protocol);
     if (!conn->as.custom)
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
@@ -28,7 +28,7 @@ static void connected(struct crew_conn *conn) {
         app_handler_framing_connect(conn);
 }
 
-static void done(struct crew_conn *conn) {
+void protocol_custom_done(struct crew_conn *conn) {
     if (conn->as.custom && conn->is_announced)
         app_handler_framing_close(conn);
     custom_free(conn->as.custom);
@@ -144,8 +144,8 @@ const struct protocol protocol_custom = {
     .name = "custom",
     .has_heartbeat = true,
     .keeps_rest = true,
-    .connected = connected,
-    .done = done,
+    .connected = protocol_custom_connected,
+    .done = protocol_custom_done,
     .receive = receive,
     .send = custom_send,
 };

@@ -16,7 +16,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     conn_deliver(conn, chunk, size, CREW_MSG_BINARY);
 }
 
-static int send_bytes(struct crew_conn *conn, const void *data, size_t len,
+int protocol_tcp_send(struct crew_conn *conn, const void *data, size_t len,
                       enum crew_msg_type type) {
     (void)type;
     struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
@@ -31,6 +31,6 @@ const struct protocol protocol_tcp = {
     .name = "tcp",
     .has_heartbeat = true,
     .receive = receive,
-    .send = send_bytes,
+    .send = protocol_tcp_send,
     .send_frame = send_frame,
 };

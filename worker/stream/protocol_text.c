@@ -37,8 +37,8 @@ static void receive_text(struct crew_conn *conn, char **data, size_t *len) {
     }
 }
 
-static int send_text(struct crew_conn *conn, const void *data, size_t len,
-                     enum crew_msg_type type) {
+int protocol_text_send(struct crew_conn *conn, const void *data, size_t len,
+                       enum crew_msg_type type) {
     static const char newline[] = "\n";
     (void)type;
     struct iovec parts[] = {{(void *)(uintptr_t)data, len}, {(void *)(uintptr_t)newline, 1}};
@@ -59,7 +59,7 @@ static struct buf *enclose(const struct crew_frame *frame, const void *before,
     return buf;
 }
 
-static int send_text_frame(struct crew_conn *conn, struct crew_frame *frame) {
+static int send_shared_line(struct crew_conn *conn, struct crew_frame *frame) {
     struct buf *form = wire_frame_find(frame, &protocol_text, 0);
     if (!form)
         form = wire_frame_keep(frame, &protocol_text, 0, enclose(frame, "", 0, "\n", 1));
@@ -80,8 +80,8 @@ const struct protocol protocol_text = {
     .start = start_text,
     .done = done_text,
     .receive = receive_text,
-    .send = send_text,
-    .send_frame = send_text_frame,
+    .send = protocol_text_send,
+    .send_frame = send_shared_line,
 };
 
 static void receive_frame(struct crew_conn *conn, char **data, size_t *len) {
@@ -100,8 +100,8 @@ static void receive_frame(struct crew_conn *conn, char **data, size_t *len) {
     }
 }
 
-static int send_frame(struct crew_conn *conn, const void *data, size_t len,
-                      enum crew_msg_type type) {
+int protocol_frame_send(struct crew_conn *conn, const void *data, size_t len,
+                        enum crew_msg_type type) {
     (void)type;
     if (len > UINT32_MAX - FRAME_HEADER)
         return CREW_ETOOBIG;
@@ -110,7 +110,7 @@ static int send_frame(struct crew_conn *conn, const void *data, size_t len,
     return conn_write(conn, parts, 2);
 }
 
-static int send_frame_frame(struct crew_conn *conn, struct crew_frame *frame) {
+static int send_shared_frame(struct crew_conn *conn, struct crew_frame *frame) {
     struct buf *form = wire_frame_find(frame, &protocol_frame, 0);
     size_t len = frame->plain->len;
     if (len > UINT32_MAX - FRAME_HEADER)
@@ -136,6 +136,6 @@ const struct protocol protocol_frame = {
     .start = start_frame,
     .done = done_frame,
     .receive = receive_frame,
-    .send = send_frame,
-    .send_frame = send_frame_frame,
+    .send = protocol_frame_send,
+    .send_frame = send_shared_frame,
 };

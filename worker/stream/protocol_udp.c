@@ -98,41 +98,18 @@ void protocol_udp_take(struct crew_conn *conn, char *data, size_t len) {
         conn_deliver(conn, data, len, CREW_MSG_BINARY);
 }
 
-/* conn_write() knows what keeps its boundaries: the framings are those of the streams. */
-static int send_raw(struct crew_conn *conn, const void *data, size_t len,
-                    enum crew_msg_type type) {
-    return protocol_tcp.send(conn, data, len, type);
-}
-
-static int send_text(struct crew_conn *conn, const void *data, size_t len,
-                     enum crew_msg_type type) {
-    return protocol_text.send(conn, data, len, type);
-}
-
-static int send_frame(struct crew_conn *conn, const void *data, size_t len,
-                      enum crew_msg_type type) {
-    return protocol_frame.send(conn, data, len, type);
-}
-
-static void connected(struct crew_conn *conn) {
-    protocol_custom.connected(conn);
-}
-
-static void done(struct crew_conn *conn) {
-    protocol_custom.done(conn);
-}
-
-const struct protocol protocol_udp = {.name = "udp", .has_heartbeat = true, .send = send_raw};
+/* conn_write() knows what keeps its boundaries: the senders are those of the streams. */
+const struct protocol protocol_udp = {
+    .name = "udp", .has_heartbeat = true, .send = protocol_tcp_send};
 
 const struct protocol protocol_udp_text = {
-    .name = "udp+text", .has_heartbeat = true, .send = send_text};
+    .name = "udp+text", .has_heartbeat = true, .send = protocol_text_send};
 
 const struct protocol protocol_udp_frame = {
-    .name = "udp+frame", .has_heartbeat = true, .send = send_frame};
+    .name = "udp+frame", .has_heartbeat = true, .send = protocol_frame_send};
 
 const struct protocol protocol_udp_custom = {.name = "udp+custom",
                                              .has_heartbeat = true,
-
-                                             .connected = connected,
-                                             .done = done,
+                                             .connected = protocol_custom_connected,
+                                             .done = protocol_custom_done,
                                              .send = custom_send};
