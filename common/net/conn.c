@@ -237,6 +237,7 @@ void conn_ready(void *owner, int events) {
     conn_step_close(conn);
 }
 
+/* What every connection begins with, one that is only lent too. */
 static void set_up(struct crew_conn *conn, struct endpoint *endpoint, int fd,
                    const struct address *peer) {
     conn->endpoint = endpoint;
@@ -246,14 +247,14 @@ static void set_up(struct crew_conn *conn, struct endpoint *endpoint, int fd,
     conn->data = endpoint->conn_data;
     conn->rtt_ms = -1;
     conn->accepted_s = loop_s(conn);
-    sendq_init(&conn->out);
-    list_init(&conn->in_all);
-    liveness_add(&endpoint->reaper.lists, &conn->liveness);
 }
 
 int conn_adopt(struct crew_conn *conn, struct endpoint *endpoint, int fd,
                const struct address *peer) {
     set_up(conn, endpoint, fd, peer);
+    sendq_init(&conn->out);
+    list_init(&conn->in_all);
+    liveness_add(&endpoint->reaper.lists, &conn->liveness);
     int err = conns_remember(endpoint->conns, conn);
     if (err) {
         liveness_remove(&conn->liveness);
@@ -291,14 +292,8 @@ int conn_open(struct endpoint *endpoint, int fd, const struct address *peer) {
 }
 
 void conn_lend(struct crew_conn *conn, struct endpoint *endpoint, const struct address *peer) {
-    conn->endpoint = endpoint;
-    conn->fd = -1;
-    conn->protocol = endpoint->protocol;
+    set_up(conn, endpoint, -1, peer);
     conn->layer = LAYER_PROTOCOL;
-    conn->peer = *peer;
-    conn->data = endpoint->conn_data;
-    conn->rtt_ms = -1;
-    conn->accepted_s = loop_s(conn);
     conn->liveness.received = endpoint->reaper.lists.tick;
     conn_set_state(conn, CONN_ENDED);
 }
