@@ -108,21 +108,27 @@ static void on_close(struct crew_conn *conn, int reason) {
     leave(entry);
 }
 
-void app_handler_destroy(struct crew_conn *conn, void (*destructor)(void *data), void *data) {
+/* The old one is replaced first: whoever sets other data in the destructor does not end this
+ * one again. */
+void app_handler_set_data(struct crew_conn *conn, struct app_data *place,
+                          struct app_data given) {
+    struct app_data old = *place;
+    *place = given;
+    if (!old.data || !old.destructor || old.data == given.data)
+        return;
     struct entry entry = enter(conn, SCORE_IN_DESTRUCTOR);
-    destructor(data);
+    old.destructor(old.data);
     leave(entry);
 }
 
+void app_handler_drop_data(struct crew_conn *conn, struct app_data *place) {
+    app_handler_set_data(conn, place, (struct app_data){0});
+}
+
 static void drop_data(struct crew_conn *conn) {
-    void *data = conn->data;
-    void (*destructor)(void *) = conn->data_destructor;
-    conn->data = NULL;
-    conn->data_destructor = NULL;
     if (conn->has_timers)
         timers_end_of(&service_of(conn)->worker->timers, conn->id);
-    if (data && destructor)
-        app_handler_destroy(conn, destructor, data);
+    app_handler_drop_data(conn, &conn->app_data);
 }
 
 static bool begin_row(struct endpoint *endpoint) {

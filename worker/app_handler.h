@@ -37,8 +37,11 @@ int app_handler_encode(struct crew_conn *conn, const void *data, size_t len,
 void app_handler_framing_connect(struct crew_conn *conn);
 void app_handler_framing_close(struct crew_conn *conn);
 
-/* The destructor of a pointer that the app has given to a connection. */
-void app_handler_destroy(struct crew_conn *conn, void (*destructor)(void *data), void *data);
+/* Keep a pointer of the app's in `place`, on the connection or a request of it; what lay there
+ * is given to its destructor, unless it is the same. Dropping keeps none. */
+void app_handler_set_data(struct crew_conn *conn, struct app_data *place,
+                          struct app_data given);
+void app_handler_drop_data(struct crew_conn *conn, struct app_data *place);
 
 /* `service` had set the timer; NULL: no service, at the start of the process. */
 void app_handler_tick(struct worker *worker, struct service *service,

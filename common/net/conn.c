@@ -244,7 +244,7 @@ static void set_up(struct crew_conn *conn, struct endpoint *endpoint, int fd,
     conn->fd = fd;
     conn->protocol = endpoint->protocol;
     conn->peer = *peer;
-    conn->data = endpoint->conn_data;
+    conn->app_data.data = endpoint->conn_data;
     conn->rtt_ms = -1;
     conn->accepted_s = loop_s(conn);
 }

@@ -56,8 +56,7 @@ struct crew_conn {
     struct stash *stash;
     struct address *client;     /* who a trusted proxy says it is; NULL: `peer` */
     struct crew_conn *next_due; /* see settle_now() */
-    void *data;
-    void (*data_destructor)(void *data);
+    struct app_data app_data;
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
     uint64_t control_until; /* see conn_write_control() */
     uint32_t control_queued;

@@ -15,6 +15,12 @@
 
 struct endpoint;
 
+/* A pointer that the app has hung on a connection or a request, and how it wants it back. */
+struct app_data {
+    void *data;
+    void (*destructor)(void *data); /* NULL: none */
+};
+
 struct handler {
     void (*connect)(struct crew_conn *conn);
     void (*open)(struct crew_conn *conn);

@@ -105,7 +105,7 @@ static void on_close(struct crew_conn *conn, int reason) {
 }
 
 static void drop_data(struct crew_conn *conn) {
-    conn->data = NULL;
+    conn->app_data.data = NULL;
 }
 
 static bool begin_row(struct endpoint *endpoint) {

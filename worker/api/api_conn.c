@@ -102,17 +102,11 @@ crew_conn *crew_conn_find(crew_id id) {
 void crew_conn_set_data(crew_conn *conn, void *data, void (*destructor)(void *data)) {
     if (!conn)
         return;
-    void *old = conn->data;
-    void (*old_destructor)(void *) = conn->data_destructor;
-    conn->data = data;
-    conn->data_destructor = destructor;
-    if (!old || !old_destructor || old == data)
-        return;
-    app_handler_destroy(conn, old_destructor, old);
+    app_handler_set_data(conn, &conn->app_data, (struct app_data){data, destructor});
 }
 
 void *crew_conn_data(const crew_conn *conn) {
-    return conn ? conn->data : NULL;
+    return conn ? conn->app_data.data : NULL;
 }
 
 void crew_conn_peer_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size) {

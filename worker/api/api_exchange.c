@@ -28,14 +28,10 @@ crew_request *crew_request_find(uint64_t id) {
 void crew_request_set_data(crew_request *request, void *data, void (*destructor)(void *data)) {
     if (!request)
         return;
-    void *old = request->data;
-    void (*old_destructor)(void *) = request->data_destructor;
-    request->data = data;
-    request->data_destructor = destructor;
-    if (old && old_destructor && old != data)
-        app_handler_destroy(request->conn, old_destructor, old);
+    app_handler_set_data(request->conn, &request->app_data,
+                         (struct app_data){data, destructor});
 }
 
 void *crew_request_data(const crew_request *request) {
-    return request ? request->data : NULL;
+    return request ? request->app_data.data : NULL;
 }

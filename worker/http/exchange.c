@@ -52,20 +52,10 @@ struct crew_request *exchange_new(struct crew_conn *conn, const struct http_wire
     return request;
 }
 
-/* Forgotten first: whoever sets other data in the destructor does not end this one again. */
-static void drop_data(struct crew_request *request) {
-    void *data = request->data;
-    void (*destructor)(void *) = request->data_destructor;
-    request->data = NULL;
-    request->data_destructor = NULL;
-    if (data && destructor)
-        app_handler_destroy(request->conn, destructor, data);
-}
-
 static void release(struct guard_held *held) {
     struct crew_request *request = (struct crew_request *)(void *)held; /* its first member */
     struct exchanges *exchanges = exchanges_of(request->conn);
-    drop_data(request);
+    app_handler_drop_data(request->conn, &request->app_data);
     request_reset(request);
     if (exchanges->spare)
         request_free(request);

@@ -15,6 +15,7 @@
 #include "codec_memory.h"
 #include "crewman.h"
 #include "guard.h"
+#include "handler.h"
 #include "http_body.h"
 #include "http_head.h"
 #include "http_target.h"
@@ -44,8 +45,7 @@ struct crew_request {
     struct crew_conn *conn;
     const struct http_wire *wire;
     uint64_t id; /* 0: nobody has asked for it */
-    void *data;  /* of the app */
-    void (*data_destructor)(void *data);
+    struct app_data app_data;
     struct http_head head;
     struct http_field *fields; /* as many as the configuration allows */
     size_t field_capacity;
