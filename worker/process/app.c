@@ -28,15 +28,8 @@ static int fail(char *why, size_t size, const char *path, const char *text) {
 static int check_head(const struct crew_app *app, const char *path, char *why, size_t size) {
     if (app->magic != CREW_MAGIC)
         return fail(why, size, path, "crew_app is no Crewman descriptor: use CREW_APP()");
-    if (app->abi != CREW_ABI) {
-        snprintf(why, size,
-                 "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: "
-                 "%s",
-                 path, app->abi, CREW_VERSION, CREW_ABI,
-                 app->abi < CREW_ABI ? "compile the app again with its crewman.h"
-                                     : "install a newer Crewman");
+    if (library_check_abi(path, "app", app->abi, why, size) != 0)
         return CREW_EINVAL;
-    }
     if (app->size < APP_SIZE_MIN || app->service_size < SERVICE_SIZE_MIN ||
         app->protocol_size < PROTOCOL_SIZE_MIN || !app->services || app->service_count == 0 ||
         app->service_count > CONFIG_SERVICES_MAX)

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crewman.h"
+
 /* Asked when the loader has failed: its words for that ("file too short") name no remedy. */
 static bool is_other_file(const char *path) {
     char magic[4];
@@ -42,4 +44,16 @@ const void *library_open(const char *path, const char *symbol, const char *macro
     if (!found)
         snprintf(out_why, size, "%s: exports no %s: is %s() missing?", path, symbol, macro);
     return found;
+}
+
+int library_check_abi(const char *path, const char *what, unsigned abi, char *out_why,
+                      size_t size) {
+    if (abi == CREW_ABI)
+        return 0;
+    char again[64];
+    snprintf(again, sizeof(again), "compile the %s again with its crewman.h", what);
+    snprintf(out_why, size,
+             "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: %s", path,
+             abi, CREW_VERSION, CREW_ABI, abi < CREW_ABI ? again : "install a newer Crewman");
+    return CREW_EINVAL;
 }

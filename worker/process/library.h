@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Opening a shared object for the one symbol that it exports. Its constructors run in here; it
- * is never closed. Called by app.c and runtime.c.
+ * Opening a shared object for the one symbol that it exports, and the check of its ABI. Its
+ * constructors run in here; it is never closed. Called by app.c and runtime.c.
  */
 #ifndef CREWMAN_LIBRARY_H
 #define CREWMAN_LIBRARY_H
@@ -12,5 +12,10 @@
  * `macro`: what makes the symbol, for that line. */
 const void *library_open(const char *path, const char *symbol, const char *macro, char *out_why,
                          size_t size);
+
+/* CREW_EINVAL with a line for people when an `app` or a `runtime` (`what`) was compiled for
+ * another ABI than ours. */
+int library_check_abi(const char *path, const char *what, unsigned abi, char *out_why,
+                      size_t size);
 
 #endif

@@ -75,13 +75,8 @@ static int check(const struct crew_runtime *runtime, const char *file, char *why
     if (runtime->magic != CREW_RUNTIME_MAGIC || runtime->size < RUNTIME_SIZE_MIN)
         snprintf(why, size, "%s: crew_runtime is no runtime of Crewman: use CREW_RUNTIME()",
                  file);
-    else if (runtime->abi != CREW_ABI)
-        snprintf(why, size,
-                 "%s: compiled for Crewman ABI %u, this crewman-worker %s has ABI %u: "
-                 "%s",
-                 file, runtime->abi, CREW_VERSION, CREW_ABI,
-                 runtime->abi < CREW_ABI ? "compile the runtime again with its crewman.h"
-                                         : "install a newer Crewman");
+    else if (library_check_abi(file, "runtime", runtime->abi, why, size) != 0)
+        return CREW_EINVAL;
     else if (!runtime->load || !runtime->describe)
         snprintf(why, size, "%s: the runtime has no load or no describe", file);
     else
