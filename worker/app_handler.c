@@ -241,6 +241,15 @@ void app_handler_framing_close(struct crew_conn *conn) {
     call(conn, SCORE_IN_PROTOCOL, app_of(conn)->protocol->on_close);
 }
 
+int app_handler_visit(struct crew_conn *conn, int (*visit)(crew_conn *conn, void *arg),
+                      void *arg) {
+    struct worker *worker = service_of(conn)->worker;
+    struct entry entry = enter_worker(worker, worker->running, SCORE_IN_VISIT);
+    int answer = visit(conn, arg);
+    leave(entry);
+    return answer;
+}
+
 void app_handler_tick(struct worker *worker, struct service *service,
                       void (*tick)(crew_timer timer, void *arg), crew_timer timer, void *arg) {
     struct entry entry = enter_worker(worker, service, SCORE_IN_TIMER);

@@ -4,6 +4,10 @@
  * services in C are given (handler.h of common/net); the functions are for what only a worker
  * knows: requests, framings of the app's own, timers, the life of the process. Each notes which
  * callback of which service runs.
+ *
+ * The exception: visitors of headers, fields and session values (api_request.c, api_session.c)
+ * are called where they are asked for. They run inside the app's own call and see nothing of
+ * the worker but texts, so that the callback that is noted already says enough.
  */
 #ifndef CREWMAN_APP_HANDLER_H
 #define CREWMAN_APP_HANDLER_H
@@ -42,6 +46,10 @@ void app_handler_framing_close(struct crew_conn *conn);
 void app_handler_set_data(struct crew_conn *conn, struct app_data *place,
                           struct app_data given);
 void app_handler_drop_data(struct crew_conn *conn, struct app_data *place);
+
+/* A visitor of crew_conn_each(), for the service that runs now, whosever connection it is. */
+int app_handler_visit(struct crew_conn *conn, int (*visit)(crew_conn *conn, void *arg),
+                      void *arg);
 
 /* `service` had set the timer; NULL: no service, at the start of the process. */
 void app_handler_tick(struct worker *worker, struct service *service,

@@ -41,15 +41,18 @@ def test_a_killed_worker_is_replaced_and_costs_only_its_connections(probe):
         client.sock.close()
 
 
-def test_obituary_names_the_callback(probe):
+@pytest.mark.parametrize("command, callback", [
+    ("!crash", "on_message"), ("!crash-each", "a crew_conn_each visitor"),
+])
+def test_obituary_names_the_callback(probe, command, callback):
     instance = probe()
     instance.expect_errors("SIGSEGV")
     with WebSocket(instance.port) as client:
         pid = client.ask("!pid")
-        client.send("!crash")
+        client.send(command)
         client.wait_closed()
     obituary = instance.wait_log(rf"^.*\b{pid}\b.*SIGSEGV.*$")[0][0]
-    assert "on_message" in obituary and "1 connection" in obituary
+    assert callback in obituary and "1 connection" in obituary
     instance.wait_ready()
 
 

@@ -178,7 +178,7 @@ int crew_conn_each(int (*visit)(crew_conn *conn, void *arg), void *arg) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
         if (!is_known(conn))
             continue;
-        int result = visit(conn, arg);
+        int result = app_handler_visit(conn, visit, arg);
         if (result != 0)
             return result;
     }

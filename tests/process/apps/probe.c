@@ -249,6 +249,18 @@ static int visit_destroy(crew_conn *conn, void *arg) {
     return 0;
 }
 
+static int visit_crash(crew_conn *conn, void *arg) {
+    (void)arg;
+    run_crash(conn, "");
+    return 0;
+}
+
+static void run_crash_each(crew_conn *conn, const char *arg) {
+    (void)conn;
+    (void)arg;
+    crew_conn_each(visit_crash, NULL);
+}
+
 static void run_all(crew_conn *conn, const char *arg) {
     char text[ARG_MAX_BYTES + 1];
 
@@ -329,6 +341,7 @@ static const struct command commands[] = {
     {"pid", run_pid},
     {"who", run_who},
     {"crash", run_crash},
+    {"crash-each", run_crash_each},
     {"exit", run_exit},
     {"block", run_block},
     {"close", run_close},
