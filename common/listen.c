@@ -26,10 +26,6 @@ static const char *const protocol_names[] = {"none",
 
 #define PROTOCOL_COUNT (sizeof(protocol_names) / sizeof(*protocol_names))
 
-const char *listen_protocol_name(enum listen_protocol protocol) {
-    return (size_t)protocol < PROTOCOL_COUNT ? protocol_names[protocol] : "unknown";
-}
-
 bool listen_is_datagram(enum listen_protocol protocol) {
     return protocol == LISTEN_UDP || protocol == LISTEN_UDP_TEXT ||
            protocol == LISTEN_UDP_FRAME;

@@ -53,6 +53,4 @@ bool listen_is_datagram(enum listen_protocol protocol);
  * (SO_REUSEPORT). A descriptor, or a negative errno number. */
 int listen_bind(const struct listen_address *address, bool is_shared);
 
-const char *listen_protocol_name(enum listen_protocol protocol);
-
 #endif
