@@ -73,7 +73,7 @@ struct crew_request {
     enum reply_state reply;
     bool is_over;                      /* no connection waits for its answer any more */
     struct codec_buffer *reply_fields; /* name, NUL, value, NUL of each that was added */
-    bool is_head_only, is_chunked, closes_after, has_type, has_date;
+    bool is_head_only, is_chunked, closes_after, has_type;
     const char *subprotocol; /* chosen in on_handshake */
 
     struct http_body body; /* the decoder of HTTP/1, if it has_body; last: it is not cleared */

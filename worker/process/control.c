@@ -25,11 +25,11 @@ static void tell(struct worker *worker, enum message_id id, json_t *body) {
         log_debug("control: \"%s\" could not be sent", message_get(id)->name);
 }
 
-void control_send_ready(struct worker *worker) {
+static void send_ready(struct worker *worker) {
     tell(worker, MSG_READY, json_object());
 }
 
-void control_send_failed(struct worker *worker, int exit_code, const char *why) {
+static void send_failed(struct worker *worker, int exit_code, const char *why) {
     tell(worker, MSG_FAILED, json_pack("{s:i, s:s}", "exit", exit_code, "reason", why));
 }
 
@@ -90,7 +90,7 @@ static void start_beats(struct worker *worker) {
 
 static void give_up(struct worker *worker, int exit_code, const char *why) {
     log_error("%s", why);
-    control_send_failed(worker, exit_code, why);
+    send_failed(worker, exit_code, why);
     lifecycle_end(worker, exit_code);
 }
 
@@ -138,7 +138,7 @@ static void receive_plan(struct worker *worker, const json_t *body) {
         return;
     }
     start_beats(worker);
-    control_send_ready(worker);
+    send_ready(worker);
 }
 
 static void receive_drain(struct worker *worker, const json_t *body) {
@@ -185,7 +185,6 @@ static void on_end(void *owner, const char *reason) {
     struct control *control = &worker->control;
     channel_close(control->channel);
     control->channel = NULL;
-    control->is_orphan = true;
     log_warning("the master is gone%s%s: draining", reason ? ": " : "", reason ? reason : "");
     lifecycle_drain(worker, CREW_CLOSE_SHUTDOWN, true, worker->plan.drain_timeout_ms,
                     worker->plan.spread_ms);

@@ -19,7 +19,6 @@ struct worker;
 struct control {
     struct channel *channel;
     uv_timer_t beat;
-    bool is_orphan; /* the master is gone */
     bool has_plan;
     uint64_t beat_at_us;   /* of the last beat */
     uint64_t worst_lag_us; /* since the last beat */
@@ -28,9 +27,7 @@ struct control {
 int control_start(struct worker *worker);
 void control_stop(struct worker *worker);
 
-/* Tell the master; both may be called with the channel gone. */
-void control_send_ready(struct worker *worker);
-void control_send_failed(struct worker *worker, int exit_code, const char *why);
+/* Tell the master; also when the channel has gone. */
 void control_send_drained(struct worker *worker);
 
 #endif

@@ -66,7 +66,6 @@ static int call_worker_start(struct worker *worker, char *why, size_t size) {
         int result = app_handler_worker_start(service);
         if (result >= 0)
             continue;
-        worker->lifecycle.has_refused = true;
         services_explain(service, why, size, "on_worker_start answered %d (%s)", result,
                          crew_strerror(result));
         return LIFECYCLE_EXIT_AGAIN;

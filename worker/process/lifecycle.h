@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct crew_service;
 struct worker;
 
 enum lifecycle_stage {
@@ -28,8 +29,7 @@ struct lifecycle {
     uint64_t closed;                 /* connections that we closed ourselves */
     uv_timer_t deadline;
     int exit_code;
-    bool is_set_up;   /* the admin socket is started */
-    bool has_refused; /* on_worker_start did */
+    bool is_set_up; /* the admin socket is started */
 };
 
 /* Exit codes of a worker: the app refused, trying again may help; or it can never work
@@ -44,7 +44,6 @@ void lifecycle_done(struct worker *worker);
 void lifecycle_free(struct worker *worker);
 
 /* What crew_worker_listen() says; `given` is whole. */
-struct crew_service;
 int lifecycle_listen(struct worker *worker, const char *address,
                      const struct crew_service *given, void *arg);
 
