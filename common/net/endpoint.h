@@ -53,6 +53,8 @@ struct endpoint {
     void *conn_data;   /* that a connection begins with: crew_conn_data() */
     size_t state_size; /* of the app's state behind each connection: conn_app_state() */
     size_t count;      /* connections, from conn_adopt() until they are freed */
+    /* Only a dialler sets it: decides whether a connection begins by connecting, and which side
+     * of the protocol it speaks. */
     bool is_client;
 };
 
