@@ -9,7 +9,6 @@
 #define CREWMAN_LOG_H
 
 #include <stdarg.h>
-#include <stdbool.h>
 
 #include "crewman.h" /* enum crew_log_level */
 

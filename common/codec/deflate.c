@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <stdint.h>
-#include <string.h>
 #include <zlib.h>
 
 #include "codec_memory.h"

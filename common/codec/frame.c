@@ -5,7 +5,6 @@
 #include "frame.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "codec_memory.h"
 

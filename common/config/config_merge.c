@@ -3,7 +3,6 @@
  * Step two of a configuration: the services that the apps declare, under the blocks of the
  * file. What an app says is checked like a file, but its errors have no line.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>

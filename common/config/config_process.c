@@ -5,11 +5,9 @@
 #include "config_process.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config_value.h"
-#include "memory.h"
 
 const char *config_process_name(const struct config_service *service) {
     return *service->process ? service->process : service->name;

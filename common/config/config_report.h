@@ -7,9 +7,6 @@
 #ifndef CREWMAN_CONFIG_REPORT_H
 #define CREWMAN_CONFIG_REPORT_H
 
-#include <stdarg.h>
-#include <stdbool.h>
-
 #include "config.h"
 #include "config_text.h"
 

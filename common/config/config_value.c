@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <inttypes.h>
 #include <pwd.h>
 #include <sched.h>
 #include <stdbool.h>

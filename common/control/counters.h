@@ -7,8 +7,6 @@
 #ifndef CREWMAN_COUNTERS_H
 #define CREWMAN_COUNTERS_H
 
-#include <stddef.h>
-
 enum counter_kind {
     COUNTER_KIND_TOTAL, /* only grows; the master adds it up over a slot's processes */
     COUNTER_KIND_GAUGE, /* as it is now, in this process */

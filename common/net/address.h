@@ -6,7 +6,6 @@
 #ifndef CREWMAN_ADDRESS_H
 #define CREWMAN_ADDRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 

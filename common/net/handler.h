@@ -9,7 +9,6 @@
 #define CREWMAN_HANDLER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "crewman.h"
 

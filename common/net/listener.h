@@ -10,7 +10,6 @@
 #define CREWMAN_LISTENER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <uv.h>

@@ -5,8 +5,6 @@
 #ifndef CREWMAN_VERBS_H
 #define CREWMAN_VERBS_H
 
-#include <stddef.h>
-
 #include "options.h"
 
 int verb_start(struct options *options);

@@ -5,7 +5,6 @@
 #include "birth.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 
 #include "instance.h"
 #include "kind.h"
-#include "memory.h"
 
 #define START_DEADLINE_MS 60000u
 

@@ -4,10 +4,8 @@
  */
 #include "loading.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "describe.h"
 #include "memory.h"

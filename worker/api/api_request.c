@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
 #include "cookie.h"
 #include "form.h"
-#include "protocol_http.h"
 #include "request.h"
 #include "service.h"
 #include "upload.h"

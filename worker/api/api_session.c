@@ -2,7 +2,6 @@
  *
  * The crew_session_… functions of crewman.h.
  */
-#include <string.h>
 
 #include "cookie_session.h"
 #include "crewman.h"

@@ -7,7 +7,6 @@
 #ifndef CREWMAN_SCRATCH_H
 #define CREWMAN_SCRATCH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "arena.h"

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
 #include "cookie.h"
 #include "http_chars.h"
 #include "networks.h"

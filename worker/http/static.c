@@ -18,7 +18,6 @@
 #include "reply.h"
 #include "reply_file.h"
 #include "service.h"
-#include "worker.h"
 
 #define NAME_SIZE     4096u
 #define LOCATION_SIZE 8192u

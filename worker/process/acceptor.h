@@ -8,9 +8,7 @@
 #ifndef CREWMAN_ACCEPTOR_H
 #define CREWMAN_ACCEPTOR_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "fair.h"
 #include "listener.h"

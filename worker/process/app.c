@@ -6,7 +6,6 @@
 #include "app.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -6,7 +6,6 @@
 #include "lifecycle.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "admin.h"

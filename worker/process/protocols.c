@@ -4,7 +4,6 @@
  */
 #include "protocols.h"
 
-#include "custom.h"
 #include "protocol_http.h"
 #include "stream.h"
 

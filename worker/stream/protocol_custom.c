@@ -5,7 +5,6 @@
  * is left of a read is copied, into a buffer that grows with what really came. Nothing is
  * remembered of what was delivered.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,6 @@
  * ends with it: the rest is dropped and counted, the peer's next datagram starts afresh. Each
  * turn of a loop here consumes a byte at least, whatever the app's functions answer.
  */
-#include <string.h>
 
 #include "app_handler.h"
 #include "conn.h"

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conn_in.h"
+#include "conn.h"
 #include "conn_state.h"
 #include "custom.h"
 #include "service.h"

@@ -17,7 +17,6 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/uio.h>
 #include <uv.h>
 
 #include "transport.h"

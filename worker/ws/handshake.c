@@ -5,8 +5,6 @@
  */
 #include "handshake.h"
 
-#include <string.h>
-
 #include "accept_key.h"
 #include "app_handler.h"
 #include "conn_state.h"

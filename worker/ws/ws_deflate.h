@@ -7,7 +7,6 @@
 #ifndef CREWMAN_WS_DEFLATE_H
 #define CREWMAN_WS_DEFLATE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
