@@ -5,7 +5,6 @@
 #include "udp.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -297,9 +296,6 @@ static int allocate(struct service *service) {
 int udp_start(struct service *service) {
     struct udp *udp = &service->udp;
     const struct config_service *config = service->config;
-    uint64_t seed = 0;
-    if (RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
-        return -EIO;
     udp->fd = service->listener_fd;
     udp->has_sessions = config->udp_session_timeout_ms > 0;
     udp->limit = config->limits.max_connections;
@@ -310,7 +306,7 @@ int udp_start(struct service *service) {
     udp->room = is_framed || config->limits.max_message > DATAGRAM_MAX
                     ? DATAGRAM_MAX
                     : (size_t)config->limits.max_message;
-    udp_peers_init(&udp->peers, seed);
+    udp_peers_init(&udp->peers, service->peers.seed);
     udp->is_open = true;
     int err = allocate(service);
     if (!err)
