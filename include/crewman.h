@@ -413,8 +413,9 @@ const char *crew_request_body(crew_request *request, size_t *out_len);
  * CREW_ETOOBIG for a head of more than 16 KiB, CREW_ENOMEM, CREW_ENOENT for a request that is
  * NULL. Workerman: Protocols\Http\Response. */
 
-/* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection
- * and Date are ours: CREW_EINVAL. In on_handshake it is added to the 101. */
+/* Add a field to the answer, before it is begun. Content-Length, Transfer-Encoding, Connection,
+ * Date, Upgrade, Sec-WebSocket-Accept, Sec-WebSocket-Extensions and Sec-WebSocket-Protocol (see
+ * crew_handshake_protocol()) are ours: CREW_EINVAL. In on_handshake it is added to the 101. */
 int crew_reply_header(crew_request *request, const char *name, const char *value);
 
 /* Let this answer be the last of its connection, before it is begun: its head says so

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Checks a block of JSON against the table: unknown keys, types, ranges. Reports every error
- * and changes nothing. Called by config.c, config_merge.c and config_service.c.
+ * and changes nothing. Called by config*.c only.
  */
 #ifndef CREWMAN_CONFIG_CHECK_H
 #define CREWMAN_CONFIG_CHECK_H

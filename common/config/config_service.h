@@ -2,7 +2,7 @@
  *
  * One service while its configuration is put together: the layers it comes from (the file, the
  * app's own config, the app's descriptor, defaults), which of them won for each key, and the
- * checks that concern more than one key. Called by config.c and config_merge.c.
+ * checks that concern more than one key. Called by config*.c only.
  */
 #ifndef CREWMAN_CONFIG_SERVICE_H
 #define CREWMAN_CONFIG_SERVICE_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * One value of the configuration: from JSON, checked against its row, into the member of the
- * struct, and back. Knows types and ranges, no keys. Called by config_check.c and
- * config_service.c.
+ * struct, and back. Knows types and ranges, no keys. Called by config*.c only.
  */
 #ifndef CREWMAN_CONFIG_VALUE_H
 #define CREWMAN_CONFIG_VALUE_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * A protocol turns the bytes of one connection into messages and messages into bytes. The table
- * of functions is the protocol, the union in the connection is its state. It calls conn.h, and
- * is called by nobody but that. A preface is what may stand on the wire before the transport's
- * own first byte.
+ * of functions is the protocol, the union in the connection is its state. It calls
+ * conn*.h; it is called by the files of common/net and, to send and to switch from HTTP to
+ * WebSocket, by worker/api and worker/http. A preface is what may stand on the wire before the
+ * transport's own first byte.
  */
 #ifndef CREWMAN_PROTOCOL_H
 #define CREWMAN_PROTOCOL_H

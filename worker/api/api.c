@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The functions of crewman.h that concern no connection: errors, names, logging, this worker.
+ * The functions of crewman.h that concern no connection: logging and this worker.
  */
 #include <string.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The crew_conn_… functions of crewman.h: what an app may ask of a connection. Checks arguments
- * and state; the work is done in conn.c, conn_out.c and conns.c. A connection that is not
- * announced, or has ended, is none for the app, whatever id it asks for.
+ * and state; the work is done by the connection's protocol and the files conn*.c of common/net.
+ * A connection that is not announced, or has ended, is none for the app, whatever id it asks
+ * for.
  */
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * Structs that pass between app and worker, either of which may know more fields than the
  * other: what one side lacks is zero, and no byte beyond the smaller of the two is touched.
- * Used wherever such a struct is read or filled (crew_…_sized(), app.c).
+ * Used wherever such a struct is read or filled (crew_…_sized(), app.c, runtime.c).
  */
 #ifndef CREWMAN_SIZED_H
 #define CREWMAN_SIZED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The services that need no app: callbacks of ours, for the kinds of the config. They are
- * services like any other to the rest of the worker. Called by process/lifecycle.c.
+ * services like any other to the rest of the worker. Called by process/services.c.
  */
 #ifndef CREWMAN_BUILTIN_H
 #define CREWMAN_BUILTIN_H
