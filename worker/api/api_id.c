@@ -2,16 +2,15 @@
  *
  * The text of an id, for keys, logs and other programs: crew_id_text() and crew_id_parse().
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "crewman.h"
 
 #define DIGITS (CREW_ID_TEXT_SIZE - 1)
 
-static const char digits[] = "0123456789abcdef";
-
 const char *crew_id_text(crew_id id, char *out_text) {
-    for (unsigned i = 0; i < DIGITS; i++)
-        out_text[i] = digits[id >> (60 - 4 * i) & 15];
-    out_text[DIGITS] = '\0';
+    snprintf(out_text, CREW_ID_TEXT_SIZE, "%016" PRIx64, id);
     return out_text;
 }
 
