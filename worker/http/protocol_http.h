@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "exchange.h"
+#include "http_date.h"
 #include "protocol.h"
 
 struct crew_conn;
@@ -20,7 +21,7 @@ struct crew_request;
 /* What all HTTP connections of a worker share. */
 struct http_shared {
     struct exchanges exchanges;
-    char date[30]; /* the Date field's value, of this second */
+    char date[HTTP_DATE_LEN + 1]; /* the Date field's value, of this second */
     uint64_t date_s;
 };
 
