@@ -57,6 +57,11 @@ static void set_client_pong(struct stage *stage) {
     stage->config.heartbeat.client_pong = client_pong;
 }
 
+static void set_session(struct stage *stage) {
+    set_idle(stage);
+    stage->config.udp_session_timeout_ms = IDLE_MS / 2;
+}
+
 static void set_rate(struct stage *stage) {
     set_off(stage);
     stage->config.limits.message_rate = 3;
@@ -70,6 +75,7 @@ static struct scene ping_data_text = {LISTEN_TEXT, set_ping_data};
 static struct scene ping_data_websocket = {LISTEN_WEBSOCKET, set_ping_data};
 static struct scene answered_text = {LISTEN_TEXT, set_client_pong};
 static struct scene unanswered_websocket = {LISTEN_WEBSOCKET, set_client_ping};
+static struct scene udp = {LISTEN_UDP, set_session};
 static struct scene rated_websocket = {LISTEN_WEBSOCKET, set_rate};
 
 /* Pings and nothing else. */
@@ -352,6 +358,13 @@ static void test_messages_beyond_their_rate_are_a_fault(void **state) {
     assert_memory_equal(peer->out.data + 3 * 3, "\x88\x17\x03\xf0", 4); /* 1008 */
 }
 
+/* Not the heartbeat's: a peer of udp is heard of only when it sends. */
+static void test_a_session_of_udp_has_a_time_of_its_own(void **state) {
+    struct stage *stage = *state;
+    stage_expect_end(stage, stage->peers[0], IDLE_MS / 2);
+    stage_expect(stage, "a close heartbeat");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCENE_TEST(test_who_is_silent_is_asked_and_then_dead, &websocket),
@@ -373,6 +386,7 @@ int main(void) {
         SCENE_TEST(test_a_late_tick_counts_once, &websocket),
         cmocka_unit_test(test_only_the_silent_among_many),
         SCENE_TEST(test_messages_beyond_their_rate_are_a_fault, &rated_websocket),
+        SCENE_TEST(test_a_session_of_udp_has_a_time_of_its_own, &udp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,16 @@ def test_a_datagram_listener(opens):
         assert sock.recv(100) == b"inner inner's own hi"
 
 
+def test_a_session_of_a_datagram_listener_ends(opens):
+    inner = crew.free_port()
+    instance = opens((f"udp://127.0.0.1:{inner}", '{"udp": {"session_timeout": "1s"}}'))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(10)
+        sock.sendto(b"hi", ("127.0.0.1", inner))
+        assert sock.recv(100) == b"inner inner's own hi"
+        instance.wait_log("opens: inner closed 1, heartbeat")
+
+
 def test_workers_share_it_and_a_reload_binds_it_anew(opens):
     inner = crew.free_port()
     instance = opens((f"text://127.0.0.1:{inner}", "{}"), workers=2)

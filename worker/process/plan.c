@@ -78,9 +78,6 @@ static int load_service(json_t *row, struct plan_service *out_service, char *why
         err = config_service_load(name, config, &service.config, why, size);
     if (err)
         return err;
-    /* The heartbeat of udp's sessions. */
-    if (listen_is_datagram(service.config.listen.protocol))
-        service.config.heartbeat.idle_timeout_ms = service.config.udp_session_timeout_ms;
     service.listener_fd = (int)listener;
     *out_service = service;
     return 0;

@@ -73,9 +73,11 @@ static void set_settings(struct endpoint_settings *settings,
                          const struct config_service *config) {
     const struct config_limits *limits = &config->limits;
     const struct config_heartbeat *heartbeat = &config->heartbeat;
+    bool is_datagram = listen_is_datagram(config->listen.protocol);
     *settings = (struct endpoint_settings){
         .ping_interval_ms = heartbeat->ping_interval_ms,
-        .idle_timeout_ms = heartbeat->idle_timeout_ms,
+        .idle_timeout_ms =
+            is_datagram ? config->udp_session_timeout_ms : heartbeat->idle_timeout_ms,
         .deadline_ms = {[DEADLINE_HANDSHAKE] = limits->handshake_timeout_ms,
                         [DEADLINE_CLOSE] = limits->close_timeout_ms,
                         [DEADLINE_BODY] = limits->body_timeout_ms,
