@@ -70,9 +70,6 @@ void settle_stop(struct settle *settle) {
     list_each (node, &settle->conns->all)
         list_entry(node, struct crew_conn, in_all)->is_announced = false;
     settle_destroy_all(settle, CREW_CLOSE_SHUTDOWN);
-    settle_now(settle);
-    (void)turn_over(settle->conns);
-    settle_now(settle);
     uv_close((uv_handle_t *)&settle->spread, NULL);
 }
 
@@ -135,4 +132,8 @@ void settle_destroy_all(struct settle *settle, int reason) {
     struct list *node;
     list_each (node, &settle->conns->all)
         conn_end(list_entry(node, struct crew_conn, in_all), reason, 0);
+    settle_now(settle);
+    /* Who waited for the next turn was on no other list. */
+    (void)turn_over(settle->conns);
+    settle_now(settle);
 }

@@ -40,7 +40,8 @@ void settle_now(struct settle *settle);
  */
 void settle_close_all(struct settle *settle, int reason, uint64_t spread_ms);
 
-/* Close whatever is left at once. */
+/* Close whatever is left at once: each has had its on_close when this returns. Never called
+ * from inside a callback. */
 void settle_destroy_all(struct settle *settle, int reason);
 
 #endif

@@ -185,6 +185,21 @@ static void test_a_quiet_connection_gets_one_more_request_at_a_reload(void **sta
     stage_free(stage);
 }
 
+/* The last deadline of a worker is a timer: it may come between a read and the turn's end. */
+static void test_who_has_more_to_read_is_told_of_its_end(void **state) {
+    (void)state;
+    struct stage *stage = stage_new(LISTEN_TCP);
+    stage_start(stage, &transport_memory_hiding);
+    struct peer *peer = stage_meet(stage, "a");
+    peer->piece = 2;
+    stage_say(peer, "hello");
+    conn_ready(peer->conn, POLLER_READABLE);
+    settle_destroy_all(&stage->worker.settle, CREW_CLOSE_SHUTDOWN);
+    stage_expect(stage, "a message he; a close shutdown");
+    assert_true(peer->is_closed);
+    stage_free(stage);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCENE_TEST(test_a_goodbye_that_is_not_answered, &websocket),
@@ -197,6 +212,7 @@ int main(void) {
         cmocka_unit_test(test_a_reload_refuses_nobody),
         cmocka_unit_test(test_an_answer_under_way_is_waited_for),
         cmocka_unit_test(test_a_quiet_connection_gets_one_more_request_at_a_reload),
+        cmocka_unit_test(test_who_has_more_to_read_is_told_of_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

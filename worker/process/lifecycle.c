@@ -156,7 +156,6 @@ static void on_deadline(uv_timer_t *timer) {
         return;
     }
     settle_destroy_all(&worker->settle, worker->lifecycle.reason);
-    settle_now(&worker->settle);
     finish(worker);
 }
 
