@@ -23,8 +23,9 @@ static void look_at(uv_handle_t *handle, void *arg) {
         turn->is_hooked = true;
 }
 
-/* Must libuv run before and behind the wait? */
-static bool has_hooks(struct turn *turn) {
+/* Must libuv run before and behind the wait? Only callbacks can change that: those of the wait
+ * and those of libuv. */
+static bool find_hooks(struct turn *turn) {
     if (!turn->is_shared)
         return false;
     if (turn->handles > WALK_MAX && ++turn->unwalked < WALK_AGAIN)
@@ -69,22 +70,28 @@ static void on_keeper(uv_async_t *handle) {
     (void)handle;
 }
 
+static void run_libuv(struct turn *turn) {
+    uv_run(turn->loop, UV_RUN_NOWAIT);
+    turn->is_framed = find_hooks(turn);
+}
+
 static void run_framed(struct turn *turn) {
     turn->waits_inside = true;
-    uv_run(turn->loop, UV_RUN_NOWAIT);
+    run_libuv(turn);
     turn->waits_inside = false;
 }
 
+/* A hook that the wait's callbacks have brought has its first turn at once. */
 static void run_apart(struct turn *turn) {
     wait_once(turn);
-    if (!turn->has_news && uv_backend_timeout(turn->loop) != 0 && !has_hooks(turn))
-        return;
-    uv_run(turn->loop, UV_RUN_NOWAIT);
+    if (turn->has_news || uv_backend_timeout(turn->loop) == 0 || find_hooks(turn))
+        run_libuv(turn);
 }
 
 void turn_run(struct turn *turn) {
+    turn->is_framed = find_hooks(turn);
     while (!turn->is_over) {
-        if (has_hooks(turn))
+        if (turn->is_framed)
             run_framed(turn);
         else
             run_apart(turn);

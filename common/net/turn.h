@@ -27,6 +27,7 @@ struct turn {
     unsigned unwalked;            /* turns since then */
     unsigned passed_over;         /* turns in a row in which sources had to wait for libuv */
     bool is_over, has_news, is_shared, is_hooked, waits_inside;
+    bool is_framed; /* libuv runs before and behind the next wait */
 };
 
 /* `settle` is called before each wait and never inside a callback; it answers whether work is

@@ -32,7 +32,7 @@ struct desk {
     struct poller poller;
     struct turn turn;
     int near, far; /* a connection: what is written to `far` makes `near` ready */
-    int turns, libuv_turns, ready, calls;
+    int turns, libuv_turns, ready, calls, walks;
     int spin;         /* an eventfd: there were more than QUIET_TURNS */
     uv_sem_t settled; /* posted once, when a thread is to know that the loop waits next */
     bool tells_settled;
@@ -49,6 +49,14 @@ struct desk {
 };
 
 static struct desk desk;
+
+/* The linker's --wrap: see meson.build. */
+void __real_uv_walk(uv_loop_t *loop, uv_walk_cb walk, void *arg);
+void __wrap_uv_walk(uv_loop_t *loop, uv_walk_cb walk, void *arg);
+void __wrap_uv_walk(uv_loop_t *loop, uv_walk_cb walk, void *arg) {
+    desk.walks++;
+    __real_uv_walk(loop, walk, arg);
+}
 
 static void poke(void) {
     assert_int_equal(write(desk.far, "x", 1), 1);
@@ -165,6 +173,20 @@ static void busy_connection_of_an_app_with_handles(void **state) {
     uv_close((uv_handle_t *)&desk.counter, NULL);
     uv_timer_start(&desk.timer, on_timer, 1000000, 0);
     busy_connection_leaves_libuv_alone(state);
+    assert_in_range(desk.walks, 1, desk.turns + 4);
+}
+
+/* Many handles are walked over from time to time, and libuv runs in each turn meanwhile. */
+static void busy_connection_of_an_app_with_many_handles(void **state) {
+    (void)state;
+    turn_share(&desk.turn);
+    for (int i = 0; i < MANY_HANDLES; i++)
+        uv_timer_init(&desk.loop, &desk.many[i]);
+    desk.poller.ready = on_ready_again;
+    poke();
+    turn_run(&desk.turn);
+    assert_int_equal(desk.ready, 1000);
+    assert_in_range(desk.walks, 1, desk.turns / 256 + 1);
 }
 
 /* -- every kind of handle, from every place */
@@ -565,6 +587,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(busy_connection_leaves_libuv_alone),
         TEST(busy_connection_of_an_app_with_handles),
+        TEST(busy_connection_of_an_app_with_many_handles),
         cmocka_unit_test(every_kind_from_every_place),
         TEST(no_handle_is_no_spin),
         TEST(quiet_handles_are_no_spin),
