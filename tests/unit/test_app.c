@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "app.h"
+#include "custom.h"
 #include "worker.h"
 
 struct worker *worker_self(void) {
@@ -133,6 +134,24 @@ static void a_text_that_is_no_utf8_is_told(void **state) {
     assert_string_equal(why, "x.so: service \"one\": its label is no UTF-8");
 }
 
+static ptrdiff_t take_all(crew_conn *conn, const char *data, size_t len) {
+    (void)conn;
+    (void)data;
+    return (ptrdiff_t)len;
+}
+
+/* It would hide its connections from "crewman connections". */
+static void a_framing_whose_name_is_no_utf8_is_told(void **state) {
+    (void)state;
+    char why[256];
+    struct crew_protocol protocol = {.name = "netstring\xff", .input = take_all};
+    const struct config_service config = {.name = "one", .listen.protocol = LISTEN_TCP};
+    assert_int_equal(custom_check(&protocol, &config, why, sizeof(why)), CREW_EINVAL);
+    assert_string_equal(why, "services.one: the name of its protocol is no UTF-8");
+    protocol.name = "\xe7\xbd\x91";
+    assert_int_equal(custom_check(&protocol, &config, why, sizeof(why)), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_that_the_app_lacks_are_zero),
@@ -140,6 +159,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_service_is_told),
         cmocka_unit_test(a_protocol_is_cut_at_what_the_app_knows),
         cmocka_unit_test(a_text_that_is_no_utf8_is_told),
+        cmocka_unit_test(a_framing_whose_name_is_no_utf8_is_told),
         cmocka_unit_test(the_description_has_all_services),
     };
     return cmocka_run_group_tests_name("app", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "app_handler.h"
 #include "conn_out.h"
 #include "service.h"
+#include "utf8.h"
 
 /* Most messages are encoded here, without an allocation. */
 #define OUT_FIRST 1024u
@@ -42,6 +43,11 @@ int custom_check(const struct crew_protocol *protocol, const struct config_servi
     if (!protocol->input || !protocol->name) {
         snprintf(out_why, size, "services.%s: its protocol has no %s", config->name,
                  protocol->name ? "input" : "name");
+        return CREW_EINVAL;
+    }
+    if (!utf8_is_valid(protocol->name, strlen(protocol->name))) { /* JSON holds no other text */
+        snprintf(out_why, size, "services.%s: the name of its protocol is no UTF-8",
+                 config->name);
         return CREW_EINVAL;
     }
     if (listen != LISTEN_TCP && listen != LISTEN_UDP && listen != LISTEN_NONE) {
