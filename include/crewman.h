@@ -619,6 +619,10 @@ struct crew_service_ref {
     const char *settings; /* crew_worker_settings() */
 };
 
+/* In the short-lived process that asks what an app declares (its constructors; a runtime's load
+ * and describe) there is no loop: timers and crew_worker_listen() answer CREW_ESTATE,
+ * crew_worker_loop() NULL, crew_worker_stop() does nothing, and slot and generation are 0. */
+
 unsigned crew_worker_slot(void);       /* 0..workers-1; Workerman: $worker->id */
 unsigned crew_worker_generation(void); /* 1 at start, +1 a reload */
 

@@ -16,7 +16,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* Borrowed; valid from on_worker_start until on_worker_stop returns. Never run, stop or close
- * it. */
+ * it. NULL in the process that only asks what an app declares. */
 uv_loop_t *crew_worker_loop(void);
 
 #pragma GCC visibility pop

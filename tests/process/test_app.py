@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -194,6 +195,15 @@ def test_log_lines_are_escaped(probe):
         assert client.ask("!log a\nforged line\x1b[31m") == "logged"
     line = instance.wait_log("probe: says a.*")[0][0]
     assert "forged line" in line and "\x1b" not in line
+
+
+def test_a_constructor_may_call_what_needs_no_loop(probe):
+    done = subprocess.run([crew.WORKER, "--describe", crew.app("early")], capture_output=True,
+                          text=True, timeout=60 * crew.PATIENCE)
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["services"][0]["label"] == "1 1"
+    instance = probe("text", app="early")
+    assert "early: slot 0" in instance.log()
 
 
 REFUSALS = {

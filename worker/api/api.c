@@ -50,6 +50,8 @@ int crew_worker_listen_sized(const char *address, const struct crew_service *ser
     struct crew_protocol framing;
     if (!address || !service)
         return CREW_EINVAL;
+    if (worker_self()->is_describing)
+        return CREW_ESTATE;
     sized_copy(&whole, sizeof(whole), service, size);
     if (whole.protocol) {
         sized_copy(&framing, sizeof(framing), whole.protocol, protocol_size);
@@ -59,11 +61,15 @@ int crew_worker_listen_sized(const char *address, const struct crew_service *ser
 }
 
 void crew_worker_stop(void) {
-    lifecycle_ask_stop(worker_self());
+    struct worker *worker = worker_self();
+    if (!worker->is_describing)
+        lifecycle_ask_stop(worker);
 }
 
 uv_loop_t *crew_worker_loop(void) {
     struct worker *worker = worker_self();
+    if (worker->is_describing)
+        return NULL;
     turn_share(&worker->turn);
     return &worker->loop;
 }

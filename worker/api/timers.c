@@ -135,12 +135,19 @@ static void on_tick(uv_timer_t *handle) {
         app_handler_conn_tick(conn, conn_tick, id);
 }
 
-/* NULL without memory, or when `ms` is out of range, by *out_error. */
+static int refusal_of(const struct worker *worker, uint64_t ms) {
+    if (ms > INTERVAL_MAX)
+        return CREW_EINVAL;
+    return worker->is_describing ? CREW_ESTATE : 0;
+}
+
+/* NULL when it is refused, or without memory, by *out_error. */
 static struct timer *start(uint64_t ms, uint64_t interval, int *out_error) {
     struct worker *worker = worker_self();
     struct timers *timers = &worker->timers;
-    *out_error = ms > INTERVAL_MAX ? CREW_EINVAL : CREW_ENOMEM;
-    struct timer *timer = ms > INTERVAL_MAX ? NULL : calloc(1, sizeof(*timer));
+    int refusal = refusal_of(worker, ms);
+    *out_error = refusal ? refusal : CREW_ENOMEM;
+    struct timer *timer = refusal ? NULL : calloc(1, sizeof(*timer));
     if (timer)
         timer->id = timers->next_id;
     if (!timer || idmap_put(&timers->ids, timer) != 0) {
@@ -237,5 +244,6 @@ int crew_timer_del(crew_timer timer) {
 }
 
 uint64_t crew_now_ms(void) {
-    return uv_now(&worker_self()->loop);
+    const struct worker *worker = worker_self();
+    return worker->is_describing ? clock_ms() : uv_now(&worker->loop);
 }

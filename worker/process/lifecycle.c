@@ -218,7 +218,6 @@ static void conn_ended(struct worker *worker) {
 void lifecycle_init(struct worker *worker) {
     uv_timer_init(&worker->loop, &worker->lifecycle.deadline);
     worker->lifecycle.deadline.data = worker;
-    list_init(&worker->services);
 }
 
 void lifecycle_done(struct worker *worker) {

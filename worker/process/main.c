@@ -59,11 +59,22 @@ static int fail_describe(const char *why) {
     return LIFECYCLE_EXIT_NEVER;
 }
 
+/* What the app's functions need that need no loop. */
+static void set_up_memory(struct worker *worker) {
+    worker->line = worker->guard.line = &worker->own_line;
+    timers_init(&worker->timers);
+    protocol_http_shared_init(&worker->http);
+    list_init(&worker->conns.all);
+    list_init(&worker->services);
+}
+
 /* The app's constructors run in here: not before we are the user that its workers will be. */
-static int describe(const struct arguments *arguments) {
+static int describe(struct worker *worker, const struct arguments *arguments) {
     const struct crew_app *app;
     struct identity identity;
     char why[1024];
+    set_up_memory(worker);
+    worker->is_describing = true;
     if (process_identity(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
         process_become(&identity, why, sizeof(why)) != 0 ||
         app_load(arguments->app, arguments->runtimes ? arguments->runtimes : "", &app, why,
@@ -106,9 +117,7 @@ static void on_turned(void *owner) {
 }
 
 static int set_up(struct worker *worker) {
-    worker->line = worker->guard.line = &worker->own_line;
-    timers_init(&worker->timers);
-    protocol_http_shared_init(&worker->http);
+    set_up_memory(worker);
     if (uv_loop_init(&worker->loop) != 0)
         return CREW_ENOMEM;
     lifecycle_init(worker);
@@ -154,24 +163,24 @@ static void tear_down(struct worker *worker) {
     scoreboard_close(worker->page);
 }
 
-static int serve(void) {
-    static struct worker worker;
-    worker_claim(&worker);
+static int serve(struct worker *worker) {
     (void)prctl(PR_SET_NAME, "crewman: worker"); /* for top and the kernel; 15 bytes at most */
     ignore_signals();
     log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");
-    if (set_up(&worker) != 0) {
+    if (set_up(worker) != 0) {
         log_error("the event loop cannot be set up");
         return LIFECYCLE_EXIT_AGAIN;
     }
-    turn_run(&worker.turn);
-    int exit_code = worker.lifecycle.exit_code;
-    tear_down(&worker);
+    turn_run(&worker->turn);
+    int exit_code = worker->lifecycle.exit_code;
+    tear_down(worker);
     return exit_code;
 }
 
 int main(int argc, char **argv) {
+    static struct worker worker;
     struct arguments arguments = {0};
+    worker_claim(&worker);
     argv = uv_setup_args(argc, argv);
     if (read_arguments(argc, argv, &arguments) != 0) {
         fputs(usage, stderr);
@@ -182,10 +191,10 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (arguments.describes)
-        return describe(&arguments);
+        return describe(&worker, &arguments);
     if (argc > 1 || !is_control_pipe(CONTROL_FD)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    return serve();
+    return serve(&worker);
 }

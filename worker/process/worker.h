@@ -49,6 +49,7 @@ struct worker {
     struct ws_shared ws;
     uv_signal_t term;
     struct score_line own_line; /* before there is a page */
+    bool is_describing;         /* the app only says what it declares: there is no loop */
 };
 
 /* The one worker of this process, for the crew_* functions that have no connection to start
