@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT(name)                                                                             \
@@ -129,6 +130,33 @@ static int check_field(const struct message *message, const struct message_field
                                             : "has the wrong type",
              type_name(field->type));
     return -EPROTO;
+}
+
+/* The length of the character at `text`; 0: no UTF-8. JSON's own check decides. */
+static size_t character_len(const char *text) {
+    size_t rest = strnlen(text, 4);
+    for (size_t len = 1; len <= rest; len++) {
+        json_t *one = json_stringn(text, len);
+        json_decref(one);
+        if (one)
+            return len;
+    }
+    return 0;
+}
+
+json_t *message_text(const char *text) {
+    char *copy = strdup(text);
+    if (!copy)
+        return NULL;
+    for (char *at = copy; *at;) {
+        size_t len = character_len(at);
+        if (len == 0)
+            *at = '?';
+        at += len > 0 ? len : 1;
+    }
+    json_t *string = json_string(copy);
+    free(copy);
+    return string;
 }
 
 int message_check(const struct message *message, const json_t *body, char *out_why,

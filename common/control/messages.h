@@ -78,4 +78,8 @@ bool message_has_descriptor(const struct message *message);
 int message_check(const struct message *message, const json_t *body, char *out_why,
                   size_t size);
 
+/* A text from outside as a JSON string, which holds UTF-8 only: any other byte becomes "?". A
+ * new reference, or NULL without memory. */
+json_t *message_text(const char *text);
+
 #endif

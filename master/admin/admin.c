@@ -41,7 +41,7 @@ static void say(struct admin_client *client, enum message_id id, json_t *body) {
 
 static void answer(struct admin_client *client, const char *why) {
     if (why)
-        say(client, MSG_REFUSED, json_pack("{s:s}", "reason", why));
+        say(client, MSG_REFUSED, json_pack("{s:o}", "reason", message_text(why)));
     else
         say(client, MSG_DONE, json_object());
 }
@@ -57,7 +57,7 @@ void admin_progress(struct admin_client *client, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    say(client, MSG_PROGRESS, json_pack("{s:s}", "text", text));
+    say(client, MSG_PROGRESS, json_pack("{s:o}", "text", message_text(text)));
 }
 
 static bool is_graceful(const json_t *body) {

@@ -102,6 +102,51 @@ def test_what_is_no_runtime_is_refused(say, tmp_path, source, expected):
     assert done.returncode == 1 and re.search(expected, done.stderr), done.stderr
 
 
+REFUSES = """
+#include <crewman.h>
+#include <stdio.h>
+static struct crew_service service = {.name = "a", .workers = 1};
+static struct crew_app app;
+static int load(const char *path, char *why, size_t size) {
+    if (crew_worker_generation() < FIRST_BAD)
+        return 0;
+    snprintf(why, size, "%s: no \\xff", crew_tmpf("%s", path));
+    return CREW_EINVAL;
+}
+static const struct crew_app *describe(void) {
+    crew_app_init(&app, &service, 1);
+    return &app;
+}
+CREW_RUNTIME(load, describe)
+"""
+
+
+def build_refusing(folder, first_bad):
+    """A runtime that refuses every app, with a text that is no UTF-8, from that generation on; 0
+    is the process that asks what the app declares."""
+    (folder / "r.c").write_text(f"#define FIRST_BAD {first_bad}u\n{REFUSES}")
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{crew.ROOT / 'include'}", folder / "r.c", "-o",
+                    folder / "new.so"], check=True)
+    (folder / "new.so").rename(folder / "say.so")
+
+
+def test_a_refusal_that_is_no_utf8_is_shown(say, tmp_path):
+    instance = say("words", runtimes=tmp_path)
+    build_refusing(tmp_path, 1)
+    instance.expect_errors("hello.say: no ", "exited with code 78", "reload:")
+    done = instance.start(expect=1)
+    assert "hello.say: no ?" in done.stderr, done.stderr
+    build_refusing(tmp_path, 2)
+    instance.start()
+    pids = instance.worker_pids()
+    done = instance.reload(expect=1)
+    assert "hello.say: no ?" in done.stderr, done.stderr
+    build_refusing(tmp_path, 0)
+    done = instance.reload(expect=1)
+    assert "hello.say: no ?" in done.stderr, done.stderr
+    assert instance.worker_pids() == pids
+
+
 @pytest.mark.parametrize("struct", ["crew_runtime", "crew_app", "crew_service", "crew_service_ref"])
 @pytest.mark.parametrize("change", [shorter, longer], ids=lambda change: change.__name__)
 def test_a_runtime_of_another_header_runs(say, tmp_path, struct, change):

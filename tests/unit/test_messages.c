@@ -178,6 +178,25 @@ static void test_ranges(void **state) {
     }
 }
 
+static void test_any_text_becomes_one_that_json_holds(void **state) {
+    const struct {
+        const char *text, *expected;
+    } cases[] = {{"", ""},
+                 {"plain", "plain"},
+                 {"\xe7\xbd\x91 \xf0\x9f\x98\x80", "\xe7\xbd\x91 \xf0\x9f\x98\x80"},
+                 {"a \xff b", "a ? b"},
+                 {"\xed\xa0\x80", "???"},                /* a surrogate */
+                 {"\xc0\x80", "??"},                     /* overlong */
+                 {"cut \xe7\xbd", "cut ??"},             /* in a character */
+                 {"\xe7\xe7\xbd\x91", "?\xe7\xbd\x91"}}; /* goes on behind a bad byte */
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *string = message_text(cases[i].text);
+        assert_string_equal(json_string_value(string), cases[i].expected);
+        json_decref(string);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_message_has_an_example_that_passes),
@@ -186,6 +205,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_fields_are_allowed),
         cmocka_unit_test(test_version_and_type),
         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_any_text_becomes_one_that_json_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

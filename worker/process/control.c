@@ -30,7 +30,8 @@ static void send_ready(struct worker *worker) {
 }
 
 static void send_failed(struct worker *worker, int exit_code, const char *why) {
-    tell(worker, MSG_FAILED, json_pack("{s:i, s:s}", "exit", exit_code, "reason", why));
+    tell(worker, MSG_FAILED,
+         json_pack("{s:i, s:o}", "exit", exit_code, "reason", message_text(why)));
 }
 
 static void note_totals(struct worker *worker) {
