@@ -197,10 +197,10 @@ static void test_a_descriptor_comes_with_its_own_message(void **state) {
     const int fds[] = {0};
     (void)state;
     bench_open_for(&bench, MESSAGE_TO_WORKER);
-    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"stop\",\"timeout_ms\":1}"));
-    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"stop\",\"timeout_ms\":2}"));
+    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"sibling_gone\",\"process\":1}"));
+    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"sibling_gone\",\"process\":2}"));
     send_with(bench.peer, data, frame(data, "{\"v\":2,\"type\":\"reopen_logs\"}"), fds, 1);
-    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"stop\",\"timeout_ms\":3}"));
+    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"sibling_gone\",\"process\":3}"));
     bench.wanted = 4;
     uv_run(&bench.loop, UV_RUN_DEFAULT);
     assert_int_equal(bench.descriptors, 1);
