@@ -70,14 +70,16 @@ static void settle(struct instance *instance) {
     }
 }
 
+/* A canary that cannot be started fails at once, and the pools that the reload brought are
+ * freed before the call is back: then no node of the list is looked at any more. */
 static void start_canaries(struct reload *reload) {
-    struct list *node, *after;
-    list_each_safe (node, after, &reload->instance->pools) {
+    struct list *node;
+    list_each (node, &reload->instance->pools) {
         struct pool *pool = list_entry(node, struct pool, in_instance);
-        if (reload->rollout.phase != ROLLOUT_CANARIES)
-            return; /* one has failed already */
         if (pool_has_canary(pool))
             supervisor_tell(pool->places[0], SLOT_ON_CANARY);
+        if (reload->rollout.phase != ROLLOUT_CANARIES)
+            return;
     }
 }
 
@@ -117,12 +119,13 @@ static unsigned count_pools(const struct instance *instance) {
 }
 
 static void roll_all(struct reload *reload) {
-    struct list *node, *after;
+    struct list *node;
     const struct instance *instance = reload->instance;
     carry_out(reload,
               rollout_step(&reload->rollout, ROLLOUT_ON_COMMITTED, count_pools(instance)), NULL,
               NULL);
-    list_each_safe (node, after, &instance->pools) {
+    /* Once it is committed a failure frees no pool. */
+    list_each (node, &instance->pools) {
         struct pool *pool = list_entry(node, struct pool, in_instance);
         if (reload->rollout.phase != ROLLOUT_ROLLING)
             return; /* one has failed already */

@@ -226,6 +226,25 @@ def test_two_reloads_at_once_both_get_an_answer(probe):
     instance.wait_ready()
 
 
+def test_a_canary_that_cannot_be_started_takes_back_the_new_services(probe, tmp_path):
+    instance = probe(top={"log": {"level": "debug", "file": str(tmp_path / "crewman.log")}})
+    instance.expect_errors("reload: probe/0: the new worker did not become ready", "w.probe.0")
+    pid = instance.worker_pids()[0]
+    for name in ("first", "second"):
+        instance.config["services"][name] = {"kind": "static", "static": {"root": str(tmp_path)},
+                                             "listen": f"http://127.0.0.1:{crew.free_port()}"}
+    instance.write_config(instance.config)
+    master, away = instance.master_pid(), instance.folder / "away"
+    instance.run_dir.rename(away)  # no place for the admin socket of a new worker
+    os.kill(master, signal.SIGHUP)
+    instance.wait_log("reload: probe/0: the new worker did not become ready")
+    assert crew.is_alive(master)
+    away.rename(instance.run_dir)
+    assert [(row["service"], row["pid"]) for row in instance.workers()] == [("probe", pid)]
+    instance.reload()
+    assert {row["service"] for row in instance.workers()} == {"probe", "first", "second"}
+
+
 def test_a_worker_that_ignores_its_drain_is_killed_in_the_end(probe):
     instance = probe(top={"stop_timeout": "1s", "drain_timeout": "1s", "watchdog": "0"})
     instance.expect_errors("SIGKILL")
