@@ -29,28 +29,21 @@ static void set_count(json_t *row, const char *name, uint64_t value) {
 
 /* The child in whose row the totals of the slot stand; NULL: in the row without process. */
 static const struct child *first_of(const struct place *place) {
-    const struct child *newest = NULL;
-    struct list *node;
+    const struct child *newest = NULL, *child = NULL;
     if (place->serving || place->coming)
         return place->serving ? place->serving : place->coming;
     if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
         return NULL;
-    list_each (node, &place->pool->children) {
-        const struct child *child = list_entry(node, struct child, in_siblings);
-        if (child->owner == place)
-            newest = child;
-    }
+    while ((child = place_next_child(place, child)))
+        newest = child;
     return newest;
 }
 
 static struct tally tally_of(const struct place *place) {
     struct tally tally = place->sums;
-    struct list *node;
-    list_each (node, &place->pool->children) {
-        struct child *child = list_entry(node, struct child, in_siblings);
-        if (child->owner == place)
-            tally_add(&tally, child_count(child));
-    }
+    struct child *child = NULL;
+    while ((child = place_next_child(place, child)))
+        tally_add(&tally, child_count(child));
     return tally;
 }
 
@@ -87,7 +80,7 @@ static json_t *services_of(const struct pool *pool) {
     json_t *list = json_array();
     struct list *node;
     list_each (node, &pool->services) {
-        const struct service *service = list_entry(node, struct service, in_pool);
+        const struct service *service = service_of(node);
         if (!pool->config || !service_is_new(service))
             json_array_append_new(list,
                                   json_pack("{s:s, s:s, s:s}", "name", service->name, "label",
@@ -147,14 +140,11 @@ static json_t *row_of_empty(const struct place *place) {
 }
 
 static void add_rows(json_t *rows, const struct pool *pool) {
-    struct list *node;
     for (unsigned i = 0; i < pool->place_count; i++) {
         const struct place *place = pool->places[i];
-        list_each (node, &pool->children) {
-            struct child *child = list_entry(node, struct child, in_siblings);
-            if (child->owner == place)
-                json_array_append_new(rows, row_of_child(child));
-        }
+        struct child *child = NULL;
+        while ((child = place_next_child(place, child)))
+            json_array_append_new(rows, row_of_child(child));
         if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
             json_array_append_new(rows, row_of_empty(place));
     }
@@ -179,7 +169,7 @@ static json_t *make_totals(const struct instance *instance) {
     struct tally tally = instance->retired;
     struct list *node;
     list_each (node, &instance->pools) {
-        const struct pool *pool = list_entry(node, struct pool, in_instance);
+        const struct pool *pool = pool_of(node);
         for (unsigned i = 0; i < pool->place_count; i++) {
             struct tally slot = tally_of(pool->places[i]);
             tally_add(&tally, &slot);
@@ -194,7 +184,7 @@ json_t *status_make(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node;
     list_each (node, &instance->pools)
-        add_rows(rows, list_entry(node, struct pool, in_instance));
+        add_rows(rows, pool_of(node));
     return json_pack("{s:o, s:o, s:o}", "master", describe_master(instance), "workers", rows,
                      "totals", make_totals(instance));
 }
@@ -203,9 +193,9 @@ json_t *status_roster(const struct instance *instance) {
     json_t *rows = json_array();
     struct list *node, *inner;
     list_each (node, &instance->pools) {
-        const struct pool *pool = list_entry(node, struct pool, in_instance);
+        const struct pool *pool = pool_of(node);
         list_each (inner, &pool->children) {
-            const struct child *child = list_entry(inner, struct child, in_siblings);
+            const struct child *child = child_of(inner);
             const struct place *place = child->owner;
             json_array_append_new(
                 rows, json_pack("{s:s, s:i, s:i, s:i, s:s}", "service", pool->name, "slot",

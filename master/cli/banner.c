@@ -40,7 +40,7 @@ static void print_end(const struct instance *instance) {
 static void add_services(struct table *table, const struct pool *pool) {
     struct list *node;
     list_each (node, &pool->services) {
-        const struct service *service = list_entry(node, struct service, in_pool);
+        const struct service *service = service_of(node);
         const char *user = service->config->user;
         if (strcmp(service->name, pool->name) == 0)
             table_add(table, "%s", service->name);
@@ -62,7 +62,7 @@ void banner_print(const struct instance *instance) {
            instance->config->run_dir);
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     list_each (node, &instance->pools)
-        add_services(&table, list_entry(node, struct pool, in_instance));
+        add_services(&table, pool_of(node));
     table_print(&table, stdout);
     table_done(&table);
     print_end(instance);

@@ -86,6 +86,10 @@ struct child {
     int handles;            /* to be closed before it is freed */
 };
 
+static inline struct child *child_of(struct list *node) {
+    return list_entry(node, struct child, in_siblings);
+}
+
 /* NULL with a line for people; then no event follows. */
 struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *out_why,
                           size_t size);

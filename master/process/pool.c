@@ -8,12 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "child.h"
 #include "instance.h"
 #include "memory.h"
-
-static struct service *service_of(struct list *node) {
-    return list_entry(node, struct service, in_pool);
-}
 
 struct pool *pool_new(struct instance *instance, const struct kind *kind,
                       const struct config_service *config) {
@@ -118,6 +115,14 @@ void pool_free(struct pool *pool) {
     free(pool);
 }
 
+struct child *place_next_child(const struct place *place, const struct child *after) {
+    const struct list *all = &place->pool->children;
+    struct list *node = after ? after->in_siblings.next : all->next;
+    while (node != all && child_of(node)->owner != place)
+        node = node->next;
+    return node == all ? NULL : child_of(node);
+}
+
 bool pool_changes(const struct pool *pool) {
     struct list *node;
     list_each (node, &pool->services) {
@@ -139,7 +144,7 @@ bool pool_has_canary(const struct pool *pool) {
 struct pool *pool_find(struct instance *instance, const struct config_service *config) {
     struct list *node;
     list_each (node, &instance->pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         if (strcmp(pool->name, config_process_name(config)) == 0 && !pool->is_leaving)
             return pool;
     }

@@ -51,6 +51,10 @@ struct pool {
     bool is_leaving; /* a reload has removed it: freed when its last process has ended */
 };
 
+static inline struct pool *pool_of(struct list *node) {
+    return list_entry(node, struct pool, in_instance);
+}
+
 /* No services yet; the places are EMPTY. */
 struct pool *pool_new(struct instance *instance, const struct kind *kind,
                       const struct config_service *config);
@@ -82,6 +86,10 @@ void pool_release(struct pool *pool);
 
 /* Would the reload that runs bring other services, or other addresses? */
 bool pool_changes(const struct pool *pool);
+
+/* Of the place, oldest first, also those that drain: the first with `after` NULL. NULL behind
+ * the last. */
+struct child *place_next_child(const struct place *place, const struct child *after);
 
 /* Of a reload: a child that serves a pool which is not reloadable stays. */
 bool pool_keeps(const struct pool *pool, unsigned slot);

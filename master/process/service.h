@@ -24,6 +24,10 @@ struct service {
     bool is_moving; /* the reload brings next_sockets */
 };
 
+static inline struct service *service_of(struct list *node) {
+    return list_entry(node, struct service, in_pool);
+}
+
 /* Takes `sockets` (NULL: no listener); the caller puts it into a pool. */
 struct service *service_new(const struct config_service *config, struct sockets *sockets);
 

@@ -20,7 +20,7 @@ void siblings_greet(struct child *child) {
     struct list *node;
     const struct place *place = child->owner;
     list_each (node, &place->pool->children) {
-        const struct child *other = list_entry(node, struct child, in_siblings);
+        const struct child *other = child_of(node);
         if (other != child && are_neighbours(child, other))
             child_introduce(child, other);
     }
@@ -30,7 +30,7 @@ void siblings_announce(struct child *child) {
     struct list *node;
     const struct place *place = child->owner;
     list_each (node, &place->pool->children) {
-        struct child *other = list_entry(node, struct child, in_siblings);
+        struct child *other = child_of(node);
         if (other != child && are_neighbours(child, other))
             child_introduce(other, child);
     }
@@ -41,7 +41,7 @@ void siblings_withdraw(struct child *child) {
     struct list *node;
     const struct place *place = child->owner;
     list_each (node, &place->pool->children) {
-        struct child *other = list_entry(node, struct child, in_siblings);
+        struct child *other = child_of(node);
         if (other != child)
             child_withdraw(other, child);
     }

@@ -199,18 +199,11 @@ static void on_child_ended(struct child *child, int status, int signal) {
     }
 }
 
-static bool has_child(const struct place *place) {
-    struct list *node;
-    list_each (node, &place->pool->children)
-        if (list_entry(node, struct child, in_siblings)->owner == place)
-            return true;
-    return false;
-}
-
 void supervisor_check_empty(struct pool *pool) {
     const struct instance *instance = pool->instance;
     for (unsigned i = 0; i < pool->place_count; i++)
-        if (pool->places[i]->slot.state == SLOT_DRAINING && !has_child(pool->places[i]))
+        if (pool->places[i]->slot.state == SLOT_DRAINING &&
+            !place_next_child(pool->places[i], NULL))
             supervisor_tell(pool->places[i], SLOT_ON_EMPTY);
     if (pool->is_leaving && list_is_empty(&pool->children))
         pool_free(pool);

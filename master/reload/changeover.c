@@ -10,14 +10,6 @@
 #include "pool.h"
 #include "supervisor.h"
 
-static struct pool *pool_of(struct list *node) {
-    return list_entry(node, struct pool, in_instance);
-}
-
-static struct service *service_of(struct list *node) {
-    return list_entry(node, struct service, in_pool);
-}
-
 /* Its sockets are closed at once: who connects must be refused and not wait in vain. */
 static void leave(struct pool *pool) {
     pool->is_leaving = true;

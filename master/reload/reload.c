@@ -61,7 +61,7 @@ static void revive(struct place *place) {
 static void settle(struct instance *instance) {
     struct list *node;
     list_each (node, &instance->pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         for (unsigned i = 0; !pool->is_leaving && i < pool->config->workers; i++) {
             revive(pool->places[i]);
             supervisor_tell(pool->places[i], SLOT_ON_CANCEL);
@@ -75,7 +75,7 @@ static void settle(struct instance *instance) {
 static void start_canaries(struct reload *reload) {
     struct list *node;
     list_each (node, &reload->instance->pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         if (pool_has_canary(pool))
             supervisor_tell(pool->places[0], SLOT_ON_CANARY);
         if (reload->rollout.phase != ROLLOUT_CANARIES)
@@ -114,7 +114,7 @@ static unsigned count_pools(const struct instance *instance) {
     struct list *node;
     unsigned count = 0;
     list_each (node, &instance->pools)
-        count += !list_entry(node, struct pool, in_instance)->is_leaving;
+        count += !pool_of(node)->is_leaving;
     return count;
 }
 
@@ -126,7 +126,7 @@ static void roll_all(struct reload *reload) {
               NULL);
     /* Once it is committed a failure frees no pool. */
     list_each (node, &instance->pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         if (reload->rollout.phase != ROLLOUT_ROLLING)
             return; /* one has failed already */
         if (pool->is_leaving)

@@ -84,7 +84,7 @@ static void on_became_ready(void *owner) {
     if (instance->phase != INSTANCE_STARTING)
         return;
     list_each (node, &instance->pools)
-        if (!is_ready(list_entry(node, struct pool, in_instance)))
+        if (!is_ready(pool_of(node)))
             return;
     instance->phase = INSTANCE_RUNNING;
     if (master->options->on_started)
@@ -109,7 +109,7 @@ static void check_stopped(void *owner) {
     if (master->instance.phase != INSTANCE_STOPPING)
         return;
     list_each (node, &master->instance.pools)
-        if (!list_is_empty(&list_entry(node, struct pool, in_instance)->children))
+        if (!list_is_empty(&pool_of(node)->children))
             return;
     uv_stop(&master->instance.loop);
 }
@@ -133,9 +133,9 @@ typedef void (*child_visit)(struct child *child, void *arg);
 static void each_child(struct master *master, child_visit visit, void *arg) {
     struct list *node, *inner;
     list_each (node, &master->instance.pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         list_each (inner, &pool->children)
-            visit(list_entry(inner, struct child, in_siblings), arg);
+            visit(child_of(inner), arg);
     }
 }
 
@@ -147,7 +147,7 @@ static void hurry(struct child *child, void *arg) {
 static void retire_all(struct master *master) {
     struct list *node;
     list_each (node, &master->instance.pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         pool_stop_listening(pool);
         for (unsigned i = 0; i < pool->place_count; i++)
             supervisor_tell(pool->places[i], SLOT_ON_RETIRE);
@@ -259,7 +259,7 @@ static void on_watch(uv_timer_t *timer) {
 static void start_all(struct master *master) {
     struct list *node;
     list_each (node, &master->instance.pools) {
-        struct pool *pool = list_entry(node, struct pool, in_instance);
+        struct pool *pool = pool_of(node);
         for (unsigned i = 0;
              i < pool->place_count && master->instance.phase == INSTANCE_STARTING; i++)
             supervisor_tell(pool->places[i], SLOT_ON_START);
@@ -302,7 +302,7 @@ static void tear_down(struct master *master) {
     struct instance *instance = &master->instance;
     struct list *node, *after;
     list_each_safe (node, after, &instance->pools)
-        pool_free(list_entry(node, struct pool, in_instance));
+        pool_free(pool_of(node));
     admin_stop(&master->admin);
     if (instance->pid_fd >= 0)
         pidfile_release(instance_path(instance, "crewman.pid"), instance->pid_fd);
