@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 
 void table_init(struct table *table, const struct table_column *columns, size_t count) {
     *table = (struct table){.columns = columns, .column_count = count};
@@ -26,9 +27,7 @@ void table_add(struct table *table, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    for (char *at = text; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = '?';
+    printable_make(text, '?');
     table->cells = memory_resize(table->cells, table->cell_count + 1, sizeof(char *));
     table->cells[table->cell_count++] = memory_copy_text(text);
 }

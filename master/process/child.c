@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 
 #define KILL_MARGIN_MS   2000u
 #define ABORT_GRACE_MS   5000u
@@ -80,9 +81,7 @@ static void receive_failed(struct child *child, const json_t *body) {
     free(child->refusal);
     child->refusal = memory_copy_text(json_string_value(json_object_get(body, "reason")));
     /* It will be shown on terminals. */
-    for (char *at = child->refusal; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = '?';
+    printable_make(child->refusal, '?');
 }
 
 /* It has mapped its page: from now on nobody else can, to write. Without a descriptor that can

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "library.h"
+#include "printable.h"
 #include "sized.h"
 
 /* What the first header of this ABI had. */
@@ -90,9 +91,7 @@ static void explain(const char *path, const char *text, int error, char *why, si
     if (!*text)
         snprintf(why, size, "%s: its runtime answered %d (%s)", path, error,
                  crew_strerror(error));
-    for (char *at = why; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = ' ';
+    printable_make(why, ' ');
 }
 
 int runtime_load(const char *path, const char *folder, const struct crew_app **out_app,
