@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "nearest.h"
+#include "unix_socket.h"
 
 #define SCHEME_MAX 32
 
@@ -73,16 +74,13 @@ static int parse_unix(const char *path, struct listen_address *address, char *ou
         snprintf(out_why, size, "expected an absolute path after \"unix:\"");
         return -EINVAL;
     }
-    size_t len = strlen(path);
-    if (len >= sizeof(un->sun_path)) {
+    if (unix_socket_address(path, un) != 0) {
         snprintf(out_why, size, "expected a socket path of at most %zu bytes",
                  sizeof(un->sun_path) - 1);
         return -EINVAL;
     }
-    un->sun_family = AF_UNIX;
-    memcpy(un->sun_path, path, len + 1);
     address->is_unix = true;
-    address->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+    address->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
     return 0;
 }
 

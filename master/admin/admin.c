@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -16,6 +15,7 @@
 #include "memory.h"
 #include "sockets.h"
 #include "status.h"
+#include "unix_socket.h"
 
 struct admin_client {
     struct list in_clients;
@@ -113,14 +113,6 @@ static void on_end(void *owner, const char *reason) {
 
 static const struct channel_events events = {on_message, on_end};
 
-static bool may_ask(int fd) {
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-        return false;
-    return peer.uid == 0 || peer.uid == geteuid();
-}
-
 static struct admin_client *adopt(struct admin *admin, int fd) {
     struct channel *channel;
     struct admin_client *client = memory_new(sizeof(*client));
@@ -164,7 +156,7 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
     (void)from;
     (void)len;
     bool is_full = admin->count >= ADMIN_CLIENTS_MAX;
-    if (!may_ask(fd)) {
+    if (!unix_socket_is_from(fd, geteuid())) {
         turn_away(admin, fd, "only root and the user that runs the instance may ask");
         return;
     }
@@ -179,7 +171,7 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
 }
 
 static void on_turned_away(void *owner, int fd) {
-    if (may_ask(fd))
+    if (unix_socket_is_from(fd, geteuid()))
         turn_away(owner, fd, "the master has no descriptor left");
     else
         close(fd);

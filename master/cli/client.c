@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "options.h"
+#include "unix_socket.h"
 
 /* How long a process may take to end after it has closed its admin socket. */
 #define END_MS 5000
@@ -37,26 +36,24 @@ static void complain(const struct question *question, const char *why) {
 }
 
 static int connect_to(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path));
+    struct sockaddr_un address;
+    int err = unix_socket_address(path, &address);
+    if (err)
+        return err;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
-    int err = errno;
+    err = -errno;
     close(fd);
-    return -err;
+    return err;
 }
 
 static int open_peer(int fd) {
     struct ucred peer;
-    socklen_t len = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-        return -errno;
-    return pidfd_open(peer.pid, 0);
+    int err = unix_socket_peer(fd, &peer);
+    return err ? err : pidfd_open(peer.pid, 0);
 }
 
 /* Whoever does not want to talk to us closes too: an end is an answer only if the process ends.

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "memory.h"
+#include "unix_socket.h"
 
 struct sockets {
     const struct listen_address *address; /* points into `copy` */
@@ -31,14 +31,6 @@ struct sockets {
     int *fds;
     unsigned count;
 };
-
-static int unix_address(const char *path, struct sockaddr_un *out_address) {
-    if (strlen(path) >= sizeof(out_address->sun_path))
-        return -ENAMETOOLONG;
-    *out_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(out_address->sun_path, path, strlen(path));
-    return 0;
-}
 
 /* Does anybody listen there? If not, the file is left over from a process that was killed. */
 static int remove_stale(const struct sockaddr_un *address) {
@@ -92,7 +84,7 @@ static int bind_unix(int fd, const struct sockaddr_un *address,
 
 int sockets_listen_unix(const char *path, const struct sockets_unix *options) {
     struct sockaddr_un address;
-    int err = unix_address(path, &address);
+    int err = unix_socket_address(path, &address);
     if (!err)
         err = remove_stale(&address);
     if (err)

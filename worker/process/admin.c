@@ -7,13 +7,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "log.h"
 #include "service.h"
+#include "unix_socket.h"
 #include "worker.h"
 
 #define PAGE_RETRY_MS 10u
@@ -136,14 +136,6 @@ static void on_end(void *owner, const char *reason) {
 
 static const struct channel_events events = {on_message, on_end};
 
-static bool may_ask(const struct admin *admin, int fd) {
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-        return false;
-    return peer.uid == 0 || peer.uid == admin->master_uid;
-}
-
 static void adopt(struct worker *worker, int fd) {
     struct admin *admin = &worker->admin;
     struct admin_client *client = calloc(1, sizeof(*client));
@@ -168,7 +160,7 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
     struct admin *admin = &worker->admin;
     (void)from;
     (void)len;
-    if (admin->count >= ADMIN_CLIENTS_MAX || !may_ask(admin, fd))
+    if (admin->count >= ADMIN_CLIENTS_MAX || !unix_socket_is_from(fd, admin->master_uid))
         close(fd);
     else
         adopt(worker, fd);
