@@ -39,7 +39,8 @@ static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field sibling[] = {COUNT("process"), END};
 static const struct message_field graceful[] = {BOOL("graceful"), END};
-static const struct message_field status[] = {OBJECT("master"), LIST("workers"), END};
+static const struct message_field status[] = {OBJECT("master"), LIST("workers"),
+                                              OBJECT("totals"), END};
 static const struct message_field roster[] = {LIST("workers"), END};
 static const struct message_field connections[] = {LIST("list"), BOOL("more"), END};
 static const struct message_field progress[] = {TEXT("text"), END};
