@@ -14,7 +14,7 @@ enum counter_kind {
 };
 
 #define COUNTERS(X)                                                                            \
-    X(PID, pid, MARK, "Process id.")                                                           \
+    X(PID, pid, MARK, "Process id, for people who look at a page; the master knows it.")       \
     X(STATE, state, MARK, "Whether it accepts: enum score_state.")                             \
     X(CALLBACK, callback, MARK, "The callback that runs: enum score_callback.")                \
     X(TICK_AT, tick_at, MARK, "Last turn of the event loop, in ms of CLOCK_MONOTONIC.")        \

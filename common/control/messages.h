@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The one table of control messages: name, direction, fields. Both ends of a channel check what
- * they send and what they get against it. A field added must be optional for one release, so
- * that a master and a worker of neighbouring versions understand each other.
+ * they send and what they get against it. A field in the table is required; others pass unseen.
+ * So a field added stays out of it for one release, in which its reader does without, and a
+ * master and a worker of neighbouring versions understand each other.
  */
 #ifndef CREWMAN_MESSAGES_H
 #define CREWMAN_MESSAGES_H
@@ -54,9 +55,7 @@ enum message_id {
 
 struct message_field {
     const char *name;
-    json_type type; /* JSON_TRUE stands for a boolean */
-    bool is_required;
-    json_int_t min, max; /* range of an integer; both 0: any that is not negative */
+    json_type type; /* JSON_TRUE stands for a boolean; an integer is not negative */
 };
 
 struct message {
@@ -73,8 +72,8 @@ const struct message *message_find(enum message_direction direction, const char 
 /* Does a descriptor travel beside it? */
 bool message_has_descriptor(const struct message *message);
 
-/* Check an object against its row: version, type, required fields, types, ranges; unknown
- * fields are allowed. On failure writes a line for people to `out_why` and answers -EPROTO. */
+/* Check an object against its row: version, type, its fields and their types; unknown fields
+ * are allowed. On failure writes a line for people to `out_why` and answers -EPROTO. */
 int message_check(const struct message *message, const json_t *body, char *out_why,
                   size_t size);
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "crewman.h"
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
@@ -77,6 +78,20 @@ static void receive_beat(struct child *child) {
     child->is_aborted = false;
 }
 
+/* The program was replaced and the instance was not: the messages decide whether both
+ * understand each other, and people had better know. */
+static void receive_hello(const struct child *child, const json_t *body) {
+    const char *version = json_string_value(json_object_get(body, "version"));
+    if (strcmp(version, CREW_VERSION) != 0)
+        log_warning("%s: pid %d is of Crewman %s, the master of %s: restart the instance",
+                    child->label, child->process.pid, version, CREW_VERSION);
+}
+
+static void receive_drained(struct child *child, const json_t *body) {
+    child->is_drained = true;
+    child->closed = (uint64_t)json_integer_value(json_object_get(body, "closed"));
+}
+
 static void receive_failed(struct child *child, const json_t *body) {
     free(child->refusal);
     child->refusal = memory_copy_text(json_string_value(json_object_get(body, "reason")));
@@ -114,12 +129,14 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
     (void)fd;
     if (type->id == MSG_BEAT)
         receive_beat(child);
+    else if (type->id == MSG_HELLO)
+        receive_hello(child, body);
     else if (type->id == MSG_READY)
         receive_ready(child);
     else if (type->id == MSG_FAILED)
         receive_failed(child, body);
     else if (type->id == MSG_DRAINED)
-        child->is_drained = true;
+        receive_drained(child, body);
 }
 
 static void on_too_late(uv_timer_t *timer) {

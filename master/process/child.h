@@ -79,6 +79,7 @@ struct child {
     uint64_t rated_in;             /* messages, at its last beat */
     double rate;                   /* messages in a second, between the last two beats */
     char *refusal;                 /* the reason of its "failed" message */
+    uint64_t closed;               /* connections that it closed as it drained */
     bool is_ready, is_drained, is_expected; /* its end: asked for */
     bool is_dismissed;
     bool is_aborted;        /* the watchdog sent SIGABRT */

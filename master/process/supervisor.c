@@ -169,7 +169,8 @@ static void log_obituary(const struct child *child, const char *end) {
 static void note_end(struct place *place, const struct child *child, int status, int signal) {
     char *end = describe_end(child, status, signal);
     if (child_has_ended_well(child, status, signal))
-        log_info("%s: pid %d has ended", child->label, child->process.pid);
+        log_info("%s: pid %d has ended; it closed %" PRIu64 " connections", child->label,
+                 child->process.pid, child->closed);
     else if (child->refusal)
         log_error("%s: pid %d: %s", child->label, child->process.pid, end);
     else

@@ -254,6 +254,17 @@ def message(text):
     return len(body).to_bytes(4, "big") + body
 
 
+def start_copy(instance):
+    """Starts it from a folder of programs of its own, and answers that folder."""
+    programs = instance.folder / "bin"
+    programs.mkdir()
+    shutil.copy(crew.CREWMAN, programs / "crewman")
+    os.symlink(crew.WORKER, programs / "crewman-worker")
+    subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path],
+                   check=True, env=instance.env, timeout=60)
+    return programs
+
+
 @pytest.mark.parametrize("nonsense", [
     b"\xff\xff\xff\xff and more",
     b"\0\0\0\0",
@@ -261,9 +272,9 @@ def message(text):
     message("[1, 2]"),
     message('{"v":2,"type":"plan"}'),
     message('{"v":2,"type":"dance"}'),
-    message('{"v":99,"type":"hello","pid":1,"version":"x","abi":1}'),
+    message('{"v":99,"type":"hello","version":"x"}'),
     message('{"v":2,"type":"drained","closed":-5}'),
-    message('{"v":2,"type":"hello","pid":"many","version":7,"abi":[]}'),
+    message('{"v":2,"type":"hello","version":7}'),
     message('{"v":2,"type":"hello"' + ',"x":' + "[" * 5000 + "]" * 5000 + "}"),
     NOISE,
 ], ids=["length", "empty", "text", "array", "direction", "unknown", "version", "range", "types",
@@ -272,12 +283,7 @@ def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
     """The worker that starts after the others are up speaks nonsense; the next one is sane."""
     instance = probe(workers=2, is_started=False)
     instance.expect_errors("")
-    programs = instance.folder / "bin"
-    programs.mkdir()
-    shutil.copy(crew.CREWMAN, programs / "crewman")
-    os.symlink(crew.WORKER, programs / "crewman-worker")
-    subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path],
-                   check=True, env=instance.env, timeout=60)
+    programs = start_copy(instance)
     with WebSocket(instance.port) as one, WebSocket(instance.port) as two:
         pids = {int(one.ask("!pid")): one, int(two.ask("!pid")): two}
         fake = programs / "fake"
@@ -296,6 +302,30 @@ def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
             if pid != victim:
                 assert client.ask("hello") == "hello"
     assert len(instance.processes()) == 3
+
+
+OTHER_WORKER = """#!/usr/bin/python3 -B
+import os, sys
+if "--describe" not in sys.argv:
+    os.write(3, {hello!r})
+os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+"""
+
+
+def test_a_worker_of_another_version_serves_and_is_named(probe):
+    """As when the programs were replaced and only a reload followed."""
+    instance = probe(is_started=False)
+    programs = start_copy(instance)
+    assert "of Crewman" not in instance.log()
+    other = programs / "other"
+    other.write_text(OTHER_WORKER.format(
+        real=str(crew.WORKER), hello=message('{"v":2,"type":"hello","version":"0.0.7"}')))
+    other.chmod(0o755)
+    other.rename(programs / "crewman-worker")
+    instance.reload()
+    with WebSocket(instance.port) as client:
+        pid = client.ask("!pid")
+    instance.wait_log(rf" warning .* probe/0: pid {pid} is of Crewman 0\.0\.7, the master of ")
 
 
 @pytest.mark.parametrize("nonsense", [b"\xff\xff\xff\xff", message("no json"),

@@ -68,6 +68,7 @@ def test_old_connections_are_closed_politely_with_1012(probe):
         instance.reload()
         assert client.wait_closed().code == 1012
     instance.wait_log("reason=reload")
+    instance.wait_log("probe/0: pid [0-9]+ has ended; it closed 1 connections")
     log = instance.log()
     assert log.index("probe: worker drain") < log.index("reason=reload")
     assert "probe: worker stop" in log

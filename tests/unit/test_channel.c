@@ -306,7 +306,7 @@ static json_t *failed(size_t len) {
     char *text = malloc(len + 1);
     memset(text, 'x', len);
     text[len] = '\0';
-    json_t *body = json_pack("{s:i, s:s}", "exit", 1, "reason", text);
+    json_t *body = json_pack("{s:s}", "reason", text);
     free(text);
     return body;
 }

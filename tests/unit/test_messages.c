@@ -15,9 +15,9 @@
 
 /* One good body for each row of the table. */
 static const char *const bodies[MSG_COUNT] = {
-    [MSG_HELLO] = "{'pid': 1, 'version': '0.1.0', 'abi': 2}",
+    [MSG_HELLO] = "{'version': '0.1.0'}",
     [MSG_READY] = "{}",
-    [MSG_FAILED] = "{'exit': 78, 'reason': 'no'}",
+    [MSG_FAILED] = "{'reason': 'no'}",
     [MSG_BEAT] = "{}",
     [MSG_DRAINED] = "{'closed': 3}",
     [MSG_PLAN] = "{'name': 'a', 'services': [], 'app': '/a.so', 'runtimes': '', 'slot': 0, "
@@ -158,13 +158,7 @@ static void test_ranges(void **state) {
         const char *name;
         json_int_t value;
         bool is_good;
-    } cases[] = {{MSG_HELLO, "pid", 0, false},
-                 {MSG_HELLO, "pid", INT32_MAX, true},
-                 {MSG_HELLO, "pid", 1LL << 31, false},
-                 {MSG_FAILED, "exit", 255, true},
-                 {MSG_FAILED, "exit", 256, false},
-                 {MSG_FAILED, "exit", -1, false},
-                 {MSG_PLAN, "slot", 0, true},
+    } cases[] = {{MSG_PLAN, "slot", 0, true},
                  {MSG_PLAN, "slot", -1, false},
                  {MSG_DRAINED, "closed", INT64_MAX, true},
                  {MSG_DRAINED, "closed", -1, false}};

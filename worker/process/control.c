@@ -29,9 +29,8 @@ static void send_ready(struct worker *worker) {
     tell(worker, MSG_READY, json_object());
 }
 
-static void send_failed(struct worker *worker, int exit_code, const char *why) {
-    tell(worker, MSG_FAILED,
-         json_pack("{s:i, s:o}", "exit", exit_code, "reason", message_text(why)));
+static void send_failed(struct worker *worker, const char *why) {
+    tell(worker, MSG_FAILED, json_pack("{s:o}", "reason", message_text(why)));
 }
 
 static void note_totals(struct worker *worker) {
@@ -91,7 +90,7 @@ static void start_beats(struct worker *worker) {
 
 static void give_up(struct worker *worker, int exit_code, const char *why) {
     log_error("%s", why);
-    send_failed(worker, exit_code, why);
+    send_failed(worker, why);
     lifecycle_end(worker, exit_code);
 }
 
@@ -201,9 +200,7 @@ int control_start(struct worker *worker) {
         channel_open(&worker->loop, CONTROL_FD, MESSAGE_TO_WORKER, &events, worker);
     if (!control->channel)
         return CREW_ENOMEM;
-    tell(worker, MSG_HELLO,
-         json_pack("{s:i, s:s, s:i}", "pid", (int)getpid(), "version", CREW_VERSION, "abi",
-                   (int)CREW_ABI));
+    tell(worker, MSG_HELLO, json_pack("{s:s}", "version", CREW_VERSION));
     uv_timer_start(&control->beat, on_plan_late, PLAN_DEADLINE_MS, 0);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The worker's side of the control pipe: hello, plan, ready or failed, a beat a second, drain,
- * stop, reopen_logs. The master's death (the pipe closes) drains the worker.
+ * reopen_logs. The master's death (the pipe closes) drains the worker.
  */
 #ifndef CREWMAN_CONTROL_H
 #define CREWMAN_CONTROL_H
