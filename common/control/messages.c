@@ -26,11 +26,13 @@ static const struct message_field none[] = {END};
 static const struct message_field hello[] = {TEXT("version"), END};
 static const struct message_field failed[] = {TEXT("reason"), END};
 static const struct message_field drained[] = {COUNT("closed"), END};
-static const struct message_field plan[] = {
-    TEXT("name"),      LIST("services"),          TEXT("app"),        TEXT("runtimes"),
-    COUNT("slot"),     COUNT("generation"),       COUNT("process"),   COUNT("page"),
-    COUNT("admin"),    BOOL("stdout_is_log"),     TEXT("user"),       TEXT("group"),
-    TEXT("log_level"), COUNT("drain_timeout_ms"), COUNT("spread_ms"), END};
+static const struct message_field plan[] = {TEXT("name"),       LIST("services"),
+                                            TEXT("app"),        TEXT("runtimes"),
+                                            COUNT("slot"),      COUNT("generation"),
+                                            COUNT("process"),   BOOL("stdout_is_log"),
+                                            TEXT("user"),       TEXT("group"),
+                                            TEXT("log_level"),  COUNT("drain_timeout_ms"),
+                                            COUNT("spread_ms"), END};
 static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field sibling[] = {COUNT("process"), END};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crewman.h"
+#include "descriptors.h"
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
@@ -167,13 +168,17 @@ static void on_not_ready(uv_timer_t *timer) {
     child_kill(timer->data, "it was not ready in time");
 }
 
-/* Not a branch for each kind: what is there is inherited, in this order. */
+/* Not a branch for each kind: what is there is inherited. */
 static int spawn(struct child *child, const struct child_spec *spec, int pipe) {
-    uv_stdio_container_t stdio[CHILD_OWN_FIRST + CHILD_OWN_MAX];
-    int fds[CHILD_OWN_FIRST + CHILD_OWN_MAX] = {-1,   spec->out_fd,   spec->log_fd,
-                                                pipe, child->page_fd, spec->admin_fd};
-    int count = CHILD_OWN_FIRST + (int)spec->own_count;
-    memcpy(fds + CHILD_OWN_FIRST, spec->own_fds, sizeof(spec->own_fds));
+    uv_stdio_container_t stdio[DESCRIPTOR_OWN + CHILD_OWN_MAX];
+    int fds[DESCRIPTOR_OWN + CHILD_OWN_MAX] = {[DESCRIPTOR_INPUT] = -1,
+                                               [DESCRIPTOR_OUTPUT] = spec->out_fd,
+                                               [DESCRIPTOR_LOG] = spec->log_fd,
+                                               [DESCRIPTOR_CONTROL] = pipe,
+                                               [DESCRIPTOR_PAGE] = child->page_fd,
+                                               [DESCRIPTOR_ADMIN] = spec->admin_fd};
+    int count = DESCRIPTOR_OWN + (int)spec->own_count;
+    memcpy(fds + DESCRIPTOR_OWN, spec->own_fds, sizeof(spec->own_fds));
     for (int i = 0; i < count; i++) {
         stdio[i].flags = fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
         stdio[i].data.fd = fds[i];

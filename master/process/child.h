@@ -35,8 +35,7 @@ struct child_events {
     void (*gone)(void *owner);
 };
 
-/* Descriptors 0 to 5 are the same for every kind; its own follow. */
-#define CHILD_OWN_FIRST 6
+/* Descriptors of its kind, behind those of descriptors.h. */
 #define CHILD_OWN_MAX   CONFIG_SERVICES_MAX
 #define CHILD_LABEL_MAX 96
 

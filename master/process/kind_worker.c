@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "descriptors.h"
 #include "instance.h"
 #include "log.h"
 
@@ -41,7 +42,7 @@ static json_t *services(const struct birth *birth) {
     const struct config_service *config;
     json_t *list = json_array();
     size_t at = 0;
-    int next_fd = CHILD_OWN_FIRST;
+    int next_fd = DESCRIPTOR_OWN;
     while ((config = next_service(birth, &at))) {
         int fd = listener_of(birth, config) < 0 ? -1 : next_fd++;
         json_array_append_new(list, json_pack("{s:s, s:O, s:i}", "service", config->name,
@@ -64,13 +65,13 @@ static json_t *plan(const struct birth *birth) {
     const struct pool *pool = birth->place->pool;
     const struct config *config = birth->config;
     const struct config_service *agreed = birth->is_new ? pool->next : pool->config;
-    return json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:i, s:i, s:b, s:s, s:s, s:s, s:I, "
+    return json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s:s, s:I, "
                      "s:I}",
                      "name", pool->name, "services", services(birth), "app", app_of(birth),
                      "runtimes", config->runtimes, "slot", (int)birth->place->index,
                      "generation", (int)birth->generation, "process", (json_int_t)birth->number,
-                     "page", 4, "admin", 5, "stdout_is_log", pool->instance->is_daemon ? 1 : 0,
-                     "user", agreed->user, "group", agreed->group, "log_level",
+                     "stdout_is_log", pool->instance->is_daemon ? 1 : 0, "user", agreed->user,
+                     "group", agreed->group, "log_level",
                      log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
                      (json_int_t)config->drain_timeout_ms, "spread_ms",
                      (json_int_t)config->reload_spread_ms);

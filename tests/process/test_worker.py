@@ -86,9 +86,9 @@ def make_page():
 
 
 class Worker:
-    def __init__(self, master=None, env=None, listeners=1):
+    def __init__(self, master=None, env=None, listeners=1, page=None):
         """`master`: who makes the admin socket; root, or whoever runs the test. `listeners`: they
-        are its descriptors from 6 on."""
+        are its descriptors from 6 on. `page`: instead of one that is right; ours from now on."""
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
         self.folder.chmod(0o777)
         self.log_path = self.folder / "log"
@@ -108,7 +108,7 @@ class Worker:
         self.admin.listen(64)
         self.admin.setblocking(False)
         self.admin_path.chmod(0o777)
-        self.page = make_page()
+        self.page = make_page() if page is None else page
         handed = {3: theirs.fileno(), 4: self.page, 5: self.admin.fileno(),
                   **{6 + i: listener.fileno() for i, listener in enumerate(self.listeners)}}
         high = {fd: fcntl.fcntl(source, fcntl.F_DUPFD, 100) for fd, source in handed.items()}
@@ -136,8 +136,7 @@ class Worker:
         config = config or {"listen": f"text://127.0.0.1:{self.port}"}
         self.pipe.send("plan", **{
             "name": "probe", "app": crew.app("probe"), "runtimes": "", "slot": 2, "generation": 3,
-            "process": 77, "page": 4, "admin": 5,
-            "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
+            "process": 77, "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
             "drain_timeout_ms": 30000, "spread_ms": 0,
             "services": [{"service": service, "config": config, "listener": listener}], **changes})
 
@@ -351,8 +350,7 @@ BAD_PLANS = {
     "group": (dict(user="nobody", group="no-such-group"), 78, 'group "no-such-group"'),
     "missing app": (dict(app="/nowhere/app.so"), 78, "/nowhere/app.so"),
     "other service": (dict(service="renamed"), 78, "no such service"),
-    "page": (dict(page=5), 78, "page of counters (descriptor 5)"),
-    "closed descriptor": (dict(page=50), 78, "descriptor 50"),
+    "closed descriptor": (dict(listener=50), 78, "descriptor 50"),
     "refusal": (dict(app=crew.app("fail_start")), 1, "on_worker_start answered -1"),
 }
 
@@ -366,6 +364,14 @@ def test_a_plan_that_cannot_work(workers, changes, code, reason):
     assert reason in failed["reason"], failed
     assert worker.wait() == code
     assert failed["reason"] in worker.log()
+
+
+def test_a_page_of_the_wrong_size(workers):
+    worker = workers(page=os.memfd_create("page", os.MFD_CLOEXEC))
+    worker.pipe.expect("hello")
+    worker.plan()
+    assert "page of counters (descriptor 4)" in worker.pipe.expect("failed")["reason"]
+    assert worker.wait() == 78
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")

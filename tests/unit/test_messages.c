@@ -22,7 +22,7 @@ static const char *const bodies[MSG_COUNT] = {
     [MSG_DRAINED] = "{'closed': 3}",
     [MSG_PLAN] = "{'name': 'a', 'services': [], 'app': '/a.so', 'runtimes': '', 'slot': 0, "
                  "'generation': 1,"
-                 " 'process': 7, 'page': 4, 'admin': 5,"
+                 " 'process': 7,"
                  " 'stdout_is_log': false, 'user': '', 'group': '', 'log_level': 'notice',"
                  " 'drain_timeout_ms': 30000, 'spread_ms': 0}",
     [MSG_DRAIN] = "{'reason': 'reload', 'graceful': true, 'timeout_ms': 1000, 'spread_ms': 0}",

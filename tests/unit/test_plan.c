@@ -21,13 +21,12 @@ static json_t *good_body(void) {
         json_pack("{s:s, s:{s:s, s:{s:s}}, s:i}", "service", "chat", "config", "listen",
                   "text://127.0.0.1:23", "heartbeat", "idle_timeout", "70s", "listener", 6);
     json_t *clock = json_pack("{s:s, s:{}, s:i}", "service", "clock", "config", "listener", -1);
-    json_t *body =
-        json_pack("{s:s, s:[o, o], s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:i, "
-                  "s:i}",
-                  "name", "front", "services", chat, clock, "app", "/srv/chat.so", "runtimes",
-                  "/srv", "slot", 3, "generation", 2, "process", 77, "page", 4, "admin", 5,
-                  "stdout_is_log", 1, "user", "www-data", "group", "adm", "log_level", "debug",
-                  "drain_timeout_ms", 5000, "spread_ms", 300);
+    json_t *body = json_pack(
+        "{s:s, s:[o, o], s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:i, "
+        "s:i}",
+        "name", "front", "services", chat, clock, "app", "/srv/chat.so", "runtimes", "/srv",
+        "slot", 3, "generation", 2, "process", 77, "stdout_is_log", 1, "user", "www-data",
+        "group", "adm", "log_level", "debug", "drain_timeout_ms", 5000, "spread_ms", 300);
     assert_non_null(body);
     return body;
 }
@@ -53,8 +52,6 @@ static void everything_arrives(void **state) {
     assert_int_equal(plan.slot, 3);
     assert_int_equal(plan.generation, 2);
     assert_int_equal(plan.process, 77);
-    assert_int_equal(plan.page_fd, 4);
-    assert_int_equal(plan.admin_fd, 5);
     assert_true(plan.stdout_is_log);
     assert_int_equal(plan.log_level, CREW_LOG_DEBUG);
     assert_true(plan.drain_timeout_ms == 5000);
@@ -91,8 +88,6 @@ static void numbers_have_ranges(void **state) {
         {"slot", -1, CONFIG_WORKERS_MAX},
         {"generation", 0, (json_int_t)INT32_MAX + 1},
         {"process", 0, 1 << 24},
-        {"page", 2, (json_int_t)INT32_MAX + 1},
-        {"admin", -1, (json_int_t)INT32_MAX + 1},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         assert_refused(ranges[i].key, json_integer(ranges[i].below));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "descriptors.h"
 #include "log.h"
 #include "service.h"
 #include "unix_socket.h"
@@ -177,13 +178,12 @@ static const struct listener_ops listens = {.accepted = on_accepted, .starved = 
 int admin_start(struct worker *worker) {
     struct admin *admin = &worker->admin;
     struct stat made;
-    int fd = worker->plan.admin_fd;
     list_init(&admin->clients);
-    if (fstat(fd, &made) != 0)
+    if (fstat(DESCRIPTOR_ADMIN, &made) != 0)
         return -errno;
     admin->master_uid = made.st_uid;
-    return listener_open(&admin->listener, &worker->loop, &worker->conns.poller, fd, &listens,
-                         worker);
+    return listener_open(&admin->listener, &worker->loop, &worker->conns.poller,
+                         DESCRIPTOR_ADMIN, &listens, worker);
 }
 
 void admin_stop(struct worker *worker) {

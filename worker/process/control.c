@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 #include "process.h"
 #include "services.h"
@@ -107,9 +108,9 @@ static int keep(int fd, char *why, size_t size) {
 
 /* Programs that the app starts must not hold a port or the page. */
 static int keep_descriptors(const struct plan *plan, char *why, size_t size) {
-    int err = keep(plan->page_fd, why, size);
+    int err = keep(DESCRIPTOR_PAGE, why, size);
     if (!err)
-        err = keep(plan->admin_fd, why, size);
+        err = keep(DESCRIPTOR_ADMIN, why, size);
     for (size_t i = 0; !err && i < plan->service_count; i++)
         err = keep(plan->services[i].listener_fd, why, size);
     return err;
@@ -197,7 +198,7 @@ int control_start(struct worker *worker) {
     uv_timer_init(&worker->loop, &control->beat);
     control->beat.data = worker;
     control->channel =
-        channel_open(&worker->loop, CONTROL_FD, MESSAGE_TO_WORKER, &events, worker);
+        channel_open(&worker->loop, DESCRIPTOR_CONTROL, MESSAGE_TO_WORKER, &events, worker);
     if (!control->channel)
         return CREW_ENOMEM;
     tell(worker, MSG_HELLO, json_pack("{s:s}", "version", CREW_VERSION));

@@ -14,8 +14,6 @@
 
 struct worker;
 
-#define CONTROL_FD 3
-
 struct control {
     struct channel *channel;
     uv_timer_t beat;

@@ -10,6 +10,7 @@
 
 #include "admin.h"
 #include "app_handler.h"
+#include "descriptors.h"
 #include "log.h"
 #include "opened.h"
 #include "process.h"
@@ -35,14 +36,14 @@ static void set_up_log(const struct plan *plan) {
 
 /* The descriptor goes: from now on the mapping is the only way to write to the page. */
 static int take_page(struct worker *worker, char *why, size_t size) {
-    int fd = worker->plan.page_fd;
-    worker->page = scoreboard_open(fd);
+    worker->page = scoreboard_open(DESCRIPTOR_PAGE);
     if (!worker->page) {
         snprintf(why, size,
-                 "cannot map the page of counters (descriptor %d): wrong type or size", fd);
+                 "cannot map the page of counters (descriptor %d): wrong type or size",
+                 DESCRIPTOR_PAGE);
         return LIFECYCLE_EXIT_NEVER;
     }
-    close(fd);
+    close(DESCRIPTOR_PAGE);
     worker->line = worker->guard.line = &worker->page->line;
     score_set(worker->line->pid, (uint64_t)uv_os_getpid());
     score_set(worker->line->state, SCORE_STARTING);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "descriptors.h"
 #include "log.h"
 #include "process.h"
 #include "worker.h"
@@ -192,7 +193,7 @@ int main(int argc, char **argv) {
     }
     if (arguments.describes)
         return describe(&worker, &arguments);
-    if (argc > 1 || !is_control_pipe(CONTROL_FD)) {
+    if (argc > 1 || !is_control_pipe(DESCRIPTOR_CONTROL)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }

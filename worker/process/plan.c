@@ -51,8 +51,6 @@ static int check(const json_t *body, char *why, size_t size) {
         {"slot", 0, CONFIG_WORKERS_MAX - 1},
         {"generation", 1, INT32_MAX},
         {"process", 1, (1 << 24) - 1},
-        {"page", 3, INT32_MAX},
-        {"admin", 3, INT32_MAX},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         int err = check_range(body, ranges[i].key, ranges[i].min, ranges[i].max, why, size);
@@ -127,8 +125,6 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
     plan.slot = (unsigned)number(body, "slot");
     plan.generation = (unsigned)number(body, "generation");
     plan.process = (uint32_t)number(body, "process");
-    plan.page_fd = (int)number(body, "page");
-    plan.admin_fd = (int)number(body, "admin");
     plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
     int level = log_level_parse(text(body, "log_level"));
     plan.log_level = level < 0 ? CREW_LOG_NOTICE : level;
