@@ -14,25 +14,29 @@
 #include "kind.h"
 
 #define START_DEADLINE_MS 60000u
+#define SOCKET_END        ".sock"
 
 /* The length of the path is bounded by CONFIG_SOCKET_NAME_MAX. */
 static int open_admin(const struct birth *birth, char *out_path, size_t size) {
     const struct pool *pool = birth->place->pool;
     struct sockets_unix options = {.mode = 0600, .backlog = 8};
-    snprintf(out_path, size, "%s/w.%s.%u.%u.sock", pool->instance->config->run_dir, pool->name,
-             birth->place->index, birth->number);
+    snprintf(out_path, size, "%s/%s.%s.%u.%u" SOCKET_END, pool->instance->config->run_dir,
+             pool->kind->prefix, pool->name, birth->place->index, birth->number);
     return sockets_listen_unix(out_path, &options);
 }
 
-void birth_sweep(const char *run_dir) {
+static bool is_admin_of(const char *name, const struct kind *kind) {
+    size_t start = strlen(kind->prefix), end = strlen(SOCKET_END), len = strlen(name);
+    return len > start + 1 + end && strncmp(name, kind->prefix, start) == 0 &&
+           name[start] == '.' && strcmp(name + len - end, SOCKET_END) == 0;
+}
+
+void birth_sweep(const char *run_dir, const struct kind *kind) {
     struct dirent *entry;
     DIR *folder = opendir(run_dir);
-    while (folder && (entry = readdir(folder))) {
-        size_t len = strlen(entry->d_name);
-        if (len > 7 && strncmp(entry->d_name, "w.", 2) == 0 &&
-            strcmp(entry->d_name + len - 5, ".sock") == 0)
+    while (folder && (entry = readdir(folder)))
+        if (is_admin_of(entry->d_name, kind))
             unlinkat(dirfd(folder), entry->d_name, 0);
-    }
     if (folder)
         closedir(folder);
 }

@@ -11,6 +11,7 @@
 
 #include "child.h"
 
+struct kind;
 struct place;
 
 /* Start a child for that place; `is_new`: of the generation that a reload tries. Its owner is
@@ -18,7 +19,8 @@ struct place;
 struct child *birth_start(struct place *place, bool is_new, const struct child_events *events,
                           char *out_why, size_t size);
 
-/* Remove the admin sockets that the children of a killed master left in `run_dir`. */
-void birth_sweep(const char *run_dir);
+/* Remove the admin sockets that the children of a killed master, of that kind, left in
+ * `run_dir`. */
+void birth_sweep(const char *run_dir, const struct kind *kind);
 
 #endif

@@ -28,6 +28,7 @@ struct birth {
 struct kind {
     const char *word;    /* "worker": in its title */
     const char *program; /* its file, beside our own program */
+    const char *prefix;  /* of its admin sockets' names: "w" for w.chat.0.7.sock */
     /* Fill own_fds (they stay ours) and own_count. */
     void (*equip)(struct birth *birth);
     /* The body of its plan, a new reference. */
