@@ -12,9 +12,9 @@
 #include "banner.h"
 #include "daemon.h"
 #include "instance.h"
+#include "kind_worker.h"
 #include "loading.h"
 #include "master.h"
-#include "memory.h"
 #include "verbs.h"
 
 static struct loading_source source_of(const struct options *options) {
@@ -73,7 +73,7 @@ static int check(const struct options *options, bool prints) {
         return EXIT_FAILED;
     }
     char *folder = instance_find_programs();
-    char *worker = memory_format("%screwman-worker", folder);
+    char *worker = kind_program(kind_worker(), folder);
     struct loading_source source = source_of(options);
     loading_start(&loop, &source, worker, &done, &checking);
     uv_run(&loop, UV_RUN_DEFAULT);

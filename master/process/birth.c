@@ -58,7 +58,7 @@ static struct child *deliver(struct place *place, const struct birth *birth,
     struct pool *pool = place->pool;
     const struct instance *instance = pool->instance;
     char title[128];
-    char *program = instance_program(instance, pool->kind->program);
+    char *program = kind_program(pool->kind, instance->programs);
     snprintf(title, sizeof(title), "crewman: %s %s generation %u", pool->kind->word,
              place->label, birth->generation);
     spec->program = program;

@@ -31,10 +31,6 @@ char *instance_find_programs(void) {
     return memory_copy_text(path);
 }
 
-char *instance_program(const struct instance *instance, const char *name) {
-    return memory_format("%s%s", instance->programs, name);
-}
-
 /* Ids of an earlier instance must not come again: the numbers start at the time of day, and
  * grow. */
 uint32_t instance_next_number(struct instance *instance) {

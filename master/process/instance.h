@@ -53,9 +53,6 @@ void instance_done(struct instance *instance);
 /* The path of the file in run_dir; static storage until the next call. */
 const char *instance_path(const struct instance *instance, const char *name);
 
-/* The path of a program of ours; the caller frees it. */
-char *instance_program(const struct instance *instance, const char *name);
-
 /* The folder that our own program is in; the caller frees it. */
 char *instance_find_programs(void);
 

@@ -35,4 +35,8 @@ struct kind {
     json_t *(*plan)(const struct birth *birth);
 };
 
+/* The path of its program in that folder, which ends in a slash or is ""; the caller frees it.
+ */
+char *kind_program(const struct kind *kind, const char *programs);
+
 #endif

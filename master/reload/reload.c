@@ -233,7 +233,7 @@ struct reload *reload_start(struct instance *instance, const struct loading_sour
                             bool is_graceful, const struct reload_events *events, void *owner) {
     static const struct loading_done done = {on_loaded};
     struct reload *reload = memory_new(sizeof(*reload));
-    char *worker = instance_program(instance, kind_worker()->program);
+    char *worker = kind_program(kind_worker(), instance->programs);
     reload->instance = instance;
     reload->events = events;
     reload->owner = owner;

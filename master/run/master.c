@@ -336,7 +336,7 @@ static int init(struct master *master, const struct master_options *options) {
 
 static void load(struct master *master) {
     static const struct loading_done done = {on_loaded};
-    char *worker = instance_program(&master->instance, kind_worker()->program);
+    char *worker = kind_program(kind_worker(), master->instance.programs);
     master->loading =
         loading_start(&master->instance.loop, &master->options->source, worker, &done, master);
     free(worker);
