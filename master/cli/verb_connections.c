@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "human.h"
+#include "row.h"
 #include "table.h"
 #include "verbs.h"
 
@@ -22,15 +23,6 @@ static const struct table_column columns[] = {
 struct gathering {
     json_t *roster, *rows, *silent;
 };
-
-static json_int_t number(const json_t *row, const char *name) {
-    return json_integer_value(json_object_get(row, name));
-}
-
-static const char *text(const json_t *row, const char *name) {
-    const char *value = json_string_value(json_object_get(row, name));
-    return value ? value : "-";
-}
 
 static bool on_roster(void *owner, const struct message *type, json_t *body) {
     struct gathering *gathering = owner;
@@ -51,7 +43,7 @@ static bool on_page(void *owner, const struct message *type, json_t *body) {
 static int ask_once(json_t *rows, const json_t *worker, unsigned wait_ms) {
     static const struct client_events events = {.on_answer = on_page, .is_silent = true};
     struct gathering gathering = {.rows = json_array()};
-    int exit_code = client_ask(text(worker, "socket"), MSG_ASK_CONNECTIONS, json_object(),
+    int exit_code = client_ask(row_text(worker, "socket"), MSG_ASK_CONNECTIONS, json_object(),
                                &events, &gathering, false, wait_ms);
     if (exit_code == EXIT_DONE)
         json_array_extend(rows, gathering.rows);
@@ -66,32 +58,32 @@ static void ask_worker(struct gathering *gathering, json_t *worker) {
     /* One that has ended since the master listed it has no connections left. */
     if (exit_code == EXIT_DONE || exit_code == EXIT_NOT_RUNNING)
         return;
-    fprintf(stderr, "crewman: %s/%lld, pid %lld, did not answer\n", text(worker, "service"),
-            (long long)number(worker, "slot"), (long long)number(worker, "pid"));
+    fprintf(stderr, "crewman: %s/%lld, pid %lld, did not answer\n", row_text(worker, "service"),
+            (long long)row_number(worker, "slot"), (long long)row_number(worker, "pid"));
     json_array_append(gathering->silent, worker);
 }
 
 static void add_row(struct table *table, const json_t *row) {
     char in[32], out[32], queued[32], idle[32];
-    human_size((uint64_t)number(row, "bytes_in"), in, sizeof(in));
-    human_size((uint64_t)number(row, "bytes_out"), out, sizeof(out));
-    human_size((uint64_t)number(row, "queued"), queued, sizeof(queued));
-    human_duration((uint64_t)number(row, "idle_ms"), idle, sizeof(idle));
-    table_add(table, "%s", text(row, "id"));
-    table_add(table, "%s", text(row, "service"));
-    table_add(table, "%lld", (long long)number(row, "slot"));
-    table_add(table, "%s", text(row, "protocol"));
-    table_add(table, "%s", text(row, "peer"));
-    table_add(table, "%s", text(row, "local"));
-    table_add(table, "%s", text(row, "state"));
+    human_size((uint64_t)row_number(row, "bytes_in"), in, sizeof(in));
+    human_size((uint64_t)row_number(row, "bytes_out"), out, sizeof(out));
+    human_size((uint64_t)row_number(row, "queued"), queued, sizeof(queued));
+    human_duration((uint64_t)row_number(row, "idle_ms"), idle, sizeof(idle));
+    table_add(table, "%s", row_text(row, "id"));
+    table_add(table, "%s", row_text(row, "service"));
+    table_add(table, "%lld", (long long)row_number(row, "slot"));
+    table_add(table, "%s", row_text(row, "protocol"));
+    table_add(table, "%s", row_text(row, "peer"));
+    table_add(table, "%s", row_text(row, "local"));
+    table_add(table, "%s", row_text(row, "state"));
     table_add(table, "%s", in);
     table_add(table, "%s", out);
     table_add(table, "%s", queued);
     table_add(table, "%s", idle);
-    if (number(row, "rtt_ms") < 0)
+    if (row_number(row, "rtt_ms") < 0)
         table_add(table, "-");
     else
-        table_add(table, "%lldms", (long long)number(row, "rtt_ms"));
+        table_add(table, "%lldms", (long long)row_number(row, "rtt_ms"));
 }
 
 static void print_table(const json_t *rows) {

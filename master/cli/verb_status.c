@@ -10,6 +10,7 @@
 
 #include "client.h"
 #include "human.h"
+#include "row.h"
 #include "table.h"
 #include "verbs.h"
 
@@ -22,23 +23,14 @@ static const struct table_column columns[] = {
     {"reaped", true},   {"timers", true}, {"lag", true},  {"uptime", true},
     {"restarts", true}};
 
-static json_int_t number(const json_t *row, const char *name) {
-    return json_integer_value(json_object_get(row, name));
-}
-
-static const char *text(const json_t *row, const char *name) {
-    const char *value = json_string_value(json_object_get(row, name));
-    return value && value[0] ? value : "-";
-}
-
 static void add_size(struct table *table, const json_t *row, const char *name) {
     char cell[32];
-    human_size((uint64_t)number(row, name), cell, sizeof(cell));
+    human_size((uint64_t)row_number(row, name), cell, sizeof(cell));
     table_add(table, "%s", cell);
 }
 
 static void add_number(struct table *table, const json_t *row, const char *name) {
-    table_add(table, "%lld", (long long)number(row, name));
+    table_add(table, "%lld", (long long)row_number(row, name));
 }
 
 static void add_time(struct table *table, uint64_t ms) {
@@ -64,21 +56,21 @@ static void add_numbers(struct table *table, const json_t *row) {
     add_total(table, row, "send_failures");
     add_total(table, row, "reaped");
     add_number(table, row, "timers");
-    add_time(table, (uint64_t)number(row, "lag_us") / 1000);
-    add_time(table, (uint64_t)number(row, "uptime_ms"));
+    add_time(table, (uint64_t)row_number(row, "lag_us") / 1000);
+    add_time(table, (uint64_t)row_number(row, "uptime_ms"));
 }
 
 static void add_row(struct table *table, const json_t *row) {
     bool has_process = json_is_integer(json_object_get(row, "pid"));
-    table_add(table, "%s", text(row, "service"));
+    table_add(table, "%s", row_text(row, "service"));
     add_number(table, row, "slot");
     add_number(table, row, "generation");
     if (has_process)
         add_number(table, row, "pid");
     else
         table_add(table, "-");
-    table_add(table, "%s", text(row, "listen"));
-    table_add(table, "%s", text(row, "state"));
+    table_add(table, "%s", row_text(row, "listen"));
+    table_add(table, "%s", row_text(row, "state"));
     if (has_process)
         add_numbers(table, row);
     for (int i = 0; !has_process && i < 10; i++)
@@ -89,13 +81,14 @@ static void add_row(struct table *table, const json_t *row) {
 static void print_head(const json_t *master, size_t processes) {
     char uptime[32];
     double one, five, fifteen;
-    human_duration((uint64_t)number(master, "uptime_ms"), uptime, sizeof(uptime));
+    human_duration((uint64_t)row_number(master, "uptime_ms"), uptime, sizeof(uptime));
     json_unpack((json_t *)(uintptr_t)master, "{s:[F, F, F]}", "load", &one, &five, &fifteen);
     printf("Crewman %s  pid %lld  %s  up %s  generation %lld  load %.2f %.2f %.2f\n",
-           text(master, "version"), (long long)number(master, "pid"), text(master, "phase"),
-           uptime, (long long)number(master, "generation"), one, five, fifteen);
-    printf("run_dir %s  config %s  %zu workers\n\n", text(master, "run_dir"),
-           text(master, "config"), processes);
+           row_text(master, "version"), (long long)row_number(master, "pid"),
+           row_text(master, "phase"), uptime, (long long)row_number(master, "generation"), one,
+           five, fifteen);
+    printf("run_dir %s  config %s  %zu workers\n\n", row_text(master, "run_dir"),
+           row_text(master, "config"), processes);
 }
 
 static void print_sum(const json_t *rows, const json_t *totals) {
@@ -104,26 +97,26 @@ static void print_sum(const json_t *rows, const json_t *totals) {
     json_int_t connections = 0;
     double rate = 0;
     json_array_foreach(rows, i, row) {
-        connections += number(row, "connections");
+        connections += row_number(row, "connections");
         rate += json_number_value(json_object_get(row, "rate"));
     }
     printf("\n%lld connections, %lld messages in, %lld out, %.1f in/s\n",
-           (long long)connections, (long long)number(totals, "messages_in"),
-           (long long)number(totals, "messages_out"), rate);
+           (long long)connections, (long long)row_number(totals, "messages_in"),
+           (long long)row_number(totals, "messages_out"), rate);
 }
 
 /* A process that several services share names them, each with its address. */
 static void print_services(const json_t *row) {
     const json_t *services = json_object_get(row, "services");
-    const char *process = text(row, "service");
+    const char *process = row_text(row, "service");
     size_t i;
     json_t *service;
     json_array_foreach(services, i, service) {
-        const char *name = text(service, "name");
+        const char *name = row_text(service, "name");
         const char *label = json_string_value(json_object_get(service, "label"));
         bool has_label = label && label[0];
         if (json_array_size(services) > 1 || strcmp(name, process) != 0)
-            printf("%s: service %s, %s%s%s\n", process, name, text(service, "listen"),
+            printf("%s: service %s, %s%s%s\n", process, name, row_text(service, "listen"),
                    has_label ? ", " : "", has_label ? label : "");
         else if (has_label)
             printf("%s: %s\n", name, label);
@@ -136,9 +129,9 @@ static void print_labels(const json_t *rows) {
     json_t *row;
     const char *last = "";
     json_array_foreach(rows, i, row) {
-        if (strcmp(text(row, "service"), last) != 0)
+        if (strcmp(row_text(row, "service"), last) != 0)
             print_services(row);
-        last = text(row, "service");
+        last = row_text(row, "service");
     }
 }
 
@@ -148,8 +141,8 @@ static void print_reasons(const json_t *rows) {
     json_array_foreach(rows, i, row) {
         const char *reason = json_string_value(json_object_get(row, "reason"));
         if (reason && reason[0])
-            printf("%s/%lld: %s\n", text(row, "service"), (long long)number(row, "slot"),
-                   reason);
+            printf("%s/%lld: %s\n", row_text(row, "service"),
+                   (long long)row_number(row, "slot"), reason);
     }
 }
 
