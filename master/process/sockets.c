@@ -19,8 +19,7 @@
 #include "unix_socket.h"
 
 struct sockets {
-    const struct listen_address *address; /* points into `copy` */
-    struct listen_address copy;
+    struct listen_address address;
     char *text;   /* as configured, for messages */
     char *path;   /* of a unix socket, "" otherwise */
     dev_t device; /* of that path, to remove nobody else's */
@@ -103,12 +102,12 @@ int sockets_listen_unix(const char *path, const struct sockets_unix *options) {
 }
 
 static bool is_datagram(const struct sockets *sockets) {
-    return listen_is_datagram(sockets->address->protocol);
+    return listen_is_datagram(sockets->address.protocol);
 }
 
 /* Bound, and so ours; listening at once unless it is one of several. */
 static int listen_inet(const struct sockets *sockets) {
-    int fd = listen_bind(sockets->address, sockets->is_per_slot);
+    int fd = listen_bind(&sockets->address, sockets->is_per_slot);
     bool is_later = sockets->count > 0 || is_datagram(sockets);
     if (fd < 0 || is_later || listen(fd, sockets->backlog) == 0)
         return fd;
@@ -117,10 +116,9 @@ static int listen_inet(const struct sockets *sockets) {
     return -err;
 }
 
-static int add(struct sockets *sockets, int fd) {
+static void add(struct sockets *sockets, int fd) {
     sockets->fds = memory_resize(sockets->fds, sockets->count + 1, sizeof(int));
     sockets->fds[sockets->count++] = fd;
-    return 0;
 }
 
 static int explain(const struct sockets *sockets, int err, char *why, size_t size) {
@@ -133,7 +131,7 @@ static int explain(const struct sockets *sockets, int err, char *why, size_t siz
 }
 
 static int open_unix(struct sockets *sockets, const struct config_service *config) {
-    const struct sockaddr_un *address = (const void *)&sockets->address->addr;
+    const struct sockaddr_un *address = (const void *)&sockets->address.addr;
     struct sockets_unix options = {.mode = config->socket_mode,
                                    .backlog = sockets->backlog,
                                    .user = config->socket_user,
@@ -147,7 +145,16 @@ static int open_unix(struct sockets *sockets, const struct config_service *confi
         sockets->device = file.st_dev;
         sockets->inode = file.st_ino;
     }
-    return add(sockets, fd);
+    add(sockets, fd);
+    return 0;
+}
+
+static int open_inet(struct sockets *sockets) {
+    int fd = listen_inet(sockets);
+    if (fd < 0)
+        return fd;
+    add(sockets, fd);
+    return 0;
 }
 
 int sockets_grow(struct sockets *sockets, unsigned count, char *out_why, size_t size) {
@@ -168,18 +175,11 @@ int sockets_open(const struct config_service *config, struct sockets **out_socke
     }
     struct sockets *sockets = memory_new(sizeof(*sockets));
     sockets->refs = 1;
-    sockets->copy = config->listen;
-    sockets->address = &sockets->copy;
+    sockets->address = config->listen;
     sockets->text = memory_copy_text(config->listen_text);
     sockets->backlog = (int)config->backlog;
     sockets->is_per_slot = config->reuse_port && !config->listen.is_unix;
-    int err = 0;
-    if (config->listen.is_unix) {
-        err = open_unix(sockets, config);
-    } else {
-        int fd = listen_inet(sockets);
-        err = fd < 0 ? fd : add(sockets, fd);
-    }
+    int err = config->listen.is_unix ? open_unix(sockets, config) : open_inet(sockets);
     if (err)
         explain(sockets, err, out_why, size);
     else
@@ -199,9 +199,9 @@ struct sockets *sockets_ref(struct sockets *sockets) {
 
 bool sockets_fit(const struct sockets *sockets, const struct config_service *config) {
     const struct listen_address *address = &config->listen;
-    return address->protocol != LISTEN_NONE && address->is_unix == sockets->copy.is_unix &&
-           address->len == sockets->copy.len &&
-           memcmp(&address->addr, &sockets->copy.addr, sizeof(address->addr)) == 0 &&
+    return address->protocol != LISTEN_NONE && address->is_unix == sockets->address.is_unix &&
+           address->len == sockets->address.len &&
+           memcmp(&address->addr, &sockets->address.addr, sizeof(address->addr)) == 0 &&
            listen_is_datagram(address->protocol) == is_datagram(sockets) &&
            sockets->is_per_slot == (config->reuse_port && !address->is_unix);
 }
