@@ -128,7 +128,8 @@ void supervisor_tell(struct place *place, enum slot_event event) {
     if (step.actions & SLOT_DO_PROMOTE)
         promote(place);
     tell_owner(place, event, step.actions);
-    /* Who may have retired the slot meanwhile. */
+    /* Who may have retired the slot meanwhile, or freed the pool: the place itself lives until
+     * the loop has closed its timer. */
     if ((step.actions & SLOT_DO_SPAWN) && is_waiting_for_child(place))
         spawn(place);
     if ((step.actions & SLOT_DO_WAIT) && place->slot.state == SLOT_BACKOFF)
