@@ -92,8 +92,8 @@ static void on_pause_over(uv_timer_t *timer) {
     watch(listener);
 }
 
-/* Nobody else took it during the pause, so all are as short as we are: give up the reserve for
- * a moment and turn the connection away, which tells the client at once. */
+/* Nobody else takes it, and it has waited for a pause: give up the reserve for a moment and
+ * turn the connection away, which tells the client at once. */
 static void turn_away(struct listener *listener) {
     close(listener->reserve_fd);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -112,10 +112,15 @@ static bool is_news(struct listener *listener) {
     return true;
 }
 
+static bool have_others(const struct listener *listener) {
+    const struct listener_ops *ops = listener->ops;
+    return ops->have_others && ops->have_others(listener->owner);
+}
+
 static void starve(struct listener *listener, int error) {
     bool is_helped = listener->reserve_fd >= 0 && (error == EMFILE || error == ENFILE);
     listener->ops->starved(listener->owner, -error, is_news(listener));
-    if (listener->is_starved && is_helped)
+    if (listener->is_starved && is_helped && !have_others(listener))
         turn_away(listener);
     listener->is_starved = true;
     pause_for(listener, is_helped ? STARVED_PAUSE_MS : HELPLESS_PAUSE_MS);

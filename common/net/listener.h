@@ -35,6 +35,9 @@ struct listener_ops {
     void (*starved)(void *owner, int error, bool is_news);
     /* It waits for connections, at first and again after each pause. NULL: who cares. */
     void (*watching)(void *owner);
+    /* No descriptor or memory: does another, who shares the socket, accept? Then it is left to
+     * that one. NULL: nobody does. */
+    bool (*have_others)(void *owner);
     /* After a batch: is it the turn of others, who share the socket? NULL: nobody does. */
     bool (*is_ahead)(void *owner);
 };

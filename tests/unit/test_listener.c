@@ -154,10 +154,46 @@ static void test_only_who_has_waited_for_a_pause_is_turned_away(void **state) {
     close(second);
 }
 
+static bool has_others;
+
+static bool have_others(void *owner) {
+    (void)owner;
+    return has_others;
+}
+
+/* However many pauses it waits for. */
+static void test_who_may_be_taken_by_others_is_left_to_them(void **state) {
+    static const struct listener_ops ops = {.accepted = on_accepted,
+                                            .starved = on_starved,
+                                            .turned_away = on_turned_away,
+                                            .have_others = have_others};
+    static struct listener listener;
+    uv_loop_t loop;
+    (void)state;
+    starved = turned_away = 0;
+    has_others = true;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(listener_open(&listener, &loop, NULL, listen_somewhere(), &ops, NULL), 0);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    rlim_t limit = take_descriptors();
+    connect_to(client);
+    run_until(&loop, &starved, 4);
+    assert_int_equal(turned_away, 0);
+    has_others = false;
+    run_until(&loop, &turned_away, 1);
+    give_descriptors(limit);
+    listener_close(&listener);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close(client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_who_has_waited_for_a_pause_is_turned_away),
         cmocka_unit_test(test_who_comes_while_it_is_emptied_is_not_waited_for),
+        cmocka_unit_test(test_who_may_be_taken_by_others_is_left_to_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

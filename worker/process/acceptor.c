@@ -91,16 +91,27 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
     score_set(service->worker->line->connections, connections(service));
 }
 
+/* Who has a socket of its own shares it with nobody. */
+static void refresh(struct service *service) {
+    struct worker *worker = service->worker;
+    if (!service->config->reuse_port)
+        fair_refresh(&service->acceptor.fair, &worker->siblings, uv_now(&worker->loop));
+}
+
+static bool have_others(void *owner) {
+    struct service *service = owner;
+    refresh(service);
+    return fair_has_others(&service->acceptor.fair);
+}
+
 static enum listener_verdict may_accept(void *owner) {
     struct service *service = owner;
-    struct worker *worker = service->worker;
     struct fair *fair = &service->acceptor.fair;
     if (is_full(service)) {
         tell_full(service);
         return LISTENER_FULL;
     }
-    if (!service->config->reuse_port)
-        fair_refresh(fair, &worker->siblings, uv_now(&worker->loop));
+    refresh(service);
     bool holds = fair->count > 0 && fair_should_hold(fair, connections(service));
     return holds ? LISTENER_HOLD : LISTENER_TAKE;
 }
@@ -114,6 +125,7 @@ static const struct listener_ops ops = {.may_accept = may_accept,
                                         .accepted = on_accepted,
                                         .turned_away = on_turned_away,
                                         .starved = on_starved,
+                                        .have_others = have_others,
                                         .watching = on_watching,
                                         .is_ahead = is_ahead};
 

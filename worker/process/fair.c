@@ -52,6 +52,10 @@ bool fair_should_hold(struct fair *fair, uint32_t own_connections) {
     return true;
 }
 
+bool fair_has_others(const struct fair *fair) {
+    return least_of(fair) != UINT64_MAX;
+}
+
 bool fair_is_ahead(const struct fair *fair, uint32_t own_connections) {
     uint64_t least = least_of(fair);
     return least != UINT64_MAX && own_connections > least;

@@ -35,6 +35,9 @@ void fair_refresh(struct fair *fair, const struct siblings *siblings, uint64_t n
 /* True: do not accept now, ask again in a millisecond. */
 bool fair_should_hold(struct fair *fair, uint32_t own_connections);
 
+/* Does one of them accept still? */
+bool fair_has_others(const struct fair *fair);
+
 /* Has another of them fewer? Then it should be woken before us. */
 bool fair_is_ahead(const struct fair *fair, uint32_t own_connections);
 
