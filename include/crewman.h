@@ -762,8 +762,10 @@ struct crew_app {
  * on_worker_start; CREW_ESTATE once the process drains.
  *
  * The socket is this process's own, and others may bind the same address (SO_REUSEPORT): each
- * worker that does so gets a share of the connections, and a successor binds while the old one
- * drains, which first takes all that waits for it. Still this is outside of what a reload
+ * worker that does so gets a share of the connections or udp peers. A successor binds before the
+ * old one drains, which first takes all that waits for it and nothing more: from then on a udp
+ * peer's datagrams go to the successor, where its session begins anew, and the old process can
+ * answer the sessions it has. Still this is outside of what a reload
  * promises: between the end of one process and the start of the next nobody listens. Ports
  * below 1024 fail with -EACCES once the process has become its user; unix paths with
  * CREW_ENOTSUP. An address or a config that is wrong is CREW_EINVAL with a line in the log;

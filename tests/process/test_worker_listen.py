@@ -143,3 +143,93 @@ def test_what_waits_at_a_drain_is_taken(opens):
         assert client.makefile().readline() == "inner inner's own hi\n"
         client.close()
     assert stop.wait(60) == 0
+
+
+def udp_socket(port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(30)
+    sock.connect(("127.0.0.1", port))
+    return sock
+
+
+def ask_from_new_ports(port, count):
+    """Each from a port of its own, of which the kernel makes its choice of a socket."""
+    for _ in range(count):
+        with udp_socket(port) as sock:
+            sock.send(b"hi")
+            assert sock.recv(100) == b"inner inner's own hi"
+
+
+def drain_behind(instance, client):
+    """`reload -g` up to the drain of the old worker, which lasts as long as the client."""
+    instance.expect_errors("crew_worker_listen: ")
+    client.sendall(b"hi\n")
+    assert client.recv(100)
+    old = instance.worker_pids()
+    reload = subprocess.Popen([crew.CREWMAN, "reload", "-g", "-c", instance.config_path],
+                              env=instance.env, stdout=subprocess.DEVNULL)
+    crew.wait_for(lambda: [row["pid"] for row in instance.workers()
+                           if row["state"] == "draining"] == old, 30, "the old worker to drain")
+    return reload
+
+
+def test_a_drain_loses_no_datagrams(opens):
+    inner = crew.free_port()
+    instance = opens((f"udp://127.0.0.1:{inner}", "{}"))
+    ask_from_new_ports(inner, 5)
+    with socket.create_connection(("127.0.0.1", instance.outer), 10) as client:
+        reload = drain_behind(instance, client)
+        ask_from_new_ports(inner, 60)
+    assert reload.wait(60) == 0
+    ask_from_new_ports(inner, 5)
+
+
+def stop_with_waiting(instance, send):
+    """`stop -g` while datagrams wait that `send` has sent: the process stands still until then."""
+    worker = instance.worker_pids()[0]
+    crew.suspend(worker)
+    try:
+        send()
+        stop = subprocess.Popen([crew.CREWMAN, "stop", "-g", "-c", instance.config_path],
+                                env=instance.env, stdout=subprocess.DEVNULL)
+        instance.wait_log("stopping gracefully")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert stop.wait(60) == 0
+
+
+def test_datagrams_that_wait_at_a_drain_are_taken(opens):
+    """More than the batches of one turn."""
+    inner = crew.free_port()
+    instance = opens((f"udp://127.0.0.1:{inner}", "{}"))
+    socks = [udp_socket(inner) for _ in range(100)]
+    stop_with_waiting(instance, lambda: [sock.send(b"hi") for sock in socks])
+    for sock in socks:
+        assert sock.recv(100) == b"inner inner's own hi"
+        sock.close()
+
+
+def test_a_session_that_ends_while_what_waits_is_taken(opens):
+    """It may be the last connection, before the app is told of the drain."""
+    inner = crew.free_port()
+    instance = opens((f"udp://127.0.0.1:{inner}", '{"udp": {"session_timeout": "60s"}}'))
+    with udp_socket(inner) as peer:
+        stop_with_waiting(instance, lambda: [peer.send(b"close"), peer.send(b"hi")])
+        assert peer.recv(100) == b"inner inner's own hi"
+    words = re.findall("opens: (drain|stop|inner closed)", instance.log())
+    assert words == ["inner closed", "drain", "stop", "inner closed"]
+
+
+def test_a_process_that_drains_still_answers_its_udp_sessions(opens):
+    inner, streams = crew.free_port(), crew.free_port()
+    instance = opens((f"udp://127.0.0.1:{inner}", '{"udp": {"session_timeout": "60s"}}'),
+                     (f"text://127.0.0.1:{streams}", "{}"))
+    with socket.create_connection(("127.0.0.1", streams), 10) as client, udp_socket(inner) as peer:
+        peer.send(b"hi")
+        assert peer.recv(100) == b"inner inner's own hi"
+        reload = drain_behind(instance, client)
+        client.sendall(b"tell\n")
+        assert peer.recv(100) == b"told"
+        peer.send(b"again")
+        assert peer.recv(100) == b"inner inner's own again"
+    assert reload.wait(60) == 0

@@ -162,9 +162,11 @@ static void on_deadline(uv_timer_t *timer) {
 
 static void begin_draining(struct worker *worker, int reason) {
     struct lifecycle *lifecycle = &worker->lifecycle;
-    lifecycle->stage = STAGE_DRAINING;
     lifecycle->reason = reason;
+    /* What waits is taken: the last connection may end with it, which must not begin the
+     * closing before the app knows of the drain. */
     services_stop_accepting(worker);
+    lifecycle->stage = STAGE_DRAINING;
     score_set(worker->line->state, SCORE_DRAINING);
     services_each (service, worker)
         app_handler_worker_drain(service, reason);

@@ -164,8 +164,10 @@ void service_stop_accepting(struct service *service) {
     if (service->stage != SERVICE_ACCEPTING)
         return;
     enter(service, SERVICE_DRAINING);
-    if (service->owns_socket)
+    if (service->owns_socket) {
         acceptor_take_waiting(service);
+        udp_take_waiting(service);
+    }
     stop_taking(service);
 }
 

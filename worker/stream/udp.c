@@ -13,6 +13,7 @@
 #include "conn.h"
 #include "conn_state.h"
 #include "custom.h"
+#include "log.h"
 #include "service.h"
 #include "stream.h"
 #include "worker.h"
@@ -317,6 +318,31 @@ int udp_start(struct service *service) {
     udp->poll.data = service;
     udp->is_running = true;
     return uv_poll_start(&udp->poll, UV_READABLE, on_readable);
+}
+
+/* The kernel gives a socket that is connected nothing but what its one peer sends, and leaves
+ * it out when it chooses from those of an address: connected to itself it gets nothing, and
+ * sends as before. A closed one could not answer. */
+static int leave_address(const struct udp *udp) {
+    union inet_address bound = {0};
+    socklen_t len = sizeof(bound);
+    if (getsockname(udp->fd, &bound.any, &len) != 0 || connect(udp->fd, &bound.any, len) != 0)
+        return -errno;
+    return 0;
+}
+
+void udp_take_waiting(struct service *service) {
+    struct udp *udp = &service->udp;
+    if (!udp->is_running)
+        return;
+    int err = leave_address(udp);
+    if (err) { /* what comes has no end then */
+        log_warning("service \"%s\": what comes to %s until this process ends is lost: %s",
+                    service->config->name, service->config->listen_text, crew_strerror(err));
+        return;
+    }
+    while (read_batch(service))
+        ;
 }
 
 void udp_stop(struct service *service) {

@@ -9,7 +9,8 @@
  *   with sessions      one of the peer's own (udp.session_timeout), announced and listed like a
  *                      connection, with no socket: its fd is -1
  *
- * The socket is shared by workers and belongs to the master: no peer ever closes or pauses it.
+ * The socket is shared by workers and belongs to the master, or it is the service's own: no peer
+ * ever closes or pauses it.
  */
 #ifndef CREWMAN_UDP_H
 #define CREWMAN_UDP_H
@@ -40,8 +41,12 @@ struct udp {
     struct udp_peers peers;  /* with sessions */
 };
 
-/* Begin to read the listener of the plan. 0, or a negative error. */
+/* Begin to read the service's listener. 0, or a negative error. */
 int udp_start(struct service *service);
+
+/* Of a socket that nobody else has: from now on the kernel gives what comes to the others that
+ * are bound to its address, and what it gave to this one is read. Before udp_stop(). */
+void udp_take_waiting(struct service *service);
 
 /* Stop reading, for good; sending goes on. Harmless twice. */
 void udp_stop(struct service *service);

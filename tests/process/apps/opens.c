@@ -12,11 +12,24 @@
 static char inner_data[] = "inner's own";
 static size_t closed;
 
-/* "settings" asks for those of the service whose callback runs. */
+static int tell_session(crew_conn *conn, void *arg) {
+    if (conn != arg)
+        crew_conn_send(conn, "told", 4);
+    return 0;
+}
+
+/* "settings" asks for those of the service whose callback runs, "tell" for a word to all other
+ * connections. */
 static void on_inner_message(crew_conn *conn, const crew_msg *msg) {
     char text[200];
     if (msg->len == 8 && memcmp(msg->data, "settings", 8) == 0) {
         crew_conn_sendf(conn, "%s", crew_worker_settings(NULL));
+        return;
+    }
+    if (msg->len == 4 && memcmp(msg->data, "tell", 4) == 0)
+        crew_conn_each(tell_session, conn);
+    if (msg->len == 5 && memcmp(msg->data, "close", 5) == 0) {
+        crew_conn_close(conn);
         return;
     }
     int len = snprintf(text, sizeof(text), "%s %s %.*s", crew_conn_service(conn),
@@ -50,6 +63,17 @@ static int on_worker_start(const struct crew_service_ref *service) {
     return 0;
 }
 
+static void on_worker_drain(const struct crew_service_ref *service, int reason) {
+    (void)service;
+    (void)reason;
+    crew_log(CREW_LOG_NOTICE, "opens: drain");
+}
+
+static void on_worker_stop(const struct crew_service_ref *service) {
+    (void)service;
+    crew_log(CREW_LOG_NOTICE, "opens: stop");
+}
+
 /* "!bare" tries services that must be refused. */
 static void on_message(crew_conn *conn, const crew_msg *msg) {
     (void)msg;
@@ -73,4 +97,6 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 CREW_APP({.name = "outer",
           .workers = 1,
           .on_worker_start = on_worker_start,
+          .on_worker_drain = on_worker_drain,
+          .on_worker_stop = on_worker_stop,
           .on_message = on_message})
