@@ -756,7 +756,8 @@ struct crew_app {
 /* Listen on one more address in this process, from now until it ends, with the callbacks of
  * `service`: of that `name` (the label of its connections), `config`, `state_size`, `protocol`
  * and the on_… of connections count; what belongs to a process must be unset (listen, process,
- * label, reload, workers, user, group, on_worker_…: CREW_EINVAL and a line in the log).
+ * label, reload, workers, user, group, on_worker_…: CREW_EINVAL and a line in the log), and so
+ * must the keys of its config that do (also kind, app, reloadable, reuse_port, socket).
  * `service` and `protocol` are copied, the texts in them are not. `arg` is what
  * crew_conn_data() answers on each of its connections at first. Mostly called in
  * on_worker_start; CREW_ESTATE once the process drains.

@@ -82,6 +82,19 @@ def test_a_config_that_is_wrong_is_said_without_a_place(opens):
     instance.wait_log(r'crew_worker_listen: services\.inner\.limit: unknown key; did you mean "limits"')
 
 
+@pytest.mark.parametrize("key, value", [
+    ("kind", '"static"'), ("app", '"a.so"'), ("label", '"for people"'), ("listen", '"text://127.0.0.1:1"'),
+    ("workers", "3"), ("process", '"one"'), ("user", '"root"'), ("group", '"root"'), ("reloadable", "false"),
+    ("reuse_port", "false"), ("socket", '{"mode": "0600"}')])
+def test_a_config_with_keys_of_a_process_is_refused(opens, key, value):
+    address = f"text://127.0.0.1:{crew.free_port()}"
+    instance = opens((address, f'{{"settings": {{}}, "{key}": {value}}}'))
+    instance.expect_errors("crew_worker_listen: ")
+    instance.wait_log(f'crew_worker_listen: service "inner": found {key}, which belongs to a process; '
+                      "expected it unset")
+    instance.wait_log(f"opens: {address}: an argument is out of range")
+
+
 def test_a_port_that_somebody_else_has(opens):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -40,6 +40,24 @@ static const char *process_field(const struct crew_service *given) {
     return NULL;
 }
 
+/* The same of its config: the first such key, or NULL. Its socket is of a process too. */
+static const char *process_key(const json_t *block) {
+    static const char *const keys[] = {"kind",       "app",        "label", "listen",
+                                       "process",    "workers",    "user",  "group",
+                                       "reloadable", "reuse_port", "socket"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (json_object_get(block, keys[i]))
+            return keys[i];
+    return NULL;
+}
+
+static int refuse_field(const struct crew_service *given, const char *field) {
+    log_error("crew_worker_listen: service \"%s\": found %s, which belongs to a process; "
+              "expected it unset",
+              given->name, field);
+    return CREW_EINVAL;
+}
+
 static int check_service(const struct crew_service *given) {
     const char *field = process_field(given);
     if (!given->name || !config_service_is_name(given->name)) {
@@ -54,12 +72,7 @@ static int check_service(const struct crew_service *given) {
             given->name, given->state_size, APP_STATE_SIZE_MAX);
         return CREW_EINVAL;
     }
-    if (!field)
-        return 0;
-    log_error("crew_worker_listen: service \"%s\": found %s, which belongs to a process; "
-              "expected it unset",
-              given->name, field);
-    return CREW_EINVAL;
+    return field ? refuse_field(given, field) : 0;
 }
 
 /* The block of a service as a config file would have it. NULL with a line in the log. */
@@ -70,6 +83,12 @@ static json_t *make_block(const char *address, const struct crew_service *given)
     if (!json_is_object(block)) {
         log_error("crew_worker_listen: service \"%s\": config: %s", given->name,
                   block ? "expected a JSON object" : error.text);
+        json_decref(block);
+        return NULL;
+    }
+    const char *key = process_key(block);
+    if (key) {
+        refuse_field(given, key);
         json_decref(block);
         return NULL;
     }
