@@ -22,8 +22,7 @@ struct config_path config_service_path(const char *name) {
 
 bool config_service_is_name(const char *name) {
     size_t len = strlen(name);
-    return len >= 1 && len <= CONFIG_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+    return len >= 1 && len <= CONFIG_NAME_MAX && config_value_is_of_name(name);
 }
 
 void config_service_build(struct config_draft *draft, const char *name) {

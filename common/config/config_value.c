@@ -142,14 +142,17 @@ static bool has_control(const char *text) {
     return false;
 }
 
+bool config_value_is_of_name(const char *text) {
+    return text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
+}
+
 static int parse_text(const struct config_row *row, const json_t *json, const char **out) {
     const char *text = json_string_value(json);
     if (!text || strlen(text) > config_expect_longest(row))
         return -EINVAL;
     if (row->type == CONFIG_LABEL && has_control(text))
         return -EINVAL;
-    if (row->type == CONFIG_NAME &&
-        text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")] != '\0')
+    if (row->type == CONFIG_NAME && !config_value_is_of_name(text))
         return -EINVAL;
     if (row->type == CONFIG_USER && *text && !getpwnam(text))
         return -EINVAL;

@@ -7,6 +7,7 @@
 #define CREWMAN_CONFIG_VALUE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config_table.h"
@@ -23,6 +24,9 @@ struct config_value {
 int config_value_parse(const struct config_row *row, const json_t *json,
                        struct config_value *out_value, long *out_index, char *out_why,
                        size_t size);
+
+/* Has it no other characters than a name has? True of an empty text. */
+bool config_value_is_of_name(const char *text);
 
 /* Put it into its member of `object`, which becomes the owner of a copy; what was there is
  * freed. `folder`: where relative paths begin, NULL to leave them. */

@@ -66,7 +66,7 @@ def test_a_reload_that_the_runtime_refuses_changes_nothing(say):
 def test_what_a_runtime_says_is_checked_like_an_app(say):
     instance = say("Bad-Name text://127.0.0.1:1 words")
     done = instance.verb("check")
-    assert done.returncode == 1 and 'its name is "Bad-Name"' in done.stderr
+    assert done.returncode == 1 and 'found a service named "Bad-Name"' in done.stderr
     instance.say("a nowhere://127.0.0.1:1 words")
     done = instance.verb("check")
     assert done.returncode == 1 and "services.a.listen" in done.stderr

@@ -38,7 +38,7 @@ def test_a_listener_with_its_own_callbacks_and_data(opens):
     assert ask(instance.outer) == "9 refused"
     for line in ('service "x": found listen, which belongs to a process; expected it unset',
                  'service "x": found workers, which', 'service "x": found on_worker_start, which',
-                 'service "x": its state_size is ', 'found the name ""; expected 1 to 32 of a-z, 0-9, _ and -'):
+                 'service "x": its state_size is ', 'found a service named ""; expected 1 to 32 of a-z, 0-9, _ and -'):
         instance.wait_log("crew_worker_listen: " + re.escape(line))
     with socket.create_connection(("127.0.0.1", inner), 10) as client:
         client.sendall(b"hi\n")
@@ -74,6 +74,15 @@ def test_what_cannot_be_opened_is_said_and_harms_nobody(opens, address, config, 
     instance.expect_errors("crew_worker_listen: ")
     instance.wait_log(f"opens: {re.escape(address)}: {why}")
     assert ask(instance.outer) == "9 refused"
+
+
+@pytest.mark.parametrize("config, why", [
+    ("[]", "config:1:1: expected a JSON object"), ('{\n"limits": {', r"config:2:\d+: .+"),
+    ('{"backlog": 1, "backlog": 2}', r"config:1:\d+: duplicate object key")])
+def test_where_a_config_is_no_object_is_said(opens, config, why):
+    instance = opens((f"text://127.0.0.1:{crew.free_port()}", config))
+    instance.expect_errors("crew_worker_listen: ")
+    instance.wait_log(f'crew_worker_listen: service "inner": {why}')
 
 
 def test_a_config_that_is_wrong_is_said_without_a_place(opens):

@@ -5,11 +5,11 @@
  */
 #include "app.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config.h"
+#include "config_service.h"
 #include "library.h"
 #include "runtime.h"
 #include "sized.h"
@@ -18,6 +18,9 @@
 #define APP_SIZE_MIN      (offsetof(struct crew_app, version))
 #define SERVICE_SIZE_MIN  (offsetof(struct crew_service, on_worker_start))
 #define PROTOCOL_SIZE_MIN (offsetof(struct crew_protocol, decode))
+
+/* The most that a service may ask for with state_size. */
+#define STATE_SIZE_MAX ((size_t)64 << 20)
 
 static int fail(char *why, size_t size, const char *path, const char *text) {
     snprintf(why, size, "%s: %s", path, text);
@@ -44,23 +47,17 @@ static void read_service(const struct crew_app *app, size_t i,
     sized_copy(out_service, sizeof(*out_service), at, app->service_size);
 }
 
-static bool is_name(const char *name) {
-    size_t len = name ? strlen(name) : 0;
-    return len > 0 && len <= CONFIG_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
-}
-
-static int check_service(const struct crew_service *service, size_t number, const char *path,
-                         char *why, size_t size) {
-    if (!is_name(service->name)) {
-        snprintf(why, size,
-                 "%s: service %zu: its name is \"%s\", expected 1 to %d of a-z, 0-9, _ and -",
-                 path, number, service->name ? service->name : "", CONFIG_NAME_MAX);
+int app_check_service(const struct crew_service *service, char *out_why, size_t size) {
+    const char *name = service->name ? service->name : "";
+    if (!config_service_is_name(name)) {
+        snprintf(out_why, size,
+                 "found a service named \"%.64s\"; expected 1 to %d of a-z, 0-9, _ and -", name,
+                 CONFIG_NAME_MAX);
         return CREW_EINVAL;
     }
-    if (service->state_size > APP_STATE_SIZE_MAX) {
-        snprintf(why, size, "%s: service \"%s\": its state_size is %zu, expected at most %zu",
-                 path, service->name, service->state_size, APP_STATE_SIZE_MAX);
+    if (service->state_size > STATE_SIZE_MAX) {
+        snprintf(out_why, size, "service \"%s\": its state_size is %zu, expected at most %zu",
+                 name, service->state_size, STATE_SIZE_MAX);
         return CREW_EINVAL;
     }
     return 0;
@@ -70,9 +67,10 @@ static int check_services(const struct crew_app *app, const char *path, char *wh
                           size_t size) {
     for (size_t i = 0; i < app->service_count; i++) {
         struct crew_service service, other;
+        char reason[256];
         read_service(app, i, &service);
-        if (check_service(&service, i + 1, path, why, size) != 0)
-            return CREW_EINVAL;
+        if (app_check_service(&service, reason, sizeof(reason)) != 0)
+            return fail(why, size, path, reason);
         for (size_t j = 0; j < i; j++) {
             read_service(app, j, &other);
             if (strcmp(other.name, service.name) == 0) {
@@ -120,14 +118,13 @@ int app_service(const struct crew_app *app, const char *name, struct crew_servic
     return CREW_ENOENT;
 }
 
-static json_t *read_config(const struct crew_service *service, const char *path, char *why,
-                           size_t size) {
+json_t *app_read_config(const struct crew_service *service, char *out_why, size_t size) {
     json_error_t error;
     json_t *config =
         json_loads(service->config ? service->config : "{}", JSON_REJECT_DUPLICATES, &error);
     if (json_is_object(config))
         return config;
-    snprintf(why, size, "%s: service \"%s\": config:%d:%d: %s", path, service->name,
+    snprintf(out_why, size, "service \"%s\": config:%d:%d: %s", service->name,
              config ? 1 : error.line, config ? 1 : error.column,
              config ? "expected a JSON object" : error.text);
     json_decref(config);
@@ -155,9 +152,12 @@ static int describe_texts(const struct crew_service *service, json_t *row, const
 
 static json_t *describe_service(const struct crew_service *service, const char *path, char *why,
                                 size_t size) {
-    json_t *config = read_config(service, path, why, size);
-    if (!config)
+    char reason[512];
+    json_t *config = app_read_config(service, reason, sizeof(reason));
+    if (!config) {
+        fail(why, size, path, reason);
         return NULL;
+    }
     json_t *row =
         json_pack("{s:I, s:o}", "workers", (json_int_t)service->workers, "config", config);
     if (service->reload == CREW_RELOAD_KEEP) /* the default is left for others to decide */

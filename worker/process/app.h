@@ -23,8 +23,12 @@ int app_load(const char *path, const char *runtimes, const struct crew_app **out
 int app_service(const struct crew_app *app, const char *name, struct crew_service *out_service,
                 struct crew_protocol *out_protocol);
 
-/* The most that a service may ask for with state_size. */
-#define APP_STATE_SIZE_MAX ((size_t)64 << 20)
+/* Its name and state_size. 0, or CREW_EINVAL with a line that names the service. */
+int app_check_service(const struct crew_service *service, char *out_why, size_t size);
+
+/* Its config text as an object, a new reference; {} without one. NULL with a line that names
+ * the service. */
+json_t *app_read_config(const struct crew_service *service, char *out_why, size_t size);
 
 /* What crewman-worker --describe prints: {"v", "abi", "version", "services": [...]}, a new
  * reference. NULL with a line when a service's config text is no JSON object. */

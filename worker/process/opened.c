@@ -60,35 +60,25 @@ static int refuse_field(const struct crew_service *given, const char *field) {
 
 static int check_service(const struct crew_service *given) {
     const char *field = process_field(given);
-    if (!given->name || !config_service_is_name(given->name)) {
-        log_error("crew_worker_listen: found the name \"%s\"; expected 1 to %d of a-z, 0-9, _ "
-                  "and -",
-                  given->name ? given->name : "", CONFIG_NAME_MAX);
-        return CREW_EINVAL;
-    }
-    if (given->state_size > APP_STATE_SIZE_MAX) {
-        log_error(
-            "crew_worker_listen: service \"%s\": its state_size is %zu, expected at most %zu",
-            given->name, given->state_size, APP_STATE_SIZE_MAX);
-        return CREW_EINVAL;
-    }
-    return field ? refuse_field(given, field) : 0;
+    char why[256];
+    int err = app_check_service(given, why, sizeof(why));
+    if (err)
+        log_error("crew_worker_listen: %s", why);
+    else if (field)
+        err = refuse_field(given, field);
+    return err;
 }
 
 /* The block of a service as a config file would have it. NULL with a line in the log. */
 static json_t *make_block(const char *address, const struct crew_service *given) {
-    json_error_t error;
-    const char *text = given->config ? given->config : "{}";
-    json_t *block = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(block)) {
-        log_error("crew_worker_listen: service \"%s\": config: %s", given->name,
-                  block ? "expected a JSON object" : error.text);
-        json_decref(block);
-        return NULL;
-    }
+    char why[512];
+    json_t *block = app_read_config(given, why, sizeof(why));
     const char *key = process_key(block);
-    if (key) {
+    if (!block)
+        log_error("crew_worker_listen: %s", why);
+    else if (key)
         refuse_field(given, key);
+    if (!block || key) {
         json_decref(block);
         return NULL;
     }
