@@ -32,7 +32,7 @@ static const struct child *first_of(const struct place *place) {
     const struct child *newest = NULL, *child = NULL;
     if (place->serving || place->coming)
         return place->serving ? place->serving : place->coming;
-    if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
+    if (place->slot.state == SLOT_BACKOFF)
         return NULL;
     while ((child = place_next_child(place, child)))
         newest = child;
@@ -145,7 +145,7 @@ static void add_rows(json_t *rows, const struct pool *pool) {
         struct child *child = NULL;
         while ((child = place_next_child(place, child)))
             json_array_append_new(rows, row_of_child(child));
-        if (place->slot.state == SLOT_BACKOFF || place->slot.state == SLOT_FAILED)
+        if (place->slot.state == SLOT_BACKOFF)
             json_array_append_new(rows, row_of_empty(place));
     }
 }

@@ -64,7 +64,7 @@ static struct slot_step on_ready(struct slot *slot, uint64_t now_ms) {
     return nothing;
 }
 
-static struct slot_step on_new_died(struct slot *slot, bool is_final, uint32_t random) {
+static struct slot_step on_new_died(struct slot *slot, uint32_t random) {
     if (slot->state == SLOT_REPLACING || slot->state == SLOT_PAIRED) {
         slot->state = SLOT_READY;
         slot->is_ahead = false;
@@ -74,10 +74,6 @@ static struct slot_step on_new_died(struct slot *slot, bool is_final, uint32_t r
         return nothing;
     unsigned tell = tell_failed(slot);
     slot->is_ahead = false;
-    if (is_final) {
-        slot->state = SLOT_FAILED;
-        return act(tell);
-    }
     struct slot_step step = again(slot, random);
     step.actions |= tell;
     return step;
@@ -89,10 +85,6 @@ static struct slot_step on_serving_died(struct slot *slot, enum slot_event event
     unsigned tell = slot->is_ahead ? SLOT_DO_TELL_FAILED : 0;
     uint64_t enough = event == SLOT_ON_ENDED ? SLOT_BRIEF_MS : SLOT_STABLE_MS;
     slot->is_ahead = false;
-    if (event == SLOT_ON_REFUSED) {
-        slot->state = SLOT_FAILED;
-        return act(tell);
-    }
     if (now_ms - slot->ready_at_ms >= enough)
         slot->deaths = 0;
     struct slot_step step = again(slot, random);
@@ -127,7 +119,6 @@ static struct slot_step on_replace(struct slot *slot, bool is_canary) {
         break;
     case SLOT_EMPTY:
     case SLOT_BACKOFF:
-    case SLOT_FAILED:
         slot->state = SLOT_STARTING;
         slot->deaths = 0;
         break;
@@ -184,7 +175,6 @@ static struct slot_step on_retire(struct slot *slot) {
         return nothing;
     case SLOT_EMPTY:
     case SLOT_BACKOFF:
-    case SLOT_FAILED:
         slot->state = SLOT_GONE;
         return nothing;
     default:
@@ -207,10 +197,8 @@ struct slot_step slot_step(struct slot *slot, enum slot_event event, uint64_t no
     case SLOT_ON_READY:
         return on_ready(slot, now_ms);
     case SLOT_ON_NEW_DIED:
-    case SLOT_ON_NEW_REFUSED:
-        return on_new_died(slot, event == SLOT_ON_NEW_REFUSED, random);
+        return on_new_died(slot, random);
     case SLOT_ON_DIED:
-    case SLOT_ON_REFUSED:
     case SLOT_ON_ENDED:
         return on_died(slot, event, now_ms, random);
     case SLOT_ON_TIMER:

@@ -3,6 +3,8 @@
  * One place for a worker, as a pure state machine: what happened goes in, what must be done
  * comes out. No processes, no clock, no randomness of its own. A slot has at most one worker
  * that serves and one that comes; those that drain after a reload are no longer its business.
+ * It never gives up: whatever a worker died of, another one is tried, later and later. A start
+ * or a reload that must not go on without it hears of the death and decides.
  */
 #ifndef CREWMAN_SLOT_H
 #define CREWMAN_SLOT_H
@@ -17,7 +19,6 @@
     X(REPLACING, "replacing") /* one serves, one of the new generation comes */                \
     X(PAIRED, "paired")       /* both serve, until the reload says which shall go */           \
     X(BACKOFF, "backoff")     /* nobody serves, waits to try again */                          \
-    X(FAILED, "failed")       /* nobody serves, and trying again cannot help */                \
     X(DRAINING, "draining")   /* told to end, has processes left */                            \
     X(GONE, "gone")           /* ended */
 
@@ -31,10 +32,8 @@ enum slot_state {
 enum slot_event {
     SLOT_ON_START,       /* wanted from now on */
     SLOT_ON_READY,       /* the one that comes is ready */
-    SLOT_ON_NEW_DIED,    /* the one that comes has died; trying again may help */
-    SLOT_ON_NEW_REFUSED, /* … cannot help (exit 78) */
+    SLOT_ON_NEW_DIED,    /* the one that comes has died */
     SLOT_ON_DIED,        /* the one that serves has died */
-    SLOT_ON_REFUSED,     /* … with exit 78 */
     SLOT_ON_ENDED,       /* … by its own wish, in good order */
     SLOT_ON_TIMER,       /* the time that SLOT_DO_WAIT asked for is over */
     SLOT_ON_CANARY,      /* a reload wants to see a worker of a generation not in force yet */

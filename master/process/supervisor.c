@@ -15,8 +15,6 @@
 #include "process.h"
 #include "siblings.h"
 
-#define EXIT_NEVER 78 /* EX_CONFIG: the app or the plan can never work */
-
 static uint64_t now_of(const struct place *place) {
     return uv_now(&place->pool->instance->loop);
 }
@@ -99,7 +97,7 @@ static void tell_owner(struct place *place, enum slot_event event, unsigned acti
         events->replaced(instance->owner, place);
     if (actions & SLOT_DO_TELL_FAILED)
         events->not_replaced(instance->owner, place);
-    if (event == SLOT_ON_NEW_DIED || event == SLOT_ON_NEW_REFUSED)
+    if (event == SLOT_ON_NEW_DIED)
         events->not_started(instance->owner, place);
 }
 
@@ -186,18 +184,16 @@ static void note_end(struct place *place, const struct child *child, int status,
 
 static void on_child_ended(struct child *child, int status, int signal) {
     struct place *place = place_of(child);
-    bool is_final = !signal && status == EXIT_NEVER;
     tally_add(&place->sums, child_count(child));
     note_end(place, child, status, signal);
     siblings_withdraw(child);
     if (place->coming == child) {
         place->coming = NULL;
-        supervisor_tell(place, is_final ? SLOT_ON_NEW_REFUSED : SLOT_ON_NEW_DIED);
+        supervisor_tell(place, SLOT_ON_NEW_DIED);
     } else if (place->serving == child) {
         place->serving = NULL;
-        supervisor_tell(place, is_final                                      ? SLOT_ON_REFUSED
-                               : child_has_ended_well(child, status, signal) ? SLOT_ON_ENDED
-                                                                             : SLOT_ON_DIED);
+        supervisor_tell(place, child_has_ended_well(child, status, signal) ? SLOT_ON_ENDED
+                                                                           : SLOT_ON_DIED);
     }
 }
 

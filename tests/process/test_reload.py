@@ -140,6 +140,22 @@ def test_reload_with_a_broken_app_disturbs_none_of_100_clients(probe, broken, te
     assert load.handshakes == 100
 
 
+def test_a_failed_reload_does_not_end_the_tries_of_the_old_generation(probe, tmp_path):
+    bar = tmp_path / "bar"
+    instance = probe(env={"PROBE_BAR": str(bar)})
+    instance.expect_errors("exited with code 78", "nothing was changed")
+    bar.touch()
+    with WebSocket(instance.port) as client:
+        client.send("!exit 78")
+        client.wait_closed()
+    instance.wait_log("probe/0: trying again in", count=2)
+    assert "nothing was changed" in instance.reload(expect=1).stderr
+    bar.unlink()
+    instance.wait_ready(30)
+    with WebSocket(instance.port) as client:
+        assert client.ask("!who") == "probe 0 1 1"
+
+
 def test_reload_with_a_bad_config_changes_nothing(probe):
     instance = probe()
     with WebSocket(instance.port) as client:

@@ -31,7 +31,7 @@ struct world {
     enum reload reload;
     bool is_canary;  /* the reload that runs is not in force */
     bool is_waiting; /* SLOT_DO_WAIT was asked for */
-    bool is_retired, is_hopeless;
+    bool is_retired;
     uint64_t now_ms, serving_since_ms, seed;
     struct slot_step last;
 };
@@ -107,8 +107,8 @@ static void check_rules(const struct world *world) {
     check_shape(world);
     if (world->is_retired)
         assert_int_equal(world->last.actions & (SLOT_DO_SPAWN | SLOT_DO_WAIT), 0);
-    if (world->is_hopeless)
-        assert_int_equal(world->slot.state, SLOT_FAILED);
+    else /* It never gives up. */
+        assert_true(world->serving.lives || world->coming.lives || world->is_waiting);
     /* With no reload under way nothing runs a generation that is not in force. */
     if (world->reload == RELOAD_NONE && !world->slot.is_ahead) {
         assert_int_not_equal(world->serving.generation, CANARY);
@@ -124,7 +124,8 @@ static void feed(struct world *world, enum slot_event event) {
     obey_drains(world, step.actions);
     obey_tells(world, step.actions);
     obey_spawn(world, step.actions);
-    world->is_waiting = (step.actions & SLOT_DO_WAIT) != 0;
+    world->is_waiting = (step.actions & SLOT_DO_WAIT) ||
+                        (world->is_waiting && world->slot.state == SLOT_BACKOFF);
     /* A reload hears of a failure and gives up, before anything else happens. */
     if (step.actions & SLOT_DO_TELL_FAILED) {
         check_shape(world);
@@ -157,14 +158,12 @@ static void expect_wait(const struct world *world) {
     assert_in_range(world->last.wait_ms, base * 8 / 10, base * 12 / 10);
 }
 
-static void new_dies(struct world *world, bool is_final) {
+static void new_dies(struct world *world) {
     if (!world->coming.lives)
         return;
-    bool is_alone = world->slot.state == SLOT_STARTING && world->reload == RELOAD_NONE;
     world->coming = (struct worker){0};
-    feed(world, is_final ? SLOT_ON_NEW_REFUSED : SLOT_ON_NEW_DIED);
-    world->is_hopeless = is_final && is_alone;
-    if (world->is_waiting)
+    feed(world, SLOT_ON_NEW_DIED);
+    if (world->last.actions & SLOT_DO_WAIT)
         expect_wait(world);
 }
 
@@ -177,8 +176,7 @@ static void serving_dies(struct world *world, enum slot_event event) {
     if (world->slot.state == SLOT_PAIRED)
         world->serving_since_ms = world->now_ms;
     feed(world, event);
-    world->is_hopeless = event == SLOT_ON_REFUSED && is_alone;
-    if (world->is_waiting)
+    if (world->last.actions & SLOT_DO_WAIT)
         expect_wait(world);
     if (is_alone && was_stable && event == SLOT_ON_DIED)
         assert_int_equal(world->slot.state, SLOT_STARTING);
@@ -187,7 +185,6 @@ static void serving_dies(struct world *world, enum slot_event event) {
 static void begin_reload(struct world *world, bool is_canary) {
     if (world->reload != RELOAD_NONE || world->is_retired)
         return;
-    world->is_hopeless = false;
     world->reload = RELOAD_WAITS;
     world->is_canary = is_canary;
     feed(world, is_canary ? SLOT_ON_CANARY : SLOT_ON_REPLACE);
@@ -223,7 +220,7 @@ static void cancel(struct world *world) {
 static void retire(struct world *world) {
     feed(world, SLOT_ON_RETIRE);
     world->is_retired = true;
-    world->is_hopeless = world->is_canary = false;
+    world->is_canary = false;
     world->reload = RELOAD_NONE;
     assert_false(world->serving.lives || world->coming.lives);
 }
@@ -244,11 +241,9 @@ static void something_happens(struct world *world) {
     else if (what < 45)
         time_passes(world);
     else if (what < 57)
-        new_dies(world, draw(world) % 16 == 0);
+        new_dies(world);
     else if (what < 72)
-        serving_dies(world, draw(world) % 16 == 0  ? SLOT_ON_REFUSED
-                            : draw(world) % 4 == 0 ? SLOT_ON_ENDED
-                                                   : SLOT_ON_DIED);
+        serving_dies(world, draw(world) % 4 == 0 ? SLOT_ON_ENDED : SLOT_ON_DIED);
     else if (what < 84)
         begin_reload(world, draw(world) % 2 == 0);
     else if (what < 94)
@@ -284,8 +279,6 @@ static void test_any_event_in_any_state(void **state) {
             struct slot_step step = slot_step(&slot, (enum slot_event)event, 5, 7);
             assert_true((unsigned)slot.state < SLOT_STATE_COUNT);
             if (from == SLOT_GONE || from == SLOT_DRAINING)
-                assert_int_equal(step.actions, 0);
-            if (from == SLOT_FAILED && event != SLOT_ON_REPLACE && event != SLOT_ON_CANARY)
                 assert_int_equal(step.actions, 0);
         }
 }
@@ -353,16 +346,20 @@ static void test_one_that_ends_by_its_own_wish_is_no_crash(void **state) {
     assert_int_equal(slot_step(&slot, SLOT_ON_ENDED, 19001, 0).actions, SLOT_DO_WAIT);
 }
 
-static void test_exit_78_waits_for_a_reload(void **state) {
+/* However often it dies, and whether or not a reload fails meanwhile. */
+static void test_it_never_gives_up(void **state) {
     struct slot slot = ready_slot(0);
     (void)state;
-    assert_int_equal(slot_step(&slot, SLOT_ON_REFUSED, 1, 0).actions, 0);
-    assert_int_equal(slot.state, SLOT_FAILED);
-    assert_int_equal(slot_step(&slot, SLOT_ON_TIMER, 100000, 0).actions, 0);
-    assert_int_equal(slot_step(&slot, SLOT_ON_CANARY, 100000, 0).actions, SLOT_DO_SPAWN);
-    assert_int_equal(slot_step(&slot, SLOT_ON_NEW_REFUSED, 100001, 0).actions,
-                     SLOT_DO_TELL_FAILED);
-    assert_int_equal(slot.state, SLOT_FAILED);
+    assert_int_equal(slot_step(&slot, SLOT_ON_DIED, 1, 0).actions, SLOT_DO_SPAWN);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(slot_step(&slot, SLOT_ON_NEW_DIED, i, i).actions, SLOT_DO_WAIT);
+        assert_int_equal(slot_step(&slot, SLOT_ON_TIMER, i, i).actions, SLOT_DO_SPAWN);
+    }
+    slot_step(&slot, SLOT_ON_NEW_DIED, 2000, 0);
+    assert_int_equal(slot_step(&slot, SLOT_ON_CANARY, 2001, 0).actions, SLOT_DO_SPAWN);
+    assert_int_equal(slot_step(&slot, SLOT_ON_NEW_DIED, 2002, 0).actions,
+                     SLOT_DO_SPAWN | SLOT_DO_TELL_FAILED);
+    assert_false(slot.is_ahead);
 }
 
 /* What fails for its own reasons must not fail the reload that would mend it. */
@@ -419,7 +416,7 @@ int main(void) {
         cmocka_unit_test(test_one_that_lived_is_replaced_at_once),
         cmocka_unit_test(test_early_deaths_back_off),
         cmocka_unit_test(test_one_that_ends_by_its_own_wish_is_no_crash),
-        cmocka_unit_test(test_exit_78_waits_for_a_reload),
+        cmocka_unit_test(test_it_never_gives_up),
         cmocka_unit_test(test_a_failure_before_the_reload_is_not_told),
         cmocka_unit_test(test_a_canary_alone_goes_with_its_reload),
         cmocka_unit_test(test_the_old_one_dies_beside_its_canary),

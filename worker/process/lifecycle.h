@@ -32,8 +32,8 @@ struct lifecycle {
     bool is_set_up; /* the admin socket is started */
 };
 
-/* Exit codes of a worker: the app refused, trying again may help; or it can never work
- * (EX_CONFIG). */
+/* Exit codes of a worker: the app refused, trying again may help; or nothing but a change of the
+ * app or of the system will (EX_CONFIG). */
 #define LIFECYCLE_EXIT_AGAIN 1
 #define LIFECYCLE_EXIT_NEVER 78
 

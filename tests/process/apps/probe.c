@@ -395,7 +395,7 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 }
 
 static int on_worker_start(const struct crew_service_ref *service) {
-    const char *fail_slot = getenv("PROBE_FAIL_SLOT");
+    const char *fail_slot = getenv("PROBE_FAIL_SLOT"), *bar = getenv("PROBE_BAR");
 
 #ifdef PROBE_FAIL_START
     crew_log(CREW_LOG_ERROR, "probe: cannot reach the database");
@@ -409,6 +409,8 @@ static int on_worker_start(const struct crew_service_ref *service) {
 #endif
     if (fail_slot != NULL && strtoul(fail_slot, NULL, 10) == crew_worker_slot())
         return -1;
+    if (bar != NULL && access(bar, F_OK) == 0) /* as long as that file is there */
+        _exit(78);
     crew_log(CREW_LOG_NOTICE, "probe: worker start, slot %u", service->slot);
     return 0;
 }
