@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Between sockaddr, the short form and the public text form.
+ * Between sockaddr, the short form and the public text form; and whom an address stands for.
  */
 #include "address.h"
 
@@ -36,6 +36,17 @@ void address_set(struct address *address, const struct sockaddr *from, socklen_t
     } else if (from->sa_family == AF_UNIX) {
         address->family = CREW_ADDR_UNIX;
     }
+}
+
+uint64_t address_key(const struct address *address) {
+    uint64_t key = 0;
+    if (address->family == CREW_ADDR_IPV4) {
+        /* 0::/8 is no network of hosts: there an IPv4 address meets no IPv6 one. */
+        memcpy((char *)&key + 4, address->bytes, 4);
+    } else if (address->family == CREW_ADDR_IPV6) {
+        memcpy(&key, address->bytes, 8);
+    }
+    return key;
 }
 
 void address_show(const struct address *address, struct crew_addr *out_addr) {

@@ -8,7 +8,6 @@
 
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct peer {
     uint64_t key;
@@ -37,16 +36,10 @@ static uint64_t mix(uint64_t x) {
 
 /* 0 for a peer without an address. */
 static uint64_t key_of(const struct peers *peers, const struct address *address) {
-    uint64_t bits = 0;
-    if (address->family == CREW_ADDR_IPV4) {
-        /* 0::/8 is no network of hosts: there an IPv4 address meets no IPv6 one. */
-        memcpy((char *)&bits + 4, address->bytes, 4);
-    } else if (address->family == CREW_ADDR_IPV6) {
-        memcpy(&bits, address->bytes, 8);
-    } else {
+    uint64_t key = address_key(address);
+    if (key == 0)
         return 0;
-    }
-    uint64_t key = mix(bits ^ peers->seed);
+    key = mix(key ^ peers->seed);
     return key ? key : 1;
 }
 

@@ -49,6 +49,23 @@ static void is_shown_as_people_write_it(void **state) {
     }
 }
 
+static void has_the_key_of_its_client(void **state) {
+    (void)state;
+    struct address host = address_of("192.0.2.7", 1),
+                   mapped = address_of("::ffff:192.0.2.7", 2);
+    struct address other = address_of("192.0.2.8", 1);
+    struct address net = address_of("2001:db8:0:1::1", 1),
+                   same = address_of("2001:db8:0:1:f::", 9);
+    struct address next = address_of("2001:db8:0:2::1", 1), low = address_of("::c000:207", 1);
+    struct address none = {.family = CREW_ADDR_UNIX};
+    assert_true(address_key(&host) == address_key(&mapped));
+    assert_true(address_key(&host) != address_key(&other));
+    assert_true(address_key(&net) == address_key(&same));
+    assert_true(address_key(&net) != address_key(&next));
+    assert_true(address_key(&low) != address_key(&host));
+    assert_true(address_key(&none) == 0);
+}
+
 static void a_unix_peer_has_no_name(void **state) {
     (void)state;
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -107,6 +124,7 @@ static void a_unix_peer_is_always_welcome(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_shown_as_people_write_it),
+        cmocka_unit_test(has_the_key_of_its_client),
         cmocka_unit_test(a_unix_peer_has_no_name),
         cmocka_unit_test(each_address_has_its_own_count),
         cmocka_unit_test(an_ipv6_network_counts_as_one),
