@@ -292,7 +292,8 @@ static const struct config_row service_rows[] = {
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
      .help = "Of a udp service: treat each peer as a connection, which ends when nothing was "
-             "received from it for so long."},
+             "received from it for so long. A peer that has not answered yet is not probed, and "
+             "ends first when there is no room."},
 };
 
 static const struct config_table tables[] = {

@@ -32,7 +32,8 @@ enum counter_kind {
     X(LIMIT_ERRORS, limit_errors, TOTAL, "Connections ended at a limit.")                      \
     X(TIMEOUTS, timeouts, TOTAL, "Connections ended by a timeout.")                            \
     X(TIMERS, timers, GAUGE, "Timers of the app.")                                             \
-    X(LAG_US, lag_us, GAUGE, "Longest hold-up of the loop between the last two beats, in us.")
+    X(LAG_US, lag_us, GAUGE, "Longest hold-up of the loop between the last two beats, in us.") \
+    X(EVICTED, evicted, TOTAL, "Peers and connections ended to make room.")
 
 enum counter_id {
 #define COUNTER_MEMBER(id, name, kind, help) COUNTER_##id,

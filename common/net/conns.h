@@ -30,6 +30,7 @@ struct conns_totals {
     uint64_t send_failures; /* sends refused: buffer full, or closed */
     uint64_t reaped;        /* closed with CREW_CLOSE_HEARTBEAT */
     uint64_t refused;       /* accepted and closed at once: limits */
+    uint64_t evicted;       /* peers and connections ended to make room */
     uint64_t protocol_errors, limit_errors, timeouts;
 };
 

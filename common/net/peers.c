@@ -68,6 +68,17 @@ bool peers_enter(struct peers *peers, const struct address *address, uint32_t li
     return peer != NULL;
 }
 
+uint32_t peers_count(const struct peers *peers, const struct address *address) {
+    struct peer *peer = idmap_find(&peers->counts, key_of(peers, address));
+    return peer ? peer->count : 0;
+}
+
+bool peers_are_one(const struct peers *peers, const struct address *a,
+                   const struct address *b) {
+    uint64_t key = key_of(peers, a);
+    return key != 0 && key == key_of(peers, b);
+}
+
 void peers_leave(struct peers *peers, const struct address *address) {
     struct peer *peer = idmap_find(&peers->counts, key_of(peers, address));
     if (peer && --peer->count == 0)

@@ -25,12 +25,19 @@ static void on_dead(void *owner, struct liveness_node *node) {
     conn_end(conn, CREW_CLOSE_HEARTBEAT, 0);
 }
 
+/* A forged source address must not make us send to whoever has it. And a datagram more is no
+ * better than the one before. */
+static bool may_probe(const struct crew_conn *conn) {
+    const struct transport *transport = conn->endpoint->transport;
+    return !transport->is_proven || (transport->is_proven(conn) && !conn->is_probed);
+}
+
 static void on_probe(void *owner, struct liveness_node *node) {
     (void)owner;
     struct crew_conn *conn = conn_of(node);
     const char *ping_data = conn->endpoint->settings.ping_data;
     uint32_t now = (uint32_t)conns_now(conns_of(conn));
-    if (conn->state != CONN_OPEN)
+    if (conn->state != CONN_OPEN || !may_probe(conn))
         return;
     /* Behind a queue as well: who takes a stream that never ends is asked all the same. */
     if (ping_data[0] != '\0')

@@ -56,6 +56,10 @@ struct transport {
     /* Our last byte has been written: say so to the peer. NULL: there is no way to. */
     void (*shut)(struct crew_conn *conn);
 
+    /* Has the peer shown that it is where its bytes say they come from? NULL: all have, by the
+     * transport's own handshake. Who has not is sent no probe. */
+    bool (*is_proven)(const struct crew_conn *conn);
+
     /* The connection is at its end: give back all but its memory. */
     void (*close)(struct crew_conn *conn);
 

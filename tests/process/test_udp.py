@@ -326,7 +326,8 @@ def test_a_silent_peer_ends_and_a_talking_one_does_not(udp):
 def test_sessions_are_bounded(udp):
     instance = udp(**sessions(limits={"max_connections": 3}))
     peers = [Peer(instance.port) for _ in range(3)]
-    assert [peer.ask("hello") for peer in peers] == ["hello"] * 3
+    for _ in range(2):  # with the second each has answered
+        assert [peer.ask("hello") for peer in peers] == ["hello"] * 3
     with Peer(instance.port) as fourth:
         fourth.send("hello")
         assert fourth.is_silent()
@@ -338,10 +339,27 @@ def test_sessions_are_bounded(udp):
         peer.sock.close()
 
 
+def test_invented_peers_lock_nobody_out(udp):
+    instance = udp(**sessions(limits={"max_connections": 20}))
+    with Peer(instance.port) as mine:
+        first = mine.ask("!id")
+        assert mine.ask("!id") == first
+        invented = [Peer(instance.port) for _ in range(60)]
+        for peer in invented:
+            assert peer.ask("hello") == "hello"
+            assert mine.ask("!id") == first
+    for peer in invented:
+        peer.sock.close()
+    instance.wait_log("parcel: close limit", count=41)
+    instance.wait_log('service "plain": peers that had not answered, ended to make room.*: 1$')
+    crew.wait_for(lambda: row_of(instance)["evicted"] == 41, 5, "the count")
+
+
 def test_sessions_of_one_address_are_bounded(udp):
     instance = udp(host="0.0.0.0", **sessions(limits={"max_connections_per_address": 2}))
     peers = [Peer(instance.port, source="127.0.0.7") for _ in range(3)]
-    assert [peer.ask("hello") for peer in peers[:2]] == ["hello"] * 2
+    for _ in range(2):
+        assert [peer.ask("hello") for peer in peers[:2]] == ["hello"] * 2
     peers[2].send("hello")
     assert peers[2].is_silent()
     with Peer(instance.port, source="127.0.0.8") as other:
@@ -423,6 +441,16 @@ def test_sessions_on_a_shared_socket_are_refused(parcel):  # noqa: F811
 def test_the_ping_data_of_a_session(udp):
     instance = udp(**sessions("3s", heartbeat={"ping_interval": "1s", "ping_data": "are you there"}))
     with Peer(instance.port) as peer:
-        assert peer.ask("hello") == "hello"
+        assert [peer.ask("hello") for _ in range(2)] == ["hello"] * 2
         assert peer.recv() == b"are you there"
     instance.wait_log("parcel: close heartbeat")
+
+
+def test_one_forged_datagram_brings_its_victim_one(udp):
+    instance = udp(**sessions("3s", heartbeat={"ping_interval": "1s", "ping_data": "x" * 1000}))
+    with Peer(instance.port) as victim:
+        assert victim.ask("hello") == "hello"
+        instance.wait_log("parcel: close heartbeat", 15)
+        victim.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            victim.sock.recv(70000)

@@ -74,6 +74,27 @@ static void test_removing_a_stranger_changes_nothing(void **state) {
     udp_peers_done(&peers);
 }
 
+static void test_the_unproven_are_in_order(void **state) {
+    struct udp_peers peers;
+    struct udp_peer all[4] = {0};
+    (void)state;
+    udp_peers_init(&peers, 1);
+    assert_null(udp_peers_oldest(&peers));
+    for (unsigned i = 0; i < 4; i++) {
+        all[i].address = address_of(i);
+        assert_int_equal(udp_peers_put(&peers, &all[i]), 0);
+        assert_false(udp_peers_is_proven(&all[i]));
+    }
+    udp_peers_prove(&all[0]);
+    udp_peers_prove(&all[0]);
+    udp_peers_remove(&peers, &all[2]);
+    assert_true(udp_peers_is_proven(&all[0]));
+    assert_ptr_equal(udp_peers_oldest(&peers), &all[1]);
+    assert_ptr_equal(udp_peers_later(&peers, &all[1]), &all[3]);
+    assert_null(udp_peers_later(&peers, &all[3]));
+    udp_peers_done(&peers);
+}
+
 /* Ports and hosts in a row must not end up in the same chains. */
 static void test_chains_stay_short(void **state) {
     static struct udp_peer all[4096];
@@ -100,6 +121,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_a_list),
         cmocka_unit_test(test_removing_a_stranger_changes_nothing),
+        cmocka_unit_test(test_the_unproven_are_in_order),
         cmocka_unit_test(test_chains_stay_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

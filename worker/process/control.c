@@ -49,6 +49,7 @@ static void note_totals(struct worker *worker) {
     score_set(line->protocol_errors, totals->protocol_errors);
     score_set(line->limit_errors, totals->limit_errors);
     score_set(line->timeouts, totals->timeouts);
+    score_set(line->evicted, totals->evicted);
     score_set(line->timers, timers_count(&worker->timers));
 }
 

@@ -5,6 +5,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "conn.h"
 #include "conn_state.h"
 #include "custom.h"
+#include "local_end.h"
 #include "log.h"
 #include "service.h"
 #include "stream.h"
@@ -23,20 +25,12 @@
 #define BATCHES_A_TURN 4
 /* Peers can be invented at will: without max_connections this bounds their memory. */
 #define SESSIONS_DEFAULT 65536u
+#define RIVALS_MAX       64
 
 union inet_address {
     struct sockaddr any;
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
-};
-
-/* Where a datagram was sent to, for the answer to come from there. */
-struct local_end {
-    sa_family_t family; /* AF_UNSPEC: not known */
-    union {
-        struct in_addr in;
-        struct in6_pktinfo in6;
-    };
 };
 
 struct udp_conn {
@@ -45,11 +39,6 @@ struct udp_conn {
     union inet_address to;
     socklen_t to_len;
     struct local_end from;
-};
-
-union ancillary {
-    struct cmsghdr head;
-    char space[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
 struct udp_batch {
@@ -66,21 +55,6 @@ static struct udp_conn *of_conn(const struct crew_conn *conn) {
 
 static struct udp_conn *of_peer(struct udp_peer *peer) {
     return (struct udp_conn *)(void *)((char *)peer - offsetof(struct udp_conn, peer));
-}
-
-static void put_local(struct msghdr *message, union ancillary *control,
-                      const struct local_end *from) {
-    bool is_in6 = from->family == AF_INET6;
-    struct in_pktinfo in = {.ipi_spec_dst = from->in};
-    size_t len = is_in6 ? sizeof(from->in6) : sizeof(in);
-    memset(control, 0, sizeof(*control));
-    message->msg_control = control;
-    message->msg_controllen = CMSG_SPACE(len);
-    struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    head->cmsg_level = is_in6 ? IPPROTO_IPV6 : IPPROTO_IP;
-    head->cmsg_type = is_in6 ? IPV6_PKTINFO : IP_PKTINFO;
-    head->cmsg_len = CMSG_LEN(len);
-    memcpy(CMSG_DATA(head), is_in6 ? (const void *)&from->in6 : &in, len);
 }
 
 static int error_of(int error) {
@@ -110,7 +84,7 @@ static ssize_t write_datagram(struct crew_conn *conn, const struct iovec *parts,
                              .msg_iov = (struct iovec *)(uintptr_t)parts,
                              .msg_iovlen = (size_t)count};
     if (peer->from.family != AF_UNSPEC)
-        put_local(&message, &control, &peer->from);
+        local_end_put(&message, &control, &peer->from);
     ssize_t sent;
     do
         sent = sendmsg(udp_of(conn)->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -136,29 +110,60 @@ static void local(const struct crew_conn *conn, struct crew_addr *out_addr) {
     address_show_sockaddr(&bound.any, len, out_addr);
 }
 
-static void read_local(struct msghdr *message, struct local_end *from) {
-    *from = (struct local_end){.family = AF_UNSPEC};
-    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head;
-         head = CMSG_NXTHDR(message, head)) {
-        if (head->cmsg_level == IPPROTO_IP && head->cmsg_type == IP_PKTINFO) {
-            struct in_pktinfo info;
-            memcpy(&info, CMSG_DATA(head), sizeof(info));
-            from->family = AF_INET;
-            from->in = info.ipi_spec_dst;
-        } else if (head->cmsg_level == IPPROTO_IPV6 && head->cmsg_type == IPV6_PKTINFO) {
-            memcpy(&from->in6, CMSG_DATA(head), sizeof(from->in6));
-            /* Nothing can be sent from a multicast address. */
-            from->family = IN6_IS_ADDR_MULTICAST(&from->in6.ipi6_addr) ? AF_UNSPEC : AF_INET6;
-            if (!IN6_IS_ADDR_LINKLOCAL(&from->in6.ipi6_addr))
-                from->in6.ipi6_ifindex = 0;
-        }
-    }
+static void say_evicted(struct service *service) {
+    struct conns *conns = &service->worker->conns;
+    uint64_t count = news_add(&service->udp.evicted, conns_now(conns));
+    conns->totals.evicted++;
+    if (count > 0)
+        log_warning("service \"%s\": peers that had not answered, ended to make room for new "
+                    "ones (limits.max_connections, limits.max_connections_per_address): "
+                    "%" PRIu64,
+                    service->config->name, count);
+}
+
+static void say_refused(struct service *service) {
+    struct conns *conns = &service->worker->conns;
+    uint64_t count = news_add(&service->udp.refused, conns_now(conns));
+    conns->totals.refused++;
+    if (count > 0)
+        log_warning("service \"%s\": datagrams of new peers, dropped for want of room "
+                    "(limits.max_connections, limits.max_connections_per_address): %" PRIu64,
+                    service->config->name, count);
+}
+
+static bool evict(struct service *service, struct udp_peer *peer) {
+    if (!peer)
+        return false;
+    say_evicted(service);
+    conn_end(&of_peer(peer)->conn, CREW_CLOSE_LIMIT, 0);
+    settle_now(&service->worker->settle);
+    return true;
+}
+
+/* One that is not proven and has the address of `address`, whoever sent it. Looks at the oldest
+ * only, so that a flood costs no walk over all. */
+static struct udp_peer *rival_of(const struct service *service, const struct address *address) {
+    const struct udp_peers *peers = &service->udp.peers;
+    struct udp_peer *peer = udp_peers_oldest(peers);
+    for (int i = 0; peer && i < RIVALS_MAX; i++, peer = udp_peers_later(peers, peer))
+        if (peers_are_one(&service->peers, &peer->address, address))
+            return peer;
+    return NULL;
+}
+
+static bool make_room(struct service *service, const struct address *address) {
+    uint32_t share = service->config->limits.max_connections_per_address;
+    if (share > 0 && peers_count(&service->peers, address) >= share &&
+        !evict(service, rival_of(service, address)))
+        return false;
+    return service->endpoint.count < service->udp.limit ||
+           evict(service, udp_peers_oldest(&service->udp.peers));
 }
 
 static struct udp_conn *begin_session(struct service *service, const struct address *address) {
     struct udp *udp = &service->udp;
     struct udp_conn *peer = NULL;
-    if (service->endpoint.count < udp->limit)
+    if (make_room(service, address))
         peer = conn_allocate(&service->endpoint);
     if (peer) {
         peer->peer.address = *address;
@@ -166,7 +171,7 @@ static struct udp_conn *begin_session(struct service *service, const struct addr
             return peer;
     }
     free(peer);
-    service->worker->conns.totals.refused++;
+    say_refused(service);
     return NULL;
 }
 
@@ -209,6 +214,12 @@ static void note(struct crew_conn *conn, size_t len) {
         liveness_touch(lists, &conn->liveness);
 }
 
+/* Not before it was sent something: a datagram more is no answer. */
+static void note_answer(struct udp_conn *peer) {
+    if (peer->conn.bytes_out > 0)
+        udp_peers_prove(&peer->peer);
+}
+
 static bool announce(struct udp_conn *peer, struct service *service) {
     struct address address = peer->peer.address;
     if (conn_adopt(&peer->conn, &service->endpoint, -1, &address) == 0)
@@ -231,12 +242,15 @@ static void take(struct service *service, struct msghdr *message, char *data, si
         return;
     memcpy(&peer->to, message->msg_name, message->msg_namelen);
     peer->to_len = message->msg_namelen;
-    read_local(message, &peer->from);
+    local_end_read(message, &peer->from);
     if (is_new && !announce(peer, service))
         return;
+    if (is_session)
+        note_answer(peer);
     note(&peer->conn, len);
     if (!is_session || conn_is_reading(&peer->conn))
         protocol_udp_take(&peer->conn, data, len);
+    peer->conn.is_probed = false; /* also by what held no message */
     if (!is_session)
         service->endpoint.handler->drop_data(&peer->conn);
 }
@@ -391,6 +405,10 @@ static bool has_unread(const struct crew_conn *conn) {
     return false;
 }
 
+static bool is_proven(const struct crew_conn *conn) {
+    return udp_peers_is_proven(&of_conn(conn)->peer);
+}
+
 static void close_peer(struct crew_conn *conn) {
     udp_peers_remove(&udp_of(conn)->peers, &of_conn(conn)->peer);
 }
@@ -406,6 +424,7 @@ const struct transport transport_datagram = {
     .interest = interest,
     .unsent = unsent,
     .has_unread = has_unread,
+    .is_proven = is_proven,
     .close = close_peer,
     .local = local,
 };

@@ -9,8 +9,11 @@
  *   with sessions      one of the peer's own (udp.session_timeout), announced and listed like a
  *                      connection, with no socket: its fd is -1
  *
- * The socket is shared by workers and belongs to the master, or it is the service's own: no peer
- * ever closes or pauses it.
+ * The source of a datagram can be forged. A peer that has not answered what was sent to it is
+ * not proven: it gets no probe, and makes room for others.
+ *
+ * The socket is shared by workers and belongs to the master, or it is the service's own: no
+ * peer ever closes or pauses it.
  */
 #ifndef CREWMAN_UDP_H
 #define CREWMAN_UDP_H
@@ -20,6 +23,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "news.h"
 #include "transport.h"
 #include "udp_peers.h"
 
@@ -39,6 +43,7 @@ struct udp {
     struct udp_batch *batch; /* what one read fills */
     struct udp_conn *lent;   /* without sessions: stands for whose datagram is being handled */
     struct udp_peers peers;  /* with sessions */
+    struct news evicted, refused;
 };
 
 /* Begin to read the service's listener. 0, or a negative error. */

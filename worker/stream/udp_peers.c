@@ -14,6 +14,7 @@
 
 void udp_peers_init(struct udp_peers *peers, uint64_t seed) {
     *peers = (struct udp_peers){.seed = seed};
+    list_init(&peers->unproven);
 }
 
 void udp_peers_done(struct udp_peers *peers) {
@@ -83,6 +84,7 @@ int udp_peers_put(struct udp_peers *peers, struct udp_peer *peer) {
     if (peers->count >= peers->capacity && grow(peers) != 0)
         return -ENOMEM;
     link_peer(peers, peer);
+    list_append(&peers->unproven, &peer->in_unproven);
     peers->count++;
     return 0;
 }
@@ -97,5 +99,26 @@ void udp_peers_remove(struct udp_peers *peers, struct udp_peer *peer) {
         return;
     *at = peer->next;
     peer->next = NULL;
+    list_remove(&peer->in_unproven);
     peers->count--;
+}
+
+void udp_peers_prove(struct udp_peer *peer) {
+    list_remove(&peer->in_unproven);
+}
+
+bool udp_peers_is_proven(const struct udp_peer *peer) {
+    return !list_is_linked(&peer->in_unproven);
+}
+
+static struct udp_peer *unproven_at(const struct udp_peers *peers, struct list *node) {
+    return node == &peers->unproven ? NULL : list_entry(node, struct udp_peer, in_unproven);
+}
+
+struct udp_peer *udp_peers_oldest(const struct udp_peers *peers) {
+    return unproven_at(peers, peers->unproven.next);
+}
+
+struct udp_peer *udp_peers_later(const struct udp_peers *peers, const struct udp_peer *peer) {
+    return unproven_at(peers, peer->in_unproven.next);
 }
