@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "printable.h"
+
 #define LINE_MAX_BYTES 4096
 
 static struct {
@@ -58,27 +60,14 @@ static size_t put_head(char *line, size_t size, enum crew_log_level level) {
     return len + (size_t)more;
 }
 
-/* Copy text, control bytes as \xNN: nobody can forge a line, or an escape sequence for the
- * reader's terminal. */
-static size_t put_escaped(char *line, size_t size, const char *text) {
-    size_t len = 0;
-    for (; *text && len + 5 < size; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte >= 0x20 && byte != 0x7f)
-            line[len++] = *text;
-        else
-            len += (size_t)snprintf(line + len, size - len, "\\x%02x", byte);
-    }
-    return len;
-}
-
 static int put_line(enum crew_log_level level, const char *text) {
     char line[LINE_MAX_BYTES];
     size_t len = 0;
     if (logger.is_torn)
         line[len++] = '\n';
     len += put_head(line + len, sizeof(line) - len, level);
-    len += put_escaped(line + len, sizeof(line) - len - 1, text);
+    /* Nobody can forge a line, or an escape sequence for the reader's terminal. */
+    len += printable_copy(line + len, sizeof(line) - len - 1, text);
     line[len++] = '\n';
     ssize_t written = write(logger.fd, line, len);
     if (written < 0)

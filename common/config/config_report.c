@@ -5,16 +5,17 @@
  */
 #include "config_report.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 
 #define PATH_SHOWN_MAX 256
 
 static void add_line(struct config_errors *errors, char *line) {
+    printable_make(line, '?');
     if (errors->count > CONFIG_ERRORS_MAX) {
         free(line);
         return;
@@ -40,9 +41,7 @@ void config_report_line(struct config_errors *errors, const char *format, ...) {
 static void append_part(char *text, size_t size, const char *separator, const char *part) {
     size_t used = strlen(text);
     snprintf(text + used, size - used, "%s%s", separator, part);
-    for (char *c = text + used; *c; c++)
-        if (iscntrl((unsigned char)*c))
-            *c = '?';
+    printable_make(text + used, '?');
 }
 
 static void show_path(const struct config_path *path, char *text, size_t size) {

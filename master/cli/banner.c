@@ -13,6 +13,7 @@
 #include "crewman.h"
 #include "instance.h"
 #include "pool.h"
+#include "say.h"
 #include "table.h"
 
 static const struct table_column columns[] = {{"service", false},
@@ -24,13 +25,13 @@ static const struct table_column columns[] = {{"service", false},
 static void print_end(const struct instance *instance) {
     const char *log = instance->config->log_file;
     if (instance->is_daemon)
-        printf("Log: %s%s\n", log[0] ? log : instance->config->run_dir,
-               log[0] ? "" : "/crewman.log");
+        say_line(stdout, "Log: %s%s", log[0] ? log : instance->config->run_dir,
+                 log[0] ? "" : "/crewman.log");
     else if (log[0])
-        printf("Log: %s\n", log);
+        say_line(stdout, "Log: %s", log);
     if (instance->is_daemon)
-        printf("Started, pid %d. Stop it with: crewman stop --run-dir %s\n", (int)getpid(),
-               instance->config->run_dir);
+        say_line(stdout, "Started, pid %d. Stop it with: crewman stop --run-dir %s",
+                 (int)getpid(), instance->config->run_dir);
     else
         printf("Started, pid %d. Press Ctrl+C to stop.\n", (int)getpid());
     fflush(stdout);
@@ -58,8 +59,8 @@ void banner_print(const struct instance *instance) {
     struct table table;
     struct list *node;
     uname(&system);
-    printf("Crewman %s  %s %s  run_dir %s\n", CREW_VERSION, system.sysname, system.release,
-           instance->config->run_dir);
+    say_line(stdout, "Crewman %s  %s %s  run_dir %s", CREW_VERSION, system.sysname,
+             system.release, instance->config->run_dir);
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     list_each (node, &instance->pools)
         add_services(&table, pool_of(node));

@@ -13,6 +13,7 @@
 
 #include "channel.h"
 #include "options.h"
+#include "say.h"
 #include "unix_socket.h"
 
 /* How long a process may take to end after it has closed its admin socket. */
@@ -32,7 +33,7 @@ struct question {
 
 static void complain(const struct question *question, const char *why) {
     if (!question->events->is_silent)
-        fprintf(stderr, "crewman: %s: %s\n", question->path, why);
+        say_line(stderr, "crewman: %s: %s", question->path, why);
 }
 
 static int connect_to(const char *path) {
@@ -74,7 +75,7 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
     struct question *question = owner;
     (void)fd;
     if (type->id == MSG_REFUSED) {
-        fprintf(stderr, "crewman: %s\n", json_string_value(json_object_get(body, "reason")));
+        say_line(stderr, "crewman: %s", json_string_value(json_object_get(body, "reason")));
         leave(question, EXIT_FAILED);
     } else if (question->events->on_answer(question->owner, type, body)) {
         leave(question, EXIT_DONE);

@@ -9,6 +9,7 @@
 #include "client.h"
 #include "human.h"
 #include "row.h"
+#include "say.h"
 #include "table.h"
 #include "verbs.h"
 
@@ -58,8 +59,8 @@ static void ask_worker(struct gathering *gathering, json_t *worker) {
     /* One that has ended since the master listed it has no connections left. */
     if (exit_code == EXIT_DONE || exit_code == EXIT_NOT_RUNNING)
         return;
-    fprintf(stderr, "crewman: %s/%lld, pid %lld, did not answer\n", row_text(worker, "service"),
-            (long long)row_number(worker, "slot"), (long long)row_number(worker, "pid"));
+    say_line(stderr, "crewman: %s/%lld, pid %lld, did not answer", row_text(worker, "service"),
+             (long long)row_number(worker, "slot"), (long long)row_number(worker, "pid"));
     json_array_append(gathering->silent, worker);
 }
 
@@ -100,8 +101,7 @@ static void print_table(const json_t *rows) {
 static void print_json(const struct gathering *gathering) {
     json_t *all = json_pack("{s:O, s:O}", "connections", gathering->rows, "silent_workers",
                             gathering->silent);
-    json_dumpf(all, stdout, JSON_INDENT(2));
-    putchar('\n');
+    say_json(stdout, all, JSON_INDENT(2));
     json_decref(all);
 }
 

@@ -9,11 +9,12 @@
 #include "client.h"
 #include "config.h"
 #include "memory.h"
+#include "say.h"
 #include "verbs.h"
 
 static void print_errors(const struct config_errors *errors) {
     for (size_t i = 0; i < errors->count; i++)
-        fprintf(stderr, "%s\n", errors->lines[i]);
+        say_line(stderr, "%s", errors->lines[i]);
 }
 
 /* With --run-dir nothing else is needed, so that a broken config file stops nobody from
@@ -35,7 +36,7 @@ char *verb_admin_path(const struct options *options) {
 }
 
 int verb_not_running(const char *path) {
-    fprintf(stderr, "crewman: not running (nobody listens on %s)\n", path);
+    say_line(stderr, "crewman: not running (nobody listens on %s)", path);
     return EXIT_NOT_RUNNING;
 }
 
@@ -43,7 +44,7 @@ static bool on_answer(void *owner, const struct message *type, json_t *body) {
     (void)owner;
     if (type->id != MSG_PROGRESS)
         return true;
-    printf("%s\n", json_string_value(json_object_get(body, "text")));
+    say_line(stdout, "%s", json_string_value(json_object_get(body, "text")));
     fflush(stdout);
     return false;
 }

@@ -15,6 +15,7 @@
 #include "kind_worker.h"
 #include "loading.h"
 #include "master.h"
+#include "say.h"
 #include "verbs.h"
 
 static struct loading_source source_of(const struct options *options) {
@@ -47,8 +48,7 @@ struct checking {
 
 static void print_effective(const struct config *config) {
     json_t *effective = config_effective(config);
-    json_dumpf(effective, stdout, JSON_INDENT(2));
-    putchar('\n');
+    say_json(stdout, effective, JSON_INDENT(2));
     json_decref(effective);
 }
 
@@ -56,7 +56,7 @@ static void on_checked(void *owner, struct config *config, const struct config_e
     struct checking *checking = owner;
     checking->exit_code = config ? EXIT_DONE : EXIT_FAILED;
     for (size_t i = 0; i < errors->count; i++)
-        fprintf(stderr, "%s\n", errors->lines[i]);
+        say_line(stderr, "%s", errors->lines[i]);
     if (config && checking->prints)
         print_effective(config);
     config_free(config);

@@ -11,6 +11,7 @@
 #include "client.h"
 #include "human.h"
 #include "row.h"
+#include "say.h"
 #include "table.h"
 #include "verbs.h"
 
@@ -83,12 +84,13 @@ static void print_head(const json_t *master, size_t processes) {
     double one, five, fifteen;
     human_duration((uint64_t)row_number(master, "uptime_ms"), uptime, sizeof(uptime));
     json_unpack((json_t *)(uintptr_t)master, "{s:[F, F, F]}", "load", &one, &five, &fifteen);
-    printf("Crewman %s  pid %lld  %s  up %s  generation %lld  load %.2f %.2f %.2f\n",
-           row_text(master, "version"), (long long)row_number(master, "pid"),
-           row_text(master, "phase"), uptime, (long long)row_number(master, "generation"), one,
-           five, fifteen);
-    printf("run_dir %s  config %s  %zu workers\n\n", row_text(master, "run_dir"),
-           row_text(master, "config"), processes);
+    say_line(stdout, "Crewman %s  pid %lld  %s  up %s  generation %lld  load %.2f %.2f %.2f",
+             row_text(master, "version"), (long long)row_number(master, "pid"),
+             row_text(master, "phase"), uptime, (long long)row_number(master, "generation"),
+             one, five, fifteen);
+    say_line(stdout, "run_dir %s  config %s  %zu workers", row_text(master, "run_dir"),
+             row_text(master, "config"), processes);
+    putchar('\n');
 }
 
 static void print_sum(const json_t *rows, const json_t *totals) {
@@ -116,10 +118,11 @@ static void print_services(const json_t *row) {
         const char *label = json_string_value(json_object_get(service, "label"));
         bool has_label = label && label[0];
         if (json_array_size(services) > 1 || strcmp(name, process) != 0)
-            printf("%s: service %s, %s%s%s\n", process, name, row_text(service, "listen"),
-                   has_label ? ", " : "", has_label ? label : "");
+            say_line(stdout, "%s: service %s, %s%s%s", process, name,
+                     row_text(service, "listen"), has_label ? ", " : "",
+                     has_label ? label : "");
         else if (has_label)
-            printf("%s: %s\n", name, label);
+            say_line(stdout, "%s: %s", name, label);
     }
 }
 
@@ -141,8 +144,8 @@ static void print_reasons(const json_t *rows) {
     json_array_foreach(rows, i, row) {
         const char *reason = json_string_value(json_object_get(row, "reason"));
         if (reason && reason[0])
-            printf("%s/%lld: %s\n", row_text(row, "service"),
-                   (long long)row_number(row, "slot"), reason);
+            say_line(stdout, "%s/%lld: %s", row_text(row, "service"),
+                     (long long)row_number(row, "slot"), reason);
     }
 }
 
@@ -173,8 +176,7 @@ static bool on_answer(void *owner, const struct message *type, json_t *body) {
     if (options->is_json) {
         json_object_del(body, "v");
         json_object_del(body, "type");
-        json_dumpf(body, stdout, options->watches ? JSON_COMPACT : JSON_INDENT(2));
-        putchar('\n');
+        say_json(stdout, body, options->watches ? JSON_COMPACT : JSON_INDENT(2));
     } else {
         print_table(body);
     }

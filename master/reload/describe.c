@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 #include "process.h"
 
 #define DEADLINE_MS 10000u
@@ -64,7 +65,7 @@ static void close_all(struct describe *describe) {
     close_handle(describe, &describe->err.pipe);
 }
 
-/* The first line of what it said on standard error, or how it ended. */
+/* The first line of what it said on standard error, or how it ended: texts of the app. */
 static char *explain(const struct describe *describe) {
     size_t len = strcspn(describe->err.data, "\n");
     if (describe->is_late)
@@ -91,6 +92,8 @@ static void judge(struct describe *describe) {
     } else {
         why = explain(describe);
     }
+    if (why)
+        printable_make(why, '?');
     describe_callback callback = describe->callback;
     void *owner = describe->owner;
     close_all(describe);

@@ -24,6 +24,7 @@
 #include "pool.h"
 #include "process.h"
 #include "reloads.h"
+#include "say.h"
 #include "setup.h"
 #include "supervisor.h"
 
@@ -44,7 +45,7 @@ struct master {
 };
 
 static int say(const char *text) {
-    fprintf(stderr, "crewman: %s\n", text);
+    say_line(stderr, "crewman: %s", text);
     return EXIT_FAILURE;
 }
 
@@ -285,7 +286,7 @@ static void on_loaded(void *owner, struct config *config, const struct config_er
     master->instance.config = config;
     if (!config) {
         for (size_t i = 0; i < errors->count; i++)
-            fprintf(stderr, "%s\n", errors->lines[i]);
+            say_line(stderr, "%s", errors->lines[i]);
         fail_start(master, NULL);
         return;
     }
