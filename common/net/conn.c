@@ -14,6 +14,7 @@
 #include "conn_out.h"
 #include "conn_queue.h"
 #include "conn_state.h"
+#include "turned_away.h"
 
 static uint32_t loop_ms(const struct crew_conn *conn) {
     return (uint32_t)conns_now(conns_of(conn));
@@ -39,12 +40,13 @@ void conn_bury(struct crew_conn *conn) {
         conn->protocol->done(conn);
     endpoint->handler->drop_data(conn); /* a framing of the app's may have used it just now */
     sendq_done(&conn->out);
-    free(conn->client);
     conn_discard_stash(conn);
     conns_forget(endpoint->conns, conn);
     endpoint->transport->close(conn);
     endpoint->count--;
+    turned_away_done(conn);
     endpoint->ops->ended(conn);
+    free(conn->client); /* only now: by this address it was counted */
     free(conn);
 }
 
@@ -167,19 +169,25 @@ static void start_transport(struct crew_conn *conn) {
     int result = conn->endpoint->transport->start(conn);
     if (result < 0)
         refuse(conn, result);
-    else if (result > 0)
-        announce(conn);
-    else
+    else if (result == 0)
         await_handshake(conn);
+    else if (conn->is_turned_away)
+        turned_away_tell(conn);
+    else
+        announce(conn);
 }
 
 /* The peer is known: at once, or by what the preface says. */
 static void admit(struct crew_conn *conn) {
+    int status = 0;
     conn->layer = LAYER_TRANSPORT;
-    if (conn->endpoint->ops->admits(conn))
-        start_transport(conn);
-    else
+    enum endpoint_verdict verdict = conn->endpoint->ops->admits(conn, &status);
+    if (verdict == ENDPOINT_TURN_AWAY)
+        turned_away_begin(conn, status);
+    if (verdict == ENDPOINT_REFUSE)
         conn_end(conn, CREW_CLOSE_LIMIT, 0);
+    else
+        start_transport(conn);
 }
 
 static void read_preface(struct crew_conn *conn) {

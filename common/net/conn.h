@@ -68,12 +68,13 @@ struct crew_conn {
     int fd;
     int32_t error;       /* for on_error just before on_close; 0: none */
     struct address peer; /* who is at the other end; behind a PROXY header who that says */
-    uint16_t close_code; /* see crew_conn_close_code() */
-    uint8_t state;       /* enum conn_state; written by conn_set_state() */
-    uint8_t layer;       /* enum conn_layer */
-    uint8_t reason : 4;  /* enum crew_close_reason, once it is CLOSING */
-    uint8_t awaits : 3;  /* enum deadline: what the protocol awaits of the peer */
-    uint8_t polled : 2;  /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
+    /* See crew_conn_close_code(); of one that is turned away the HTTP status that says why. */
+    uint16_t close_code;
+    uint8_t state;      /* enum conn_state; written by conn_set_state() */
+    uint8_t layer;      /* enum conn_layer */
+    uint8_t reason : 4; /* enum crew_close_reason, once it is CLOSING */
+    uint8_t awaits : 3; /* enum deadline: what the protocol awaits of the peer */
+    uint8_t polled : 2; /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
     bool holds_back : 1;      /* the protocol goes on with the stash in a later turn */
@@ -81,6 +82,7 @@ struct crew_conn {
     bool is_listed : 1;       /* in conns.gathered */
     bool is_due : 1;          /* on the list of settle_now() */
     bool is_admitted : 1;     /* counted among the connections of its address */
+    bool is_turned_away : 1;  /* there was no place for it: see turned_away.h */
     bool is_announced : 1;    /* on_connect was called */
     bool is_probed : 1;       /* a probe has no answer yet */
     bool is_over : 1;         /* above the high-water mark: on_buffer_full was called */
@@ -142,6 +144,12 @@ _Static_assert(CREW_CLOSE_MEMORY < 16 && DEADLINE_COUNT <= 8,
 
 static inline struct conns *conns_of(const struct crew_conn *conn) {
     return conn->endpoint->conns;
+}
+
+/* Who is at the other end for whoever counts or names peers: the client that a trusted proxy
+ * names, else the peer itself. */
+static inline const struct address *conn_address(const struct crew_conn *conn) {
+    return conn->client ? conn->client : &conn->peer;
 }
 
 /* "opening", "open", "paused", "closing" or "ended". */

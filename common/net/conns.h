@@ -29,7 +29,8 @@ struct conns_totals {
     uint64_t accepted, messages_in, messages_out, bytes_in, bytes_out;
     uint64_t send_failures; /* sends refused: buffer full, or closed */
     uint64_t reaped;        /* closed with CREW_CLOSE_HEARTBEAT */
-    uint64_t refused;       /* accepted and closed at once: limits */
+    uint64_t refused;       /* not admitted, for whatever reason */
+    uint64_t turned_away;   /* of them: for want of a place */
     uint64_t evicted;       /* peers and connections ended to make room */
     uint64_t protocol_errors, limit_errors, timeouts;
 };

@@ -33,10 +33,18 @@ struct endpoint_settings {
     uint32_t message_rate; /* messages a second of one connection; 0: any */
 };
 
+/* What becomes of a connection once its peer is known. */
+enum endpoint_verdict {
+    ENDPOINT_ADMIT,
+    ENDPOINT_TURN_AWAY, /* its protocol says so, and it closes politely: turned_away.h */
+    ENDPOINT_REFUSE     /* it ends at once, without a word */
+};
+
 /* Events to the endpoint's owner. */
 struct endpoint_ops {
-    /* Its peer is known: may it stay? False ends it with CREW_CLOSE_LIMIT. */
-    bool (*admits)(struct crew_conn *conn);
+    /* Its peer is known: may it stay? Whom it turns away is told the HTTP status *out_status,
+     * where the protocol can say it. */
+    enum endpoint_verdict (*admits)(struct crew_conn *conn, int *out_status);
     /* It has ended and is about to be freed; its transport is closed. */
     void (*ended)(struct crew_conn *conn);
 };
@@ -50,13 +58,19 @@ struct endpoint {
     const struct preface *preface;   /* what comes before that, or NULL: see protocol.h */
     struct endpoint_settings settings;
     struct reaper reaper;
-    void *conn_data;   /* that a connection begins with: crew_conn_data() */
-    size_t state_size; /* of the app's state behind each connection: conn_app_state() */
-    size_t count;      /* connections, from conn_adopt() until they are freed */
+    void *conn_data;    /* that a connection begins with: crew_conn_data() */
+    size_t state_size;  /* of the app's state behind each connection: conn_app_state() */
+    size_t count;       /* connections, from conn_adopt() until they are freed */
+    size_t turned_away; /* of them: see turned_away.h */
     /* Only a dialler sets it: decides whether a connection begins by connecting, and which side
      * of the protocol it speaks. */
     bool is_client;
 };
+
+/* Its connections without those that are being turned away: what a limit is compared with. */
+static inline size_t endpoint_live(const struct endpoint *endpoint) {
+    return endpoint->count - endpoint->turned_away;
+}
 
 /* `endpoint` has all but the reaper set: set up its time lists and start to watch them. 0, or a
  * libuv error. */

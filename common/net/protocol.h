@@ -82,6 +82,10 @@ struct protocol {
      * never): true to be asked again. */
     bool (*lingers)(struct crew_conn *conn, int reason);
 
+    /* In place of `start`: there is no place for it. Say so by an HTTP `status` (NULL: there is
+     * no way to); it closes behind that. */
+    void (*turn_away)(struct crew_conn *conn, int status);
+
     /* All that was queued has gone (NULL: nothing to do). */
     void (*drained)(struct crew_conn *conn);
 

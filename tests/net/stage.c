@@ -138,8 +138,10 @@ static void on_request(struct crew_conn *conn, struct crew_request *request) {
     react(conn, "request", NULL);
 }
 
-static bool admits(struct crew_conn *conn) {
-    return !stage_of(conn)->refuses;
+static enum endpoint_verdict admits(struct crew_conn *conn, int *out_status) {
+    const struct stage *stage = stage_of(conn);
+    *out_status = stage->status;
+    return stage->verdict;
 }
 
 static void ended(struct crew_conn *conn) {

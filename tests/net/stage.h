@@ -32,8 +32,9 @@ struct stage {
     bool is_deaf;        /* messages are not written down */
     /* What the app does in each callback; `msg` of a message, ping or pong. */
     void (*react)(struct crew_conn *conn, const char *event, const crew_msg *msg);
-    bool refuses;    /* the service admits nobody */
-    bool is_hurried; /* work is left for the next turn */
+    enum endpoint_verdict verdict; /* of whoever comes */
+    int status;                    /* told to whom it turns away */
+    bool is_hurried;               /* work is left for the next turn */
 };
 
 /* Heartbeat and deadlines off, limits as by default. */

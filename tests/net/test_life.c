@@ -350,7 +350,7 @@ static void test_a_transport_that_does_not_come_up(void **state) {
 static void test_who_is_not_admitted_is_told_nothing(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_TEXT, NULL, NULL);
-    stage->refuses = true;
+    stage->verdict = ENDPOINT_REFUSE;
     struct peer *peer = stage_join(stage, "a");
     stage_run(stage);
     stage_expect(stage, "");

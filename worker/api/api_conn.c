@@ -113,7 +113,7 @@ void *crew_conn_data(const crew_conn *conn) {
 void crew_conn_peer_sized(const crew_conn *conn, struct crew_addr *out_addr, size_t size) {
     struct crew_addr addr = {0};
     if (conn)
-        address_show(conn->client ? conn->client : &conn->peer, &addr);
+        address_show(conn_address(conn), &addr);
     sized_copy(out_addr, size, &addr, sizeof(addr));
 }
 

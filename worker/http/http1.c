@@ -143,10 +143,15 @@ static const char *fields_for(int status) {
     if (status == 426)
         return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                "Connection: close, Upgrade\r\n";
+    if (status == 429) /* a rate is one of a second */
+        return "Retry-After: 1\r\nConnection: close\r\n";
+    if (status == 503)
+        return "Retry-After: 5\r\nConnection: close\r\n";
     return "Connection: close\r\n";
 }
 
-/* RFC 9110 sections 7.8, 10.2.1, 15.5.22; RFC 6455 section 4.4 for the fields. */
+/* RFC 9110 sections 7.8, 10.2.1, 10.2.3, 15.5.22; RFC 6585 section 4; RFC 6455 section 4.4 for
+ * the fields. */
 void http1_send_error(struct crew_conn *conn, int status, const char *text, bool has_body) {
     char response[ERROR_MAX];
     int len = snprintf(response, sizeof(response),

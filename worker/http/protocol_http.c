@@ -86,6 +86,12 @@ static void write_error(struct crew_conn *conn, int status, const char *text) {
     http1_send_error(conn, status, text, !request || request->head.method_id != HTTP_HEAD);
 }
 
+static void turn_away(struct crew_conn *conn, int status) {
+    write_error(conn, status,
+                status == 429 ? "too many connections from this address; try again later"
+                              : "too many connections; try again later");
+}
+
 /* An error that the server answers itself, and the end of the connection. */
 static void refuse(struct crew_conn *conn, int status, int error, const char *text) {
     struct crew_request *request = conn->as.http.request;
@@ -338,6 +344,7 @@ const struct protocol protocol_http = {
     .receive = receive,
     .send = send_answer,
     .goodbye = goodbye,
+    .turn_away = turn_away,
     .lingers = lingers,
     .drained = drained,
     .expired = expired,

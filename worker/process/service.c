@@ -44,15 +44,17 @@ static void enter(struct service *service, enum service_stage stage) {
     service->stage = stage;
 }
 
-static bool admits(struct crew_conn *conn) {
+static enum endpoint_verdict admits(struct crew_conn *conn, int *out_status) {
     struct service *service = service_of(conn);
     uint32_t limit = service->config->limits.max_connections_per_address;
     if (limit == 0)
-        return true;
-    conn->is_admitted = peers_enter(&service->peers, &conn->peer, limit);
-    if (!conn->is_admitted)
-        conns_of(conn)->totals.refused++;
-    return conn->is_admitted;
+        return ENDPOINT_ADMIT;
+    conn->is_admitted = peers_enter(&service->peers, conn_address(conn), limit);
+    if (conn->is_admitted)
+        return ENDPOINT_ADMIT;
+    conns_of(conn)->totals.refused++;
+    *out_status = 429;
+    return ENDPOINT_TURN_AWAY;
 }
 
 /* A session of udp has no descriptor. */
@@ -60,7 +62,7 @@ static void ended(struct crew_conn *conn) {
     struct service *service = service_of(conn);
     struct worker *worker = service->worker;
     if (conn->is_admitted)
-        peers_leave(&service->peers, &conn->peer);
+        peers_leave(&service->peers, conn_address(conn));
     if (!service->udp.is_open)
         room_give_back(&worker->room);
     score_set(worker->line->connections, (uint32_t)worker->conns.count);
@@ -152,7 +154,7 @@ int service_accept(struct service *service) {
 }
 
 bool service_has_streams(const struct service *service) {
-    return service->endpoint.count > 0 && !service->udp.is_open;
+    return endpoint_live(&service->endpoint) > 0 && !service->udp.is_open;
 }
 
 static void stop_taking(struct service *service) {
