@@ -1,0 +1,209 @@
+"""What is done to an instance while clients talk to it, and what of their losses that explains.
+
+Each deed is drawn by lot, is followed by a look at the whole (every worker ready again), and notes
+what it excuses: the processes that it killed, and the times in which nobody listened. A loss that
+no deed excuses is a fault of Crewman.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import crew
+
+FAR_CLIENT = str(Path(__file__).resolve().parent / "far_client.py")
+RECOVERY = 60  # seconds in which every worker is ready again, back-off included
+FAR_CLIENTS = 20
+
+
+class Mischief:
+    def __init__(self, instance, seed, far_host, far_port):
+        self.instance = instance
+        self.far_host, self.far_port = far_host, far_port
+        self.lot = random.Random(seed)
+        self.weights = dict(self.DEEDS)
+        if far_host is None:
+            self.forget("cut_the_wire")
+        self.killed = {}  # pid: when
+        self.silences = []  # [from, to]: nobody listened
+        self.done = []
+        self.is_second_version = False
+
+    def forget(self, deed):
+        """It cannot be done here."""
+        del self.weights[deed]
+
+    # -- what explains a loss
+
+    def kill(self, pid, number):
+        """Only a child that a deed chose dies without a reason of its own."""
+        self.killed[pid] = time.monotonic()
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    @contextmanager
+    def silence(self):
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.silences.append((began, time.monotonic()))
+
+    def explains(self, loss):
+        """A dead server explains the end of what it served, and of a connection whose server nobody
+        had learned, if it died meanwhile. Only where nobody listens may a connection be refused."""
+        if "Wrong" in loss.text:
+            return False
+        if any(began <= loss.ended and loss.began <= ended for began, ended in self.silences):
+            return True
+        if loss.is_refused:
+            return False
+        if loss.pid is not None:
+            return loss.pid in self.killed
+        return any(loss.began <= when <= loss.ended for when in self.killed.values())
+
+    # -- deeds
+
+    def worker(self):
+        """A serving process by lot; None when there is none just now."""
+        rows = [row for row in self.instance.workers() if row["pid"]]
+        return self.lot.choice(rows)["pid"] if rows else None
+
+    def kill_a_worker(self):
+        pid = self.worker()
+        if pid:
+            self.kill(pid, self.lot.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]))
+
+    def kill_all_workers(self):
+        for pid in self.instance.worker_pids():
+            self.kill(pid, signal.SIGKILL)
+
+    def stop_a_worker_for_a_moment(self):
+        pid = self.worker()
+        if pid:
+            crew.suspend(pid)
+            crew.let_pass(self.lot.random())
+            os.kill(pid, signal.SIGCONT)
+
+    def freeze_a_worker(self):
+        """The watchdog kills it."""
+        pid = self.worker()
+        if pid:
+            self.killed[pid] = time.monotonic()
+            crew.suspend(pid)
+            crew.wait_for(lambda: not crew.is_alive(pid), RECOVERY, "the watchdog")
+
+    def stop_the_master_for_a_moment(self):
+        """Nobody who is served notices."""
+        pid = self.instance.master_pid()
+        crew.suspend(pid)
+        crew.let_pass(self.lot.random() * 2)
+        os.kill(pid, signal.SIGCONT)
+
+    def reload(self):
+        self.is_second_version = not self.is_second_version
+        self.write_app("mixed_v2" if self.is_second_version else "mixed")
+        self.instance.reload(*self.lot.choice([[], ["-g"]]), timeout=120)
+
+    def reload_what_cannot_start(self):
+        """Nothing changes."""
+        before = self.instance.status()["master"]["generation"]
+        config = self.instance.config_path.read_text()
+        self.instance.config_path.write_text(
+            config.replace('"workers"', self.lot.choice(['"wrokers"', '"workers": -']), 1))
+        done = self.instance.verb("reload", timeout=120)
+        self.instance.config_path.write_text(config)
+        assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+        assert self.instance.status()["master"]["generation"] == before
+
+    def kill_during_a_reload(self):
+        reload = subprocess.Popen(
+            [str(crew.CREWMAN), "reload", "-c", str(self.instance.config_path)],
+            env=self.instance.env, cwd=self.instance.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.kill_a_worker()
+        assert reload.wait(120 * crew.PATIENCE) in (0, 1)  # it may have been the canary
+
+    def kill_the_master(self):
+        """Its workers drain and end; another takes its place."""
+        pid = self.instance.master_pid()
+        with self.silence():
+            os.kill(pid, signal.SIGKILL)
+            crew.wait_for(lambda: not self.instance.processes(), RECOVERY, "the orphans' end")
+            self.instance.start()
+
+    def stop_and_start(self):
+        with self.silence():
+            self.instance.stop(*self.lot.choice([[], ["-g"]]))
+            assert not self.instance.processes()
+            self.instance.start()
+
+    def take_the_log_away(self):
+        log = self.instance.log_path
+        log.rename(log.with_suffix(f".{len(self.done)}"))
+        done = self.instance.verb("reopen-logs")
+        assert done.returncode == 0, done.stderr
+
+    def fill_the_disk(self):
+        """Of the log. The next deeds of a few seconds happen with it full."""
+        disk = self.instance.log_path.parent
+        with open(disk / "ballast", "wb", buffering=0) as ballast:
+            try:
+                while ballast.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+        self.kill_a_worker()
+        self.recover()
+        self.reload()
+        (disk / "ballast").unlink()
+
+    def cut_the_wire(self):
+        """To clients that are then gone without a word; the heartbeat finds every one."""
+        with subprocess.Popen([*self.far_host.command(), sys.executable, FAR_CLIENT,
+                               self.far_host.near, str(self.far_port), str(FAR_CLIENTS)],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as far:
+            assert far.stdout.readline() == "connected\n"
+            assert self.far_connections() == FAR_CLIENTS
+            self.far_host.set_wire("down")
+            far.kill()
+            crew.wait_for(lambda: self.far_connections() == 0, RECOVERY, "the reaper")
+            self.far_host.set_wire("up")
+
+    def far_connections(self):
+        return sum(row["peer"].startswith(self.far_host.address + ":")
+                   for row in self.instance.connections())
+
+    def write_app(self, name):
+        """As a deploy does that knows nothing of what runs: the new file beside, then a rename."""
+        path = self.instance.folder / "mixed.so"
+        new = path.with_suffix(".new")
+        shutil.copyfile(crew.app(name), new)
+        new.rename(path)
+
+    DEEDS = {
+        "kill_a_worker": 6, "kill_all_workers": 1, "stop_a_worker_for_a_moment": 2,
+        "freeze_a_worker": 1, "stop_the_master_for_a_moment": 1, "reload": 3,
+        "reload_what_cannot_start": 2, "kill_during_a_reload": 2, "kill_the_master": 1,
+        "stop_and_start": 1, "take_the_log_away": 1, "fill_the_disk": 1, "cut_the_wire": 1,
+    }
+
+    def act(self, name=None):
+        """One deed, by name or by lot, and the recovery behind it."""
+        name = name or self.lot.choices(list(self.weights), list(self.weights.values()))[0]
+        if name not in self.weights:
+            return
+        self.done.append(name)
+        getattr(self, name)()
+        self.recover()
+
+    def recover(self):
+        self.instance.wait_ready(RECOVERY)
