@@ -33,6 +33,10 @@ void http_body_done(struct http_body *body) {
     codec_buffer_free(&body->line);
 }
 
+bool http_body_is_whole(const struct http_body *body) {
+    return body->state == STATE_END || (body->state == STATE_LENGTH && body->left == 0);
+}
+
 static enum http_body_event_type fail(struct http_body *body, int status, const char *text,
                                       struct http_body_event *out_event) {
     http_body_done(body);

@@ -50,6 +50,9 @@ struct http_body_event {
 void http_body_init(struct http_body *body, const struct http_head *head);
 void http_body_done(struct http_body *body);
 
+/* Has all of it come, so that HTTP_BODY_END needs no more input? */
+bool http_body_is_whole(const struct http_body *body);
+
 /* As the other decoders: call until HTTP_BODY_NEED_MORE, _END or _ERROR, or stop and keep the
  * rest. A body of length 0 gives HTTP_BODY_END at once. */
 enum http_body_event_type http_body_next(struct http_body *body,

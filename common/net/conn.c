@@ -211,9 +211,8 @@ static void begin(struct crew_conn *conn) {
 
 static void take_up(struct crew_conn *conn) {
     const struct transport *transport = conn->endpoint->transport;
-    bool has_rest = conn->stash || conn->protocol->keeps_rest;
     bool has_goodbye = conn->state == CONN_CLOSING && conn_may_hold_goodbye(conn);
-    if ((has_rest && conn_is_reading(conn)) || has_goodbye)
+    if ((conn_is_reading(conn) && conn_has_rest(conn)) || has_goodbye)
         conn_receive(conn, NULL, 0);
     if (transport->has_more && (conn->polled & POLLER_READABLE) && transport->has_more(conn))
         conn_read(conn);
@@ -230,6 +229,8 @@ static void move_bytes(struct crew_conn *conn, int events) {
         conn_flush(conn);
     if ((events & POLLER_READABLE) && conn->state != CONN_ENDED)
         conn_read(conn);
+    if ((events & POLLER_HANGUP) && (conn->polled & POLLER_HANGUP) && conn->state != CONN_ENDED)
+        conn_hang_up(conn);
 }
 
 void conn_ready(void *owner, int events) {

@@ -74,7 +74,7 @@ struct crew_conn {
     uint8_t layer;      /* enum conn_layer */
     uint8_t reason : 4; /* enum crew_close_reason, once it is CLOSING */
     uint8_t awaits : 3; /* enum deadline: what the protocol awaits of the peer */
-    uint8_t polled : 2; /* what its socket is watched for: POLLER_READABLE | POLLER_WRITABLE */
+    uint8_t polled : 3; /* what its socket is watched for: POLLER_… */
     bool is_paused : 1;
     bool is_backlogged : 1;   /* enough is stashed: do not read on */
     bool holds_back : 1;      /* the protocol goes on with the stash in a later turn */
@@ -87,6 +87,7 @@ struct crew_conn {
     bool is_probed : 1;       /* a probe has no answer yet */
     bool is_over : 1;         /* above the high-water mark: on_buffer_full was called */
     bool has_eof : 1;         /* the peer has sent its last byte */
+    bool has_hung_up : 1;     /* the same, but what came before that is not read yet */
     bool has_goodbye : 1;     /* the peer has said the protocol's goodbye */
     bool is_garbled : 1;      /* what it says cannot be understood any more */
     bool is_shut : 1;         /* our last byte has gone: shutdown(2) */
@@ -134,7 +135,7 @@ void conn_bury(struct crew_conn *conn);
 /* Hand the stash to the protocol again, from settle_now() after a resume. */
 void conn_take_up(struct crew_conn *conn);
 
-/* The socket is what it was watched for, POLLER_READABLE | POLLER_WRITABLE. */
+/* The socket is what it was watched for, POLLER_…; see poller_open(). */
 void conn_ready(void *conn, int events);
 
 /* Of an idle connection it is nearly all that it costs; malloc(3) rounds up to 16 less 8. */

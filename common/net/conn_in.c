@@ -108,6 +108,17 @@ static void read_end(struct crew_conn *conn) {
     conn_update_poll(conn);
 }
 
+void conn_hang_up(struct crew_conn *conn) {
+    const struct transport *transport = conn->endpoint->transport;
+    int error = transport->error ? transport->error(conn) : 0;
+    if (error)
+        conn_end(conn, CREW_CLOSE_IO, error);
+    else if (conn_has_rest(conn) || transport->has_unread(conn))
+        conn_note_hang_up(conn);
+    else
+        read_end(conn);
+}
+
 /* Answers how much was received; 0: nothing, or its end. */
 static size_t receive_into(struct crew_conn *conn, char *room, size_t size) {
     ssize_t got = conn->endpoint->transport->read(conn, room, size);

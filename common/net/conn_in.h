@@ -10,6 +10,9 @@
 /* The socket has something: read it, a bounded amount of it. */
 void conn_read(struct crew_conn *conn);
 
+/* Nothing is read now, and the peer has sent its last byte, or the socket is broken. */
+void conn_hang_up(struct crew_conn *conn);
+
 /* Hand what came to the protocol, behind what it had left. */
 void conn_receive(struct crew_conn *conn, char *data, size_t len);
 

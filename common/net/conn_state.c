@@ -28,20 +28,33 @@ void conn_end(struct crew_conn *conn, int reason, int error) {
     conns_due(conn);
 }
 
-void conn_update_poll(struct crew_conn *conn) {
+/* Who is not read now still hangs up. That is told again and again while the socket is watched
+ * for room too: once it is known it is not asked for beside that. */
+static int wanted_of(const struct crew_conn *conn) {
     int wanted = 0;
     bool is_held = conn->is_paused || conn->is_backlogged;
-    if (!conn->has_eof && (!is_held || conn->state >= CONN_CLOSING))
-        wanted |= POLLER_READABLE;
     if (conn->out.bytes > 0 && !conn->is_gathering && conn->state != CONN_OPENING)
         wanted |= POLLER_WRITABLE;
+    if (conn->has_eof)
+        return wanted;
+    if (!is_held || conn->state >= CONN_CLOSING)
+        return wanted | POLLER_READABLE;
+    return conn->has_hung_up && wanted ? wanted : wanted | POLLER_HANGUP;
+}
+
+void conn_update_poll(struct crew_conn *conn) {
+    int wanted = wanted_of(conn);
     if (wanted == conn->polled)
         return;
     int err = conn->endpoint->transport->interest(conn, conn->polled, wanted);
     if (err)
         conn_end(conn, CREW_CLOSE_MEMORY, err);
     else
-        conn->polled = (uint8_t)wanted & 3u;
+        conn->polled = (uint8_t)wanted & 7u;
+}
+
+bool conn_has_rest(const struct crew_conn *conn) {
+    return conn->stash || (conn->protocol->has_rest && conn->protocol->has_rest(conn));
 }
 
 void conn_discard_stash(struct crew_conn *conn) {
@@ -81,11 +94,28 @@ void conn_restart_deadline(struct crew_conn *conn) {
     start(conn, deadline_of(conn));
 }
 
+/* A pause is not the peer's silence, unless that has ended: then the app has idle_timeout to
+ * come for what is left. */
+static void check_silence(struct crew_conn *conn) {
+    if (conn->is_paused ? conn->has_hung_up : conn->protocol->has_heartbeat)
+        liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
+    else
+        liveness_suspend(&conn->liveness);
+}
+
+void conn_note_hang_up(struct crew_conn *conn) {
+    if (conn->has_hung_up)
+        return;
+    conn->has_hung_up = true;
+    check_silence(conn);
+    conn_update_poll(conn);
+}
+
 void conn_pause(struct crew_conn *conn) {
     if (conn->state >= CONN_CLOSING || conn->is_paused)
         return;
     conn->is_paused = true;
-    liveness_suspend(&conn->liveness);
+    check_silence(conn);
     conn_check_deadline(conn);
     conn_update_poll(conn);
 }
@@ -94,11 +124,10 @@ void conn_resume(struct crew_conn *conn) {
     if (conn->state >= CONN_CLOSING || !conn->is_paused)
         return;
     conn->is_paused = false;
-    if (conn->protocol->has_heartbeat)
-        liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
+    check_silence(conn);
     conn_check_deadline(conn);
     conn_update_poll(conn);
     /* No event tells of what the transport has read already. */
-    if (conn->stash || conn->protocol->keeps_rest || conn->endpoint->transport->has_more)
+    if (conn_has_rest(conn) || conn->endpoint->transport->has_more)
         conns_due(conn);
 }

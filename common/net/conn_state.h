@@ -21,6 +21,12 @@ void conn_update_poll(struct crew_conn *conn);
 void conn_pause(struct crew_conn *conn);
 void conn_resume(struct crew_conn *conn);
 
+/* The peer has sent its last byte, before which something waits for the app to go on. */
+void conn_note_hang_up(struct crew_conn *conn);
+
+/* Was something received that the protocol has not handed out? */
+bool conn_has_rest(const struct crew_conn *conn);
+
 void conn_discard_stash(struct crew_conn *conn);
 
 /* Await something of the peer, from now on; DEADLINE_NONE: it is the app's turn. */

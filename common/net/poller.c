@@ -12,15 +12,21 @@
 
 #define SOURCE_BIT 1u
 
+/* An end that stays is told once to who waits for nothing else. */
 static uint32_t to_epoll(int events) {
+    if (events == POLLER_HANGUP)
+        return EPOLLRDHUP | EPOLLET;
     return (events & POLLER_READABLE ? EPOLLIN : 0u) |
-           (events & POLLER_WRITABLE ? EPOLLOUT : 0u);
+           (events & POLLER_WRITABLE ? EPOLLOUT : 0u) |
+           (events & POLLER_HANGUP ? EPOLLRDHUP : 0u);
 }
 
 static int from_epoll(uint32_t events) {
     if (events & (EPOLLERR | EPOLLHUP))
-        return POLLER_READABLE | POLLER_WRITABLE;
-    return (events & EPOLLIN ? POLLER_READABLE : 0) | (events & EPOLLOUT ? POLLER_WRITABLE : 0);
+        return POLLER_READABLE | POLLER_WRITABLE | POLLER_HANGUP;
+    return (events & EPOLLIN ? POLLER_READABLE : 0) |
+           (events & EPOLLOUT ? POLLER_WRITABLE : 0) |
+           (events & EPOLLRDHUP ? POLLER_HANGUP : 0);
 }
 
 static uint64_t mark(const struct poller_source *source) {

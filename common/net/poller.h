@@ -22,15 +22,18 @@ struct poller {
     struct epoll_event events[POLLER_BATCH];
 };
 
-enum { POLLER_READABLE = 1, POLLER_WRITABLE = 2 };
+/* POLLER_HANGUP: the peer has sent its last byte, or the socket is broken. It is for who does
+ * not read now; alone it is told once for each such event. */
+enum { POLLER_READABLE = 1, POLLER_WRITABLE = 2, POLLER_HANGUP = 4 };
 
 /* Embedded in what waits to become readable. */
 struct poller_source {
     void (*ready)(struct poller_source *source);
 };
 
-/* `ready` is called with POLLER_READABLE | POLLER_WRITABLE, of what was asked for; on an error
- * or the end of a socket, with all that was asked for. 0 or a negative errno number. */
+/* `ready` is called with those of POLLER_READABLE, POLLER_WRITABLE and POLLER_HANGUP that are
+ * so; on an error, or when both sides of a socket have ended, with all, asked for or not. 0 or
+ * a negative errno number. */
 int poller_open(struct poller *poller, void (*ready)(void *owner, int events));
 void poller_close(struct poller *poller);
 

@@ -44,7 +44,6 @@ struct protocol {
     bool has_handshake;  /* false: OPEN right after on_connect */
     bool has_heartbeat;  /* silence is a sign of death */
     bool awaits_goodbye; /* after our goodbye the peer's is awaited, before the end */
-    bool keeps_rest;     /* has unread messages itself after a pause: receive is called again */
 
     void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
     /* Just before on_connect (NULL: nothing to do). */
@@ -62,6 +61,10 @@ struct protocol {
      * have room for. NULL or 0: as much as there is. */
     size_t (*want)(struct crew_conn *conn, char **out_room);
     void (*filled)(struct crew_conn *conn, size_t len);
+
+    /* Has it taken something from the transport that it hands out at the next receive, with or
+     * without more bytes? (NULL: never.) */
+    bool (*has_rest)(const struct crew_conn *conn);
 
     /* Send one message of the app. */
     int (*send)(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);

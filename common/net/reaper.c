@@ -18,6 +18,10 @@ static struct crew_conn *conn_of(struct liveness_node *node) {
 static void on_dead(void *owner, struct liveness_node *node) {
     (void)owner;
     struct crew_conn *conn = conn_of(node);
+    if (conn->has_hung_up) { /* its last bytes were for an app that has not come for them */
+        conn_end(conn, CREW_CLOSE_PEER, 0);
+        return;
+    }
     conns_of(conn)->totals.reaped++;
     /* Should the peer be there after all, it learns why; nothing waits for it. */
     if (conn->protocol->goodbye && conn->state == CONN_OPEN && conn->out.bytes == 0)

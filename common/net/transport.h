@@ -53,6 +53,9 @@ struct transport {
     /* Has the peer sent something that nobody has read? */
     bool (*has_unread)(const struct crew_conn *conn);
 
+    /* Its pending error, a negative number, or 0. NULL: a read tells. */
+    int (*error)(const struct crew_conn *conn);
+
     /* Our last byte has been written: say so to the peer. NULL: there is no way to. */
     void (*shut)(struct crew_conn *conn);
 

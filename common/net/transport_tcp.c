@@ -64,6 +64,12 @@ static bool has_unread(const struct crew_conn *conn) {
     return unread > 0;
 }
 
+static int pending_error(const struct crew_conn *conn) {
+    int error = 0;
+    socklen_t len = sizeof(error);
+    return getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? -error : -errno;
+}
+
 static void shut(struct crew_conn *conn) {
     shutdown(conn->fd, SHUT_WR);
 }
@@ -93,6 +99,7 @@ const struct transport transport_tcp = {
     .interest = interest,
     .unsent = unsent,
     .has_unread = has_unread,
+    .error = pending_error,
     .shut = shut,
     .close = close_socket,
     .local = local,

@@ -121,6 +121,10 @@ static bool has_unread(const struct crew_conn *conn) {
     return left_to_read(peer_of(conn)) > 0;
 }
 
+static int pending_error(const struct crew_conn *conn) {
+    return take_error(&peer_of(conn)->read_error);
+}
+
 static void shut(struct crew_conn *conn) {
     peer_of(conn)->is_shut = true;
 }
@@ -139,7 +143,8 @@ static void local(const struct crew_conn *conn, struct crew_addr *out_addr) {
 #define MEMORY_FUNCTIONS                                                                       \
     .conn_size = sizeof(struct memory_conn), .start = start, .read = read_memory,              \
     .write = write_memory, .send_file = send_file, .interest = interest, .unsent = unsent,     \
-    .has_unread = has_unread, .shut = shut, .close = close_memory, .local = local
+    .has_unread = has_unread, .error = pending_error, .shut = shut, .close = close_memory,     \
+    .local = local
 
 const struct transport transport_memory = {.name = "memory", MEMORY_FUNCTIONS};
 
@@ -172,6 +177,12 @@ void peer_end(struct peer *peer) {
     peer->has_news = true;
 }
 
+/* Alone it is told once. */
+static bool has_hung_up(const struct peer *peer) {
+    bool is_known = peer->conn->has_hung_up && peer->interest == POLLER_HANGUP;
+    return peer->read_error || (peer->has_ended && !is_known);
+}
+
 int peer_events(const struct peer *peer) {
     const struct crew_conn *conn = peer->conn;
     if (!conn)
@@ -180,6 +191,8 @@ int peer_events(const struct peer *peer) {
     bool is_readable =
         hides ? peer->has_news : left_to_read(peer) > 0 || peer->has_ended || peer->read_error;
     int events = (is_readable ? POLLER_READABLE : 0) | (peer->room > 0 ? POLLER_WRITABLE : 0);
+    if (has_hung_up(peer))
+        events |= POLLER_HANGUP;
     return events & peer->interest;
 }
 

@@ -54,7 +54,7 @@ void peer_attach(struct peer *peer, struct crew_conn *conn);
 void peer_put(struct peer *peer, const void *data, size_t len);
 void peer_end(struct peer *peer);
 
-/* What its connection would be told now, POLLER_READABLE | POLLER_WRITABLE. */
+/* What its connection would be told now, POLLER_…. */
 int peer_events(const struct peer *peer);
 
 /* Is this the first of what it was sent? */

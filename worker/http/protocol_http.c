@@ -236,10 +236,21 @@ static bool may_go_on(const struct crew_conn *conn) {
     return is_http(conn) && conn_is_reading(conn) && conn->out.file_bytes == 0 && has_room;
 }
 
+static bool is_in_body(const struct crew_request *request) {
+    return request && request->has_body && !request->is_body_over;
+}
+
+/* The end of a body that was paused behind its last byte. */
+static bool has_rest(const struct crew_conn *conn) {
+    const struct crew_request *request = conn->as.http.request;
+    return (is_in_body(request) && http_body_is_whole(&request->body)) ||
+           (request && request->owes_last_piece);
+}
+
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
     while (may_go_on(conn)) {
         struct crew_request *request = conn->as.http.request;
-        if (request && request->has_body && !request->is_body_over) {
+        if (is_in_body(request)) {
             if (!receive_body(conn, request, data, len))
                 break;
         } else if (request && request->owes_last_piece) {
@@ -338,10 +349,10 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
 const struct protocol protocol_http = {
     .name = "http",
     .has_handshake = true,
-    .keeps_rest = true, /* the end of a body that was paused behind its last byte */
     .start = start,
     .done = done,
     .receive = receive,
+    .has_rest = has_rest,
     .send = send_answer,
     .goodbye = goodbye,
     .turn_away = turn_away,

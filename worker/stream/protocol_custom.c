@@ -139,12 +139,18 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     }
 }
 
+/* A package that is known not to be whole waits for more. */
+static bool has_rest(const struct crew_conn *conn) {
+    const struct custom *custom = conn->as.custom;
+    return custom && custom->len > 0 && custom->len >= custom->need;
+}
+
 const struct protocol protocol_custom = {
     .name = "custom",
     .has_heartbeat = true,
-    .keeps_rest = true,
     .connected = protocol_custom_connected,
     .done = protocol_custom_done,
     .receive = receive,
+    .has_rest = has_rest,
     .send = custom_send,
 };

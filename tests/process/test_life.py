@@ -1,0 +1,163 @@
+"""Clients that hang up, do not read or do not finish: each is noticed, with real sockets. When and in
+which order, by a clock of the test's own: tests/net/test_hang_ups.c."""
+
+import re
+import socket
+import struct
+import subprocess
+
+import pytest
+
+import crew
+from ws import WebSocket, dial
+
+FOREVER = "!pause 600000"
+
+
+def reset(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def wait_fds(instance, count):
+    pid = instance.worker_pids()[0]
+    crew.wait_for(lambda: crew.fd_count(pid) == count, 10, f"{count} descriptors")
+
+
+@pytest.fixture(params=["websocket", "text", "unix"])
+def paused(probe, request):
+    """Connects, and has the app pause it: answers the socket."""
+    protocol = request.param
+    instance = probe("text" if protocol == "unix" else protocol, is_started=False)
+    if protocol == "unix":
+        instance.port = instance.folder / "app.sock"
+        instance.config["services"]["probe"]["listen"] = f"text://unix:{instance.port}"
+        instance.write_config(instance.config)
+    instance.start()
+    instance.idle_fds = crew.fd_count(instance.worker_pids()[0])
+
+    def connect():
+        if protocol == "websocket":
+            client = WebSocket(instance.port)
+            assert client.ask(FOREVER) == "paused"
+            return client.sock
+        sock = dial(instance.port)
+        sock.sendall(f"{FOREVER}\n".encode())
+        assert sock.recv(100) == b"paused\n"
+        return sock
+
+    return instance, connect
+
+
+def test_a_paused_connection_notices_an_end(paused):
+    instance, connect = paused
+    socks = [connect() for _ in range(5)]
+    wait_fds(instance, instance.idle_fds + 5)
+    for sock in socks[:2]:
+        sock.shutdown(socket.SHUT_WR)
+    instance.wait_log("reason=peer", count=2)
+    for sock in socks:
+        sock.close()
+    instance.wait_log("reason=peer", count=5)
+    wait_fds(instance, instance.idle_fds)
+
+
+def test_a_paused_connection_notices_a_reset(paused):
+    instance, connect = paused
+    is_unix = not isinstance(instance.port, int)  # it has none
+    for sock in [connect() for _ in range(5)]:
+        reset(sock)
+    instance.wait_log("reason=peer" if is_unix else "reason=io", count=5)
+    wait_fds(instance, instance.idle_fds)
+
+
+def test_what_came_before_the_end_stays_and_costs_no_turns(paused):
+    instance, connect = paused
+    sock = connect()
+    sock.sendall(b"\x81\x80abcd" if sock.family == socket.AF_INET else b"hello\n")
+    sock.close()
+    with instance.not_spinning(0.5, slot=0):
+        pass
+    assert len(instance.connections()) == 1
+
+
+PROXY = """#include <crewman.h>
+#include <stdlib.h>
+{block}
+static crew_conn *waiting;
+
+/* Each second connection is the other side of the one before. */
+static void on_open(crew_conn *conn) {{
+    if (!waiting) {{
+        waiting = conn;
+        return;
+    }}
+    crew_conn *sides[] = {{waiting, conn}};
+    for (int i = 0; i < 2; i++) {{
+        crew_id *id = malloc(sizeof(*id));
+        *id = crew_conn_id(sides[1 - i]);
+        crew_conn_set_data(sides[i], id, free);
+    }}
+    waiting = NULL;
+}}
+
+static void on_message(crew_conn *conn, const crew_msg *msg) {{
+    crew_conn_send(other_side(conn), msg->data, msg->len);
+}}
+
+CREW_APP({{ .name = "probe", .listen = "tcp://127.0.0.1:2397", .workers = 1, .on_open = on_open,
+           .on_message = on_message, .on_close = on_close, .on_buffer_full = on_buffer_full,
+           .on_buffer_drain = on_buffer_drain }})
+"""
+
+
+@pytest.fixture
+def proxy(probe, tmp_path):
+    guide = (crew.ROOT / "docs" / "app-guide.md").read_text()
+    block = next(block for block in re.findall(r"```c\n(.*?)```", guide, re.S)
+                 if "other_side(" in block)
+    tmp_path.joinpath("proxy.c").write_text(PROXY.format(block=block))
+    subprocess.run(["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    f"-I{crew.ROOT / 'include'}", tmp_path / "proxy.c", "-o",
+                    tmp_path / "proxy.so"], check=True)
+    instance = probe("tcp", is_started=False, limits={"max_send_buffer": "1m"})
+    instance.config["app"] = str(tmp_path / "proxy.so")
+    instance.write_config(instance.config)
+    instance.start()
+    return instance
+
+
+def send_until_paused(instance, sock):
+    sock.setblocking(False)
+
+    def is_paused():
+        try:
+            while True:
+                sock.send(bytes(65536))
+        except BlockingIOError:
+            return any(row["state"] == "paused" for row in instance.connections())
+
+    crew.wait_for(is_paused, 20, "a paused connection")
+
+
+@pytest.mark.parametrize("how", ["end", "reset", "of the reader"])
+def test_the_proxy_of_the_guide_leaves_no_descriptor(proxy, how):
+    fds = crew.fd_count(proxy.worker_pids()[0])
+    with dial(proxy.port) as sender:
+        crew.wait_for(lambda: len(proxy.connections()) == 1, 10, "the first")
+        with dial(proxy.port) as reader:
+            crew.wait_for(lambda: len(proxy.connections()) == 2, 10, "the second")
+            send_until_paused(proxy, sender)
+            if how == "of the reader":
+                reset(reader)
+            elif how == "reset":
+                reset(sender)
+            else:
+                sender.close()
+                crew.wait_for(lambda: drain(reader), 20, "the end of all that was sent")
+    wait_fds(proxy, fds)
+
+
+def drain(sock):
+    """Reads on; answers whether that was the end."""
+    return sock.recv(1 << 20) == b""
