@@ -9,10 +9,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +36,9 @@ struct channel {
     enum message_direction receives;
     const struct channel_events *events;
     void *owner;
+    const struct channel_limits *limits;
+    uint64_t second_began; /* the loop's time, ms */
+    unsigned in_second;    /* messages since then */
     char *in;
     size_t in_len, in_size;
     struct list out;
@@ -50,6 +55,8 @@ static void watch(struct channel *channel) {
     uv_poll_start(&channel->poll, wanted, on_poll);
 }
 
+static const struct channel_limits no_limits = {CHANNEL_FRAME_MAX, 0};
+
 struct channel *channel_open(uv_loop_t *loop, int fd, enum message_direction receives,
                              const struct channel_events *events, void *owner) {
     struct channel *channel = calloc(1, sizeof(*channel));
@@ -64,9 +71,14 @@ struct channel *channel_open(uv_loop_t *loop, int fd, enum message_direction rec
     channel->receives = receives;
     channel->events = events;
     channel->owner = owner;
+    channel->limits = &no_limits;
     list_init(&channel->out);
     watch(channel);
     return channel;
+}
+
+void channel_limit(struct channel *channel, const struct channel_limits *limits) {
+    channel->limits = limits;
 }
 
 static void frame_free(struct channel *channel, struct frame_out *frame) {
@@ -181,6 +193,11 @@ bool channel_is_flushed(const struct channel *channel) {
     return list_is_empty(&channel->out);
 }
 
+size_t channel_unread(const struct channel *channel) {
+    int bytes = 0;
+    return ioctl(channel->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
 static void end(struct channel *channel, const char *reason) {
     if (channel->is_closed || channel->is_ended)
         return;
@@ -223,18 +240,45 @@ static bool deliver(struct channel *channel, const char *data, size_t len) {
     return !channel->is_closed && !channel->is_ended;
 }
 
+/* Whoever floods us shall not get more of our time than that. */
+static bool is_flooded(struct channel *channel) {
+    uint64_t now = uv_now(channel->poll.loop);
+    if (channel->limits->messages_a_second == 0)
+        return false;
+    if (channel->in_second == 0 || now - channel->second_began >= 1000) {
+        channel->second_began = now;
+        channel->in_second = 0;
+    }
+    return ++channel->in_second > channel->limits->messages_a_second;
+}
+
+static bool is_too_long(struct channel *channel, size_t size) {
+    char why[64];
+    if (size <= channel->limits->frame)
+        return false;
+    if (channel->limits->frame == CHANNEL_FRAME_MAX)
+        snprintf(why, sizeof(why), "a frame is longer than 1 MiB");
+    else
+        snprintf(why, sizeof(why), "a frame is longer than %zu KiB",
+                 channel->limits->frame / 1024);
+    end(channel, why);
+    return true;
+}
+
 static void deliver_all(struct channel *channel) {
     size_t at = 0;
     while (channel->in_len - at >= HEADER_SIZE) {
         uint32_t size;
         memcpy(&size, channel->in + at, HEADER_SIZE);
         size = ntohl(size);
-        if (size > CHANNEL_FRAME_MAX) {
-            end(channel, "a frame is longer than 1 MiB");
+        if (is_too_long(channel, size))
             return;
-        }
         if (channel->in_len - at - HEADER_SIZE < size)
             break;
+        if (is_flooded(channel)) {
+            end(channel, "too many messages in a second");
+            return;
+        }
         at += HEADER_SIZE + size;
         if (!deliver(channel, channel->in + at - size, size))
             return;

@@ -4,7 +4,8 @@
  * length, over a non-blocking unix stream socket, with a descriptor beside a message where
  * needed (SCM_RIGHTS: this is why it is not a uv_pipe_t). Checks every message against
  * messages.h; what does not fit ends the channel, never the process. Memory is bounded in both
- * directions. Used by master, worker, hub and CLI.
+ * directions, and with channel_limit() so is the time that the other end can take. Used by
+ * master, worker, hub and CLI.
  */
 #ifndef CREWMAN_CHANNEL_H
 #define CREWMAN_CHANNEL_H
@@ -34,6 +35,15 @@ struct channel_events {
 struct channel *channel_open(uv_loop_t *loop, int fd, enum message_direction receives,
                              const struct channel_events *events, void *owner);
 
+/* What the other end may send; 0 is no bound. One that sends more has broken the rules. */
+struct channel_limits {
+    size_t frame;               /* bytes of one message */
+    unsigned messages_a_second; /* in the second that the first of them began */
+};
+
+/* `limits` is borrowed until closed. */
+void channel_limit(struct channel *channel, const struct channel_limits *limits);
+
 /* Takes a reference of `body` in any case. `fd` -1 or a descriptor that is duplicated before
  * the call returns. Adds "v" and checks against the table (our own messages: assert). 0, or
  * -ENOBUFS when the other end does not read (nothing sent), -EPIPE when it is gone. */
@@ -41,6 +51,9 @@ int channel_send(struct channel *channel, const struct message *type, json_t *bo
 
 /* True when nothing waits to be written. */
 bool channel_is_flushed(const struct channel *channel);
+
+/* Bytes of the kernel's that the other end has not read, its own bookkeeping included. */
+size_t channel_unread(const struct channel *channel);
 
 /* Stops and frees it (after the loop has let go); what is still queued is dropped unless one
  * more write takes it. No callback follows. NULL is allowed. */

@@ -23,6 +23,13 @@
 #define ORPHAN_MARGIN_MS 10000u
 #define BUSY_MS          3000u /* a beat a second, and 2 s late */
 
+#define REFUSAL_MAX 1024u
+
+/* A beat a second and a few words at the ends of a life; after a pause of ours as many beats
+ * more as a child leaves unread (worker/process/control.c). */
+static const struct channel_limits child_limits = {.frame = 64u * 1024u,
+                                                   .messages_a_second = 256};
+
 static uint64_t now_ms(const struct child *child) {
     return uv_now(child->loop);
 }
@@ -96,6 +103,8 @@ static void receive_drained(struct child *child, const json_t *body) {
 static void receive_failed(struct child *child, const json_t *body) {
     free(child->refusal);
     child->refusal = memory_copy_text(json_string_value(json_object_get(body, "reason")));
+    if (strlen(child->refusal) > REFUSAL_MAX)
+        child->refusal[REFUSAL_MAX] = '\0';
     /* It will be shown on terminals. */
     printable_make(child->refusal, '?');
 }
@@ -220,6 +229,7 @@ static void begin_talk(struct child *child, const struct child_spec *spec, int p
         child_kill(child, "its control pipe could not be set up");
         return;
     }
+    channel_limit(child->channel, &child_limits);
     if (channel_send(child->channel, message_get(MSG_PLAN), spec->plan, -1) != 0) {
         child_kill(child, "its plan could not be sent");
         return;
@@ -265,6 +275,14 @@ void child_kill(struct child *child, const char *why) {
     uv_process_kill(&child->process, SIGKILL);
 }
 
+/* Takes `body`. What waits for a child that does not read has a bound. */
+static void tell(struct child *child, enum message_id id, json_t *body, int fd) {
+    if (!child->channel)
+        json_decref(body);
+    else if (channel_send(child->channel, message_get(id), body, fd) == -ENOBUFS)
+        child_kill(child, "it does not read its control pipe");
+}
+
 void child_promote(struct child *child) {
     child->role = CHILD_SERVING;
 }
@@ -285,31 +303,26 @@ void child_drain(struct child *child, const char *reason, bool is_graceful, uint
     child->role = CHILD_DRAINING;
     child->is_expected = true;
     child->drain_ms = until;
-    if (child->channel)
-        channel_send(child->channel, message_get(MSG_DRAIN),
-                     json_pack("{s:s, s:b, s:I, s:I}", "reason", reason, "graceful",
-                               (int)is_graceful, "timeout_ms", (json_int_t)timeout_ms,
-                               "spread_ms", (json_int_t)spread_ms),
-                     -1);
+    tell(child, MSG_DRAIN,
+         json_pack("{s:s, s:b, s:I, s:I}", "reason", reason, "graceful", (int)is_graceful,
+                   "timeout_ms", (json_int_t)timeout_ms, "spread_ms", (json_int_t)spread_ms),
+         -1);
     uv_timer_start(&child->timer, on_too_late, timeout_ms + KILL_MARGIN_MS, 0);
 }
 
 void child_introduce(struct child *child, const struct child *other) {
-    if (!child->channel || !other->is_ready || other->page_fd < 0)
+    if (!other->is_ready || other->page_fd < 0)
         return;
-    channel_send(child->channel, message_get(MSG_SIBLING),
-                 json_pack("{s:I}", "process", (json_int_t)other->number), other->page_fd);
+    tell(child, MSG_SIBLING, json_pack("{s:I}", "process", (json_int_t)other->number),
+         other->page_fd);
 }
 
 void child_withdraw(struct child *child, const struct child *other) {
-    if (child->channel)
-        channel_send(child->channel, message_get(MSG_SIBLING_GONE),
-                     json_pack("{s:I}", "process", (json_int_t)other->number), -1);
+    tell(child, MSG_SIBLING_GONE, json_pack("{s:I}", "process", (json_int_t)other->number), -1);
 }
 
 void child_reopen_log(struct child *child, int fd) {
-    if (child->channel)
-        channel_send(child->channel, message_get(MSG_REOPEN_LOGS), json_object(), fd);
+    tell(child, MSG_REOPEN_LOGS, json_object(), fd);
 }
 
 bool child_is_busy(const struct child *child) {

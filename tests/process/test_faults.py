@@ -282,8 +282,10 @@ def start_copy(instance):
     message('{"v":2,"type":"hello","version":7}'),
     message('{"v":2,"type":"hello"' + ',"x":' + "[" * 5000 + "]" * 5000 + "}"),
     NOISE,
+    message('{"v":2,"type":"beat"}') * 300,
+    b"\0\1\0\1{",
 ], ids=["length", "empty", "text", "array", "direction", "unknown", "version", "range", "types",
-        "depth", "noise"])
+        "depth", "noise", "flood", "long"])
 def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
     """The worker that starts after the others are up speaks nonsense; the next one is sane."""
     instance = probe(workers=2, is_started=False)

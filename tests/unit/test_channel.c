@@ -251,6 +251,39 @@ static void test_a_frame_too_long_is_refused_by_its_header(void **state) {
     bench_close(&bench);
 }
 
+static const struct channel_limits few = {.frame = 64u * 1024u, .messages_a_second = 4};
+
+static void test_a_flood_ends_the_channel_in_its_middle(void **state) {
+    struct bench bench;
+    char data[64 * 8];
+    size_t len = 0;
+    (void)state;
+    bench_open(&bench);
+    channel_limit(bench.channel, &few);
+    for (unsigned i = 0; i < 8; i++)
+        len += drained(data + len, i);
+    put(&bench, data, len);
+    uv_run(&bench.loop, UV_RUN_DEFAULT);
+    assert_int_equal(bench.messages, 4);
+    assert_int_equal(bench.last, 3);
+    assert_int_equal(bench.ends, 1);
+    assert_non_null(strstr(bench.reason, "too many messages"));
+    bench_close(&bench);
+}
+
+static void test_a_limit_of_a_frame(void **state) {
+    struct bench bench;
+    uint32_t header = htonl(64u * 1024u + 1);
+    (void)state;
+    bench_open(&bench);
+    channel_limit(bench.channel, &few);
+    put(&bench, (const char *)&header, 4);
+    uv_run(&bench.loop, UV_RUN_DEFAULT);
+    assert_int_equal(bench.ends, 1);
+    assert_non_null(strstr(bench.reason, "64 KiB"));
+    bench_close(&bench);
+}
+
 static void test_the_end_of_the_peer_is_no_fault(void **state) {
     struct bench bench;
     char data[128];
@@ -345,6 +378,19 @@ static void test_what_waits_to_be_sent_is_bounded(void **state) {
     bench_close(&bench);
 }
 
+static void test_what_the_peer_has_not_read_is_known(void **state) {
+    struct bench bench;
+    char sink[256];
+    (void)state;
+    bench_open(&bench);
+    assert_int_equal(channel_unread(bench.channel), 0);
+    assert_int_equal(send_failed(&bench, 10), 0);
+    assert_true(channel_unread(bench.channel) > 0);
+    assert_true(read(bench.peer, sink, sizeof(sink)) > 0);
+    assert_int_equal(channel_unread(bench.channel), 0);
+    bench_close(&bench);
+}
+
 static void test_sending_what_cannot_be_sent(void **state) {
     struct bench bench;
     (void)state;
@@ -399,6 +445,9 @@ int main(void) {
         cmocka_unit_test(test_a_descriptor_comes_with_its_own_message),
         cmocka_unit_test(test_nonsense_ends_the_channel_once),
         cmocka_unit_test(test_a_frame_too_long_is_refused_by_its_header),
+        cmocka_unit_test(test_a_flood_ends_the_channel_in_its_middle),
+        cmocka_unit_test(test_a_limit_of_a_frame),
+        cmocka_unit_test(test_what_the_peer_has_not_read_is_known),
         cmocka_unit_test(test_the_end_of_the_peer_is_no_fault),
         cmocka_unit_test(test_what_came_before_a_failed_write_is_read),
         cmocka_unit_test(test_it_may_be_closed_inside_a_message),
