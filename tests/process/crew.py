@@ -5,6 +5,7 @@ environment: by that they are found again, and only those are ever killed.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -12,7 +13,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import struct
 import tempfile
+import termios
 import time
 import uuid
 from pathlib import Path
@@ -135,6 +138,20 @@ def children(pid):
     return [int(word) for word in text.split()]
 
 
+def has_unread_output(pid):
+    """Its standard error is a pipe, and what it wrote there waits for the reader."""
+    try:
+        if not os.readlink(f"/proc/{pid}/fd/2").startswith("pipe:"):
+            return False
+        fd = os.open(f"/proc/{pid}/fd/2", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0] > 0
+    finally:
+        os.close(fd)
+
+
 def fd_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -193,7 +210,7 @@ class Instance:
         """`crewman start -d`; it answers when every worker is ready."""
         done = self.verb("start", "-d", *args)
         assert done.returncode == expect, f"start: {done.returncode}\n{done.stdout}{done.stderr}" \
-                                          f"\n{self.log()}"
+                                          f"\n{self.written_log()}"
         return done
 
     def start_foreground(self, *args, wait=True):
@@ -203,7 +220,7 @@ class Instance:
                 [str(CREWMAN), "start", "-c", str(self.config_path), *args], env=self.env,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder)
         if wait:
-            wait_for(self.is_ready, 20, f"start\n{self.log()}")
+            wait_for(self.is_ready, 20, "start")
         return self.process
 
     def stop(self, *args, expect=0):
@@ -214,7 +231,7 @@ class Instance:
     def reload(self, *args, expect=0, timeout=60):
         done = self.verb("reload", *args, timeout=timeout)
         assert done.returncode == expect, \
-            f"reload: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
+            f"reload: {done.returncode}\n{done.stdout}{done.stderr}\n{self.written_log()}"
         return done
 
     # -- what is going on
@@ -283,19 +300,44 @@ class Instance:
                     continue
         return found
 
-    def log(self):
-        """What was logged so far; nothing when the log is a device."""
+    def _living_master(self):
+        """The pid of a master that can write a log now; else None."""
+        try:
+            pid = self.process.pid if self.process is not None else self.master_pid()
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        return pid if state_of(pid) not in ("T", "Z") else None
+
+    def _is_log_settled(self):
+        master = self._living_master()
+        if master is None:
+            return True
+        pids = children(master)
+        if any(not is_alive(pid) or has_unread_output(pid) for pid in pids):
+            return False
+        where = ["-c", str(self.config_path)] if self.config_path.exists() else \
+            ["--run-dir", str(self.run_dir)]
+        done = self.run("status", "--json", *where)
+        return done.returncode != 0 or not json.loads(done.stdout)["master"].get("log_waiting", 0)
+
+    def written_log(self):
+        """What stands in the log; nothing when it is a device."""
         return self.log_path.read_text(errors="replace") if self.log_path.is_file() else ""
+
+    def log(self):
+        """What was logged so far, by children too that wrote their last line a moment ago."""
+        wait_for(self._is_log_settled, 20, "the log to be written")
+        return self.written_log()
 
     def wait_log(self, pattern, timeout=10, count=1):
         """Waits until that many lines match; answers the matches."""
         def found():
-            hits = list(re.finditer(pattern, self.log(), re.M))
+            hits = list(re.finditer(pattern, self.written_log(), re.M))
             return hits if len(hits) >= count else None
         try:
             return wait_for(found, timeout)
         except WaitRanOut:
-            raise WaitRanOut(f"not in the log: {pattern}\n{self.log()}") from None
+            raise WaitRanOut(f"not in the log: {pattern}\n{self.written_log()}") from None
 
     def expect_errors(self, *patterns):
         self.expected_errors += patterns
@@ -305,7 +347,7 @@ class Instance:
     def errors(self):
         """Lines of level error that the test did not announce, and what sanitizers found."""
         found = []
-        for line in self.log().splitlines():
+        for line in self.written_log().splitlines():
             match = LOG_LINE.match(line)
             if match and match[1] == "error" and \
                     not any(re.search(pattern, line) for pattern in self.expected_errors):
@@ -343,7 +385,7 @@ class Instance:
             self.process.wait(10)
         faults += self.errors()
         if faults:
-            faults.append(self.log()[-8000:])
+            faults.append(self.written_log()[-8000:])
         shutil.rmtree(self.folder, ignore_errors=True)
         return faults
 

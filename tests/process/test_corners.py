@@ -49,7 +49,7 @@ class Pair:
                 for row in self.instance.workers() if row["state"] in (states or ("ready",))]
 
     def wait_rows(self, rows):
-        crew.wait_for(lambda: self.rows() == rows, 10, f"{rows}\n{self.instance.log()}")
+        crew.wait_for(lambda: self.rows() == rows, 10, f"{rows}\n{self.instance.written_log()}")
 
 
 def generation(number, a=2, b=2, second="b"):
@@ -128,7 +128,7 @@ def test_a_canary_that_was_all_there_is_goes_with_its_reload(pair):
                               env=pair.instance.env, stderr=subprocess.PIPE, text=True)
     pair.untell("fail", "b", 0)
     pair.instance.wait_log(r"reload: reading")
-    crew.wait_for(lambda: ("b", 0, 2) in pair.rows(), 10, f"a canary\n{pair.instance.log()}")
+    crew.wait_for(lambda: ("b", 0, 2) in pair.rows(), 10, f"a canary\n{pair.instance.written_log()}")
     pair.tell("fail", "a", 0)
     pair.untell("wait", "a", 0)
     assert "nothing was changed" in reload.communicate(timeout=20)[1]

@@ -123,12 +123,13 @@ def test_scripts_run_builds_and_starts_the_echo_example(instances):
             stdin=subprocess.DEVNULL, env=instance.env)
 
     def is_started():
-        assert instance.process.poll() is None, instance.log()
-        return re.search(r"^echo +websocket://0\.0\.0\.0:2346 .*ready", instance.log(), re.M)
+        log = instance.written_log()
+        assert instance.process.poll() is None, log
+        return re.search(r"^echo +websocket://0\.0\.0\.0:2346 .*ready", log, re.M)
     crew.wait_for(is_started, 500, "the echo example")
     with WebSocket(2346) as client:
         assert client.ask("hello") == "hello"
-    assert "python3 -m websockets ws://localhost:2346" in instance.log()
+    instance.wait_log("python3 -m websockets ws://localhost:2346")
     instance.process.send_signal(signal.SIGINT)
     assert instance.process.wait(30) == 0
 

@@ -313,7 +313,7 @@ def test_a_silent_peer_ends_and_a_talking_one_does_not(udp):
         for _ in range(80 * crew.PATIENCE):
             assert talking.ask("!id") == mine
             time.sleep(0.1)
-            if "parcel: close heartbeat" in instance.log():
+            if "parcel: close heartbeat" in instance.written_log():
                 ended = True
                 break
         assert ended
