@@ -115,6 +115,7 @@ struct config {
     char *path;  /* of the file, absolute; NULL when there is none */
     char **apps; /* absolute paths */
     size_t app_count;
+    bool pin;           /* programs and apps as they were at the start or reload */
     char *runtimes;     /* absolute; "" : the folder of the installation */
     char *user, *group; /* "" : stay */
     char *run_dir;      /* absolute */

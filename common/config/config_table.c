@@ -42,6 +42,10 @@ static const struct config_row instance_rows[] = {
     {"runtimes", "\"\"", .example = "\"/usr/local/lib/crewman/runtimes\"", .type = CONFIG_PATH,
      AT(runtimes), .computed = "lib/crewman/runtimes of the installation",
      .help = "The folder of the language runtimes."},
+    {"pin", "true", .type = CONFIG_BOOL, AT(pin),
+     .help = "Workers run the program crewman-worker that was there when the instance was "
+             "started, even "
+             "when its file is replaced or removed. false starts it by its path."},
     {"user", "\"\"", .type = CONFIG_USER, AT(user), .reload = CONFIG_RELOAD_NEVER,
      .computed = "stay who started it",
      .help =
@@ -364,11 +368,9 @@ const char *config_table_suggest(enum config_scope scope, const char *group, con
     const char *elsewhere = find_leaf(&tables[scope], key);
     if (elsewhere)
         return elsewhere;
-    if (near_sibling(scope, group, key, buffer, size))
-        return buffer;
     elsewhere = scope == CONFIG_OF_INSTANCE ? find_leaf(&tables[CONFIG_OF_SERVICE], key) : NULL;
     if (!elsewhere)
-        return NULL;
+        return near_sibling(scope, group, key, buffer, size);
     snprintf(buffer, size, "services.NAME.%s", elsewhere);
     return buffer;
 }

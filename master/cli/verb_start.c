@@ -11,10 +11,9 @@
 
 #include "banner.h"
 #include "daemon.h"
-#include "instance.h"
-#include "kind_worker.h"
 #include "loading.h"
 #include "master.h"
+#include "program.h"
 #include "say.h"
 #include "verbs.h"
 
@@ -66,20 +65,23 @@ static void on_checked(void *owner, struct config *config, const struct config_e
 static int check(const struct options *options, bool prints) {
     static const struct loading_done done = {on_checked};
     struct checking checking = {prints, EXIT_FAILED};
+    struct programs programs;
+    char why[512];
     uv_loop_t loop;
+    if (programs_open(&programs, why, sizeof(why)) != 0) {
+        fprintf(stderr, "crewman: %s\n", why);
+        return EXIT_FAILED;
+    }
     int err = uv_loop_init(&loop);
     if (err) {
         fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
         return EXIT_FAILED;
     }
-    char *folder = instance_find_programs();
-    char *worker = kind_program(kind_worker(), folder);
     struct loading_source source = source_of(options);
-    loading_start(&loop, &source, worker, &done, &checking);
+    loading_start(&loop, &source, &programs.list[PROGRAM_WORKER], &done, &checking);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
-    free(worker);
-    free(folder);
+    programs_close(&programs);
     return checking.exit_code;
 }
 

@@ -58,18 +58,17 @@ static struct child *deliver(struct place *place, const struct birth *birth,
     struct pool *pool = place->pool;
     const struct instance *instance = pool->instance;
     char title[128];
-    char *program = kind_program(pool->kind, instance->programs);
+    const struct program *program = &instance->programs.list[pool->kind->program];
     snprintf(title, sizeof(title), "crewman: %s %s generation %u", pool->kind->word,
              place->label, birth->generation);
-    spec->program = program;
+    spec->program = program->path;
+    spec->file = program_file(program, birth->config->pin);
     spec->title = title;
     /* Whoever waits for the end of a daemon's output must not wait for its children. */
     spec->out_fd = instance->is_daemon ? instance->log_fd : STDOUT_FILENO;
     spec->log_fd = instance->log_fd;
     spec->plan = pool->kind->plan(birth);
-    struct child *child = child_start(&pool->instance->loop, spec, out_why, size);
-    free(program);
-    return child;
+    return child_start(&pool->instance->loop, spec, out_why, size);
 }
 
 struct child *birth_start(struct place *place, bool is_new, const struct child_events *events,

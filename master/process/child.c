@@ -194,7 +194,7 @@ static int spawn(struct child *child, const struct child_spec *spec, int pipe) {
     }
     char *arguments[] = {(char *)(uintptr_t)spec->title, NULL};
     uv_process_options_t options = {.exit_cb = on_ended,
-                                    .file = spec->program,
+                                    .file = spec->file,
                                     .args = arguments,
                                     .stdio_count = count,
                                     .stdio = stdio};

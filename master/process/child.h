@@ -41,7 +41,8 @@ struct child_events {
 
 /* All is borrowed for the call, but for `plan`, `siblings`, `events` and `owner`. */
 struct child_spec {
-    const char *program;    /* its path */
+    const char *program;    /* for people: the path of what it runs */
+    const char *file;       /* what is executed for it */
     const char *title;      /* what ps shows of it */
     const char *label;      /* how log lines name it: "chat/0" */
     const char *admin_path; /* of `admin_fd`; removed at its end */

@@ -20,17 +20,6 @@ const char *instance_path(const struct instance *instance, const char *name) {
     return path;
 }
 
-char *instance_find_programs(void) {
-    char path[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    path[len > 0 ? len : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return memory_copy_text("");
-    slash[1] = '\0';
-    return memory_copy_text(path);
-}
-
 /* Ids of an earlier instance must not come again: the numbers start at the time of day, and
  * grow. */
 uint32_t instance_next_number(struct instance *instance) {
@@ -45,16 +34,21 @@ static void on_turn(uv_prepare_t *handle) {
     instance->turns++;
 }
 
-int instance_init(struct instance *instance) {
+int instance_init(struct instance *instance, char *out_why, size_t size) {
     struct timespec now;
     *instance = (struct instance){.generation = 1, .pid_fd = -1, .log_fd = -1};
-    int err = uv_loop_init(&instance->loop);
+    int err = programs_open(&instance->programs, out_why, size);
     if (err)
         return err;
+    err = uv_loop_init(&instance->loop);
+    if (err) {
+        snprintf(out_why, size, "cannot make an event loop: %s", uv_strerror(err));
+        programs_close(&instance->programs);
+        return err;
+    }
     clock_gettime(CLOCK_REALTIME, &now);
     instance->last_number = (uint32_t)now.tv_sec & NUMBER_MASK;
     instance->started_ms = uv_now(&instance->loop);
-    instance->programs = instance_find_programs();
     list_init(&instance->pools);
     uv_prepare_init(&instance->loop, &instance->turn);
     instance->turn.data = instance;
@@ -75,5 +69,5 @@ void instance_done(struct instance *instance) {
     uv_run(&instance->loop, UV_RUN_NOWAIT);
     (void)uv_loop_close(&instance->loop);
     config_free(instance->config);
-    free(instance->programs);
+    programs_close(&instance->programs);
 }

@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "list.h"
+#include "program.h"
 #include "tally.h"
 
 struct supervisor_events;
@@ -27,8 +28,7 @@ struct instance {
     struct config *config;     /* in force; NULL until it is read */
     const struct config *next; /* of the reload that runs: not in force yet; or NULL */
     struct list pools;
-    char
-        *programs; /* the folder of our own program and of the others; "": wherever PATH says */
+    struct programs programs; /* open from the start to the end */
     enum instance_phase phase;
     bool is_daemon;
     bool stops_gracefully;
@@ -44,17 +44,14 @@ struct instance {
     void *owner; /* of the events */
 };
 
-/* 0, or a negative errno number. */
-int instance_init(struct instance *instance);
+/* 0, or a negative errno number with a line for people. */
+int instance_init(struct instance *instance, char *out_why, size_t size);
 
 /* After the last pool: the loop must have nothing left to do. */
 void instance_done(struct instance *instance);
 
 /* The path of the file in run_dir; static storage until the next call. */
 const char *instance_path(const struct instance *instance, const char *name);
-
-/* The folder that our own program is in; the caller frees it. */
-char *instance_find_programs(void);
 
 /* A process number that no child of this or an earlier instance has. */
 uint32_t instance_next_number(struct instance *instance);

@@ -13,6 +13,7 @@
 
 #include "child.h"
 #include "pool.h"
+#include "program.h"
 
 /* Who is to be born, and with what. */
 struct birth {
@@ -26,17 +27,13 @@ struct birth {
 };
 
 struct kind {
-    const char *word;    /* "worker": in its title */
-    const char *program; /* its file, beside our own program */
-    const char *prefix;  /* of its admin sockets' names: "w" for w.chat.0.7.sock */
+    const char *word;        /* "worker": in its title */
+    enum program_id program; /* that it runs */
+    const char *prefix;      /* of its admin sockets' names: "w" for w.chat.0.7.sock */
     /* Fill own_fds (they stay ours) and own_count. */
     void (*equip)(struct birth *birth);
     /* The body of its plan, a new reference. */
     json_t *(*plan)(const struct birth *birth);
 };
-
-/* The path of its program in that folder, which ends in a slash or is ""; the caller frees it.
- */
-char *kind_program(const struct kind *kind, const char *programs);
 
 #endif

@@ -155,11 +155,11 @@ static void open_output(struct describe *describe, uv_loop_t *loop, struct outpu
     describe->open++;
 }
 
-static int spawn(struct describe *describe, uv_loop_t *loop, const char *worker_path,
+static int spawn(struct describe *describe, uv_loop_t *loop, const struct program *worker,
                  const struct config *config) {
     char *const options_of[][2] = {
         {"--user", config->user}, {"--group", config->group}, {"--runtimes", config->runtimes}};
-    char *arguments[10] = {(char *)(uintptr_t)worker_path, "--describe"};
+    char *arguments[10] = {worker->path, "--describe"};
     int count = 2;
     for (size_t i = 0; i < sizeof(options_of) / sizeof(options_of[0]); i++) {
         if (options_of[i][1][0]) {
@@ -174,14 +174,14 @@ static int spawn(struct describe *describe, uv_loop_t *loop, const char *worker_
                                      {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
                                       .data.stream = (uv_stream_t *)&describe->err}};
     uv_process_options_t options = {.exit_cb = on_ended,
-                                    .file = worker_path,
+                                    .file = program_file(worker, config->pin),
                                     .args = arguments,
                                     .stdio_count = 3,
                                     .stdio = stdio};
     return uv_spawn(loop, &describe->process, &options);
 }
 
-struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const char *app,
+struct describe *describe_start(uv_loop_t *loop, const struct program *worker, const char *app,
                                 const struct config *config, describe_callback callback,
                                 void *owner, char *out_why, size_t size) {
     struct describe *describe = memory_new(sizeof(*describe));
@@ -194,9 +194,9 @@ struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const 
     uv_timer_init(loop, &describe->deadline);
     describe->open += 2;
     describe->process.data = describe->deadline.data = describe;
-    int err = spawn(describe, loop, worker_path, config);
+    int err = spawn(describe, loop, worker, config);
     if (err) {
-        snprintf(out_why, size, "cannot start %s: %s", worker_path, uv_strerror(err));
+        snprintf(out_why, size, "cannot start %s: %s", worker->path, uv_strerror(err));
         close_all(describe);
         return NULL;
     }

@@ -10,15 +10,16 @@
 #include <uv.h>
 
 #include "config.h"
+#include "program.h"
 
 struct describe;
 
 /* From the loop, once: a new reference, or NULL with a line for people (borrowed). */
 typedef void (*describe_callback)(void *owner, json_t *description, const char *why);
 
-/* NULL: out of memory, or the program could not be started; then `out_why` has the line.
- * `config`: of the instance, whose user, group and runtimes count. */
-struct describe *describe_start(uv_loop_t *loop, const char *worker_path, const char *app,
+/* NULL: out of memory, or the program `worker` could not be started; then `out_why` has the
+ * line. `config`: of the instance, whose user, group, runtimes and pin count. */
+struct describe *describe_start(uv_loop_t *loop, const struct program *worker, const char *app,
                                 const struct config *config, describe_callback callback,
                                 void *owner, char *out_why, size_t size);
 

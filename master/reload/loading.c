@@ -12,8 +12,8 @@
 
 struct loading {
     uv_loop_t *loop;
-    uv_timer_t later; /* results are told from the loop */
-    char *worker_path;
+    uv_timer_t later;             /* results are told from the loop */
+    const struct program *worker; /* describes the apps */
     const struct loading_done *done;
     void *owner;
     struct config *config;
@@ -32,7 +32,6 @@ static void on_closed(uv_handle_t *handle) {
         json_decref(loading->descriptions[i]);
     }
     free(loading->apps);
-    free(loading->worker_path);
     free(loading->descriptions);
     config_errors_done(&loading->errors);
     config_free(loading->config);
@@ -91,7 +90,7 @@ static void describe_next(struct loading *loading) {
         return;
     }
     loading->describe =
-        describe_start(loading->loop, loading->worker_path, loading->apps[loading->next],
+        describe_start(loading->loop, loading->worker, loading->apps[loading->next],
                        loading->config, on_described, loading, why, sizeof(why));
     if (!loading->describe) {
         add_error(loading, why);
@@ -116,11 +115,11 @@ static void gather_apps(struct loading *loading, const struct loading_source *so
 }
 
 struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,
-                              const char *worker_path, const struct loading_done *done,
+                              const struct program *worker, const struct loading_done *done,
                               void *owner) {
     struct loading *loading = memory_new(sizeof(*loading));
     loading->loop = loop;
-    loading->worker_path = memory_copy_text(worker_path);
+    loading->worker = worker;
     loading->done = done;
     loading->owner = owner;
     uv_timer_init(loop, &loading->later);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "config.h"
+#include "program.h"
 
 struct loading;
 
@@ -27,9 +28,9 @@ struct loading_done {
     void (*on_done)(void *owner, struct config *config, const struct config_errors *errors);
 };
 
-/* `worker_path` is copied, `source` borrowed for the call. */
+/* `worker` stays open until it is done, `source` is borrowed for the call. */
 struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,
-                              const char *worker_path, const struct loading_done *done,
+                              const struct program *worker, const struct loading_done *done,
                               void *owner);
 
 /* Give it up; on_done is not called. NULL is allowed. */

@@ -12,7 +12,6 @@
 
 #include "changeover.h"
 #include "instance.h"
-#include "kind_worker.h"
 #include "log.h"
 #include "memory.h"
 #include "pool.h"
@@ -233,15 +232,14 @@ struct reload *reload_start(struct instance *instance, const struct loading_sour
                             bool is_graceful, const struct reload_events *events, void *owner) {
     static const struct loading_done done = {on_loaded};
     struct reload *reload = memory_new(sizeof(*reload));
-    char *worker = kind_program(kind_worker(), instance->programs);
     reload->instance = instance;
     reload->events = events;
     reload->owner = owner;
     instance->is_reloading = true;
     instance->reloads_gracefully = is_graceful;
     log_notice("reload%s: reading configuration and apps", is_graceful ? " (graceful)" : "");
-    reload->loading = loading_start(&instance->loop, source, worker, &done, reload);
-    free(worker);
+    reload->loading = loading_start(&instance->loop, source,
+                                    &instance->programs.list[PROGRAM_WORKER], &done, reload);
     return reload;
 }
 

@@ -18,7 +18,6 @@
 #include "child.h"
 #include "daemon.h"
 #include "instance.h"
-#include "kind_worker.h"
 #include "log.h"
 #include "pidfile.h"
 #include "pool.h"
@@ -319,9 +318,10 @@ static void tear_down(struct master *master) {
 static int init(struct master *master, const struct master_options *options) {
     struct instance *instance = &master->instance;
     *master = (struct master){.options = options, .report_fd = options->report_fd};
-    int err = instance_init(instance);
+    char why[512];
+    int err = instance_init(instance, why, sizeof(why));
     if (err) {
-        fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
+        say(why);
         return err;
     }
     instance->is_daemon = options->is_daemon;
@@ -337,10 +337,9 @@ static int init(struct master *master, const struct master_options *options) {
 
 static void load(struct master *master) {
     static const struct loading_done done = {on_loaded};
-    char *worker = kind_program(kind_worker(), master->instance.programs);
-    master->loading =
-        loading_start(&master->instance.loop, &master->options->source, worker, &done, master);
-    free(worker);
+    struct instance *instance = &master->instance;
+    master->loading = loading_start(&instance->loop, &master->options->source,
+                                    &instance->programs.list[PROGRAM_WORKER], &done, master);
 }
 
 int master_run(const struct master_options *options) {

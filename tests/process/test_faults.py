@@ -288,7 +288,7 @@ def start_copy(instance):
         "depth", "noise", "flood", "long"])
 def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
     """The worker that starts after the others are up speaks nonsense; the next one is sane."""
-    instance = probe(workers=2, is_started=False)
+    instance = probe(workers=2, is_started=False, top={"pin": False})
     instance.expect_errors("")
     programs = start_copy(instance)
     with WebSocket(instance.port) as one, WebSocket(instance.port) as two:
@@ -321,7 +321,7 @@ os.execv({real!r}, [{real!r}, *sys.argv[1:]])
 
 def test_a_worker_of_another_version_serves_and_is_named(probe):
     """As when the programs were replaced and only a reload followed."""
-    instance = probe(is_started=False)
+    instance = probe(is_started=False, top={"pin": False})
     programs = start_copy(instance)
     assert "of Crewman" not in instance.log()
     other = programs / "other"

@@ -85,6 +85,7 @@ def count_once(name, messages):
     config = scratch / "crewman.json"
     config.write_text(json.dumps({
         "app": str(FOLDER / app), "run_dir": str(scratch / "run"), "watchdog": "0",
+        "pin": False,  # valgrind's files name the objects by their paths
         "services": {service: {"listen": f"{protocol}://127.0.0.1:{port}", "workers": 1}}}))
     command = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--compress-strings=no",
                "--compress-pos=no", f"--callgrind-out-file={scratch}/out.%p"]

@@ -165,7 +165,6 @@ static void tear_down(struct worker *worker) {
 }
 
 static int serve(struct worker *worker) {
-    (void)prctl(PR_SET_NAME, "crewman: worker"); /* for top and the kernel; 15 bytes at most */
     ignore_signals();
     log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");
     if (set_up(worker) != 0) {
@@ -182,6 +181,9 @@ int main(int argc, char **argv) {
     static struct worker worker;
     struct arguments arguments = {0};
     worker_claim(&worker);
+    /* For top and the kernel, 15 bytes at most: the name that we were executed by is a number.
+     */
+    (void)prctl(PR_SET_NAME, "crewman: worker");
     argv = uv_setup_args(argc, argv);
     if (read_arguments(argc, argv, &arguments) != 0) {
         fputs(usage, stderr);
