@@ -58,8 +58,6 @@ struct crew_conn {
     struct crew_conn *next_due; /* see settle_now() */
     struct app_data app_data;
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
-    uint64_t control_until; /* see conn_write_control() */
-    uint32_t control_queued;
     uint32_t accepted_s;    /* loop seconds */
     uint32_t probe_sent_ms; /* loop milliseconds, low 32 bits */
     int32_t rtt_ms;         /* -1: not known yet */

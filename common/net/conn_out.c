@@ -53,25 +53,18 @@ int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int cou
     return outgoing_note_message(conn, result);
 }
 
-/* A peer that makes us answer and does not read would grow the queue: while it takes what was
- * there at first, so much may come behind that, and no more. What the app has queued is not the
- * peer's doing. */
-static bool is_flooded(struct crew_conn *conn, size_t len) {
-    if (conn->out.bytes == 0 || conn->is_gathering || conn->bytes_out >= conn->control_until) {
-        conn->control_queued = 0;
-        conn->control_until = conn->bytes_out + conn->out.bytes;
-    }
-    conn->control_queued += (uint32_t)len;
-    return conn->control_queued > CONNS_CORK_SIZE;
-}
-
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len) {
     const struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     if (conn->state == CONN_ENDED)
         return CREW_ECLOSED;
-    if (is_flooded(conn, len)) {
-        conn_end(conn, CREW_CLOSE_LIMIT, CREW_EFULL);
-        return CREW_ECLOSED;
-    }
     return conn_cork_write(conn, &(struct outgoing){.parts = &part, .count = 1}, len);
+}
+
+/* What is gathered leaves soon, and its bound is small. */
+int conn_write_latest(struct crew_conn *conn, const void *data, size_t len) {
+    if (conn->out.bytes == 0 || conn->is_gathering)
+        return conn_write_control(conn, data, len);
+    if (conn->state == CONN_ENDED)
+        return CREW_ECLOSED;
+    return sendq_put_latest(&conn->out, data, len) == 0 ? CREW_QUEUED : CREW_ENOMEM;
 }

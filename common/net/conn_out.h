@@ -20,8 +20,13 @@ int conn_write_shared(struct crew_conn *conn, struct buf *buf);
  * until the queue is short. */
 int conn_write_answer(struct crew_conn *conn, const struct iovec *parts, int count);
 
-/* The same for what the protocol itself must say (pong, close, errors): not held back by
- * max_send_buffer, bounded by what the peer makes us say. */
+/* The same for what the protocol itself must say (a probe, close, errors): not held back by
+ * max_send_buffer, as each is said once, or once for each thing that is taken from the peer
+ * while the queue is short. */
 int conn_write_control(struct crew_conn *conn, const void *data, size_t len);
+
+/* The same for an answer that the peer may ask for without end (pong): while one waits in the
+ * queue, the next takes its place. */
+int conn_write_latest(struct crew_conn *conn, const void *data, size_t len);
 
 #endif

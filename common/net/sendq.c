@@ -166,6 +166,28 @@ int sendq_prepend(struct sendq *queue, const void *data, size_t len) {
     return 0;
 }
 
+int sendq_put_latest(struct sendq *queue, const void *data, size_t len) {
+    struct sendq_piece *piece = queue->latest;
+    struct buf *buf = buf_new(len);
+    if (!buf)
+        return -ENOMEM;
+    memcpy(buf->data, data, len);
+    buf->len = len;
+    if (piece) {
+        queue->bytes = queue->bytes - piece->len + len;
+        buf_unref(piece->buf);
+        piece->buf = buf;
+        piece->len = len;
+        return 0;
+    }
+    piece = piece_new(buf, 0);
+    if (!piece)
+        return -ENOMEM;
+    put_last(queue, piece);
+    queue->latest = piece;
+    return 0;
+}
+
 int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset) {
     if (buf->len == offset)
         return 0;
@@ -212,6 +234,8 @@ void sendq_drop(struct sendq *queue, size_t len) {
     queue->bytes -= len;
     while (len > 0) {
         struct sendq_piece *head = queue->head;
+        if (head == queue->latest)
+            queue->latest = NULL;
         if (head->source)
             queue->file_bytes -= len < head->len ? len : head->len;
         if (len < head->len) {

@@ -40,8 +40,9 @@ struct sendq_piece;
 
 struct sendq {
     struct sendq_piece *head, *tail;
-    size_t bytes;      /* all that has yet to go */
-    size_t file_bytes; /* how many of them lie in files and so cost no memory */
+    struct sendq_piece *latest; /* see sendq_put_latest() */
+    size_t bytes;               /* all that has yet to go */
+    size_t file_bytes;          /* how many of them lie in files and so cost no memory */
 };
 
 void sendq_init(struct sendq *queue);
@@ -53,6 +54,10 @@ int sendq_append(struct sendq *queue, const struct iovec *parts, int count, size
 
 /* The same in front of what is queued; only while nothing of the first piece has gone. */
 int sendq_prepend(struct sendq *queue, const void *data, size_t len);
+
+/* Copy what is of use only until the next such: it takes the place of the one before, unless a
+ * byte of that has gone. 0 or -ENOMEM (nothing queued, or the one before). */
+int sendq_put_latest(struct sendq *queue, const void *data, size_t len);
 
 /* Queue a shared buffer from `offset` on; takes a reference of its own. */
 int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset);

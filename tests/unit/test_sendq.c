@@ -185,6 +185,46 @@ static void an_unsent_file_is_closed(void **state) {
     close(fds[0]);
 }
 
+static void expect_all(struct sendq *queue, const char *text) {
+    struct iovec parts[8];
+    char all[256];
+    size_t len = 0;
+    int count = sendq_peek(queue, parts, 8);
+    for (int i = 0; i < count; i++) {
+        memcpy(all + len, parts[i].iov_base, parts[i].iov_len);
+        len += parts[i].iov_len;
+    }
+    assert_int_equal(queue->bytes, len);
+    assert_int_equal(len, strlen(text));
+    assert_memory_equal(all, text, len);
+}
+
+static void append(struct sendq *queue, const char *text) {
+    const struct iovec part = {(void *)(uintptr_t)text, strlen(text)};
+    assert_int_equal(sendq_append(queue, &part, 1, 0), 0);
+}
+
+static void only_the_latest_waits(void **state) {
+    (void)state;
+    struct sendq queue;
+    sendq_init(&queue);
+    append(&queue, "before ");
+    assert_int_equal(sendq_put_latest(&queue, "[one]", 5), 0);
+    append(&queue, " behind");
+    assert_int_equal(sendq_put_latest(&queue, "[three]", 7), 0);
+    expect_all(&queue, "before [three] behind");
+    sendq_drop(&queue, 7);
+    assert_int_equal(sendq_put_latest(&queue, "[4]", 3), 0);
+    expect_all(&queue, "[4] behind");
+    sendq_drop(&queue, 1); /* from here on it stays as it is */
+    assert_int_equal(sendq_put_latest(&queue, "[five]", 6), 0);
+    expect_all(&queue, "4] behind[five]");
+    sendq_drop(&queue, 15);
+    assert_int_equal(sendq_put_latest(&queue, "[six]", 5), 0);
+    expect_all(&queue, "[six]");
+    sendq_done(&queue);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_out_as_it_went_in),
@@ -193,6 +233,7 @@ int main(void) {
         cmocka_unit_test(the_handshake_goes_first),
         cmocka_unit_test(a_file_stands_in_line),
         cmocka_unit_test(an_unsent_file_is_closed),
+        cmocka_unit_test(only_the_latest_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,13 +112,18 @@ static int send_frame(struct crew_conn *conn, struct crew_frame *frame) {
     return form ? conn_write_shared(conn, form) : CREW_ENOMEM;
 }
 
-static void send_control(struct crew_conn *conn, unsigned first, const void *data, size_t len) {
-    char frame[2 + CONTROL_MAX];
+static size_t encode_control(char *frame, unsigned first, const void *data, size_t len) {
     frame[0] = (char)first;
     frame[1] = (char)len;
     if (len > 0)
         memcpy(frame + 2, data, len);
-    conn_write_control(conn, frame, 2 + len);
+    return 2 + len;
+}
+
+/* Section 5.5.3: of pings that wait for their answer only the last needs one. */
+static void send_pong(struct crew_conn *conn, const void *data, size_t len) {
+    char frame[2 + CONTROL_MAX];
+    conn_write_latest(conn, frame, encode_control(frame, FIRST_PONG, data, len));
 }
 
 /* Section 5.5.1: answer with the code that came, once; then the server ends the TCP connection
@@ -168,7 +173,7 @@ static void receive_event(struct crew_conn *conn, const struct ws_event *event) 
         break;
     case WS_PING:
         if (conn->state == CONN_OPEN)
-            send_control(conn, FIRST_PONG, event->data, event->len);
+            send_pong(conn, event->data, event->len);
         tell(conn, conn->endpoint->handler->ping, event);
         break;
     case WS_PONG:
@@ -275,7 +280,9 @@ void protocol_websocket_begin(struct crew_conn *conn, const struct ws_deflate_te
 
 static void probe(struct crew_conn *conn, uint32_t token) {
     uint32_t payload = htonl(token);
-    send_control(conn, FIRST_PING, &payload, sizeof(payload));
+    char frame[2 + sizeof(payload)];
+    size_t len = encode_control(frame, FIRST_PING, &payload, sizeof(payload));
+    conn_write_control(conn, frame, len);
 }
 
 const struct protocol protocol_websocket = {
