@@ -57,7 +57,7 @@ static const struct config_row instance_rows[] = {
      .reload = CONFIG_RELOAD_NEVER,
      .computed =
          "/run/crewman for root; $XDG_RUNTIME_DIR/crewman or /tmp/crewman-UID for others",
-     .help = "The folder of the pid file and the admin sockets. It tells instances on one "
+     .help = "The folder of the pid file and the admin socket. It tells instances on one "
              "machine apart."},
     {"stop_timeout", "\"2s\"", .type = CONFIG_DURATION, AT(stop_timeout_ms), .min = 100,
      .max = HOUR,

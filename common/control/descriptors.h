@@ -12,7 +12,7 @@ enum descriptor {
     DESCRIPTOR_LOG,     /* standard error */
     DESCRIPTOR_CONTROL, /* its end of the control pipe */
     DESCRIPTOR_PAGE,    /* of counters; it maps and closes it */
-    DESCRIPTOR_ADMIN,   /* its admin socket, listening */
+    DESCRIPTOR_UNUSED,  /* closed */
     DESCRIPTOR_OWN      /* the first of those that its kind has beyond */
 };
 

@@ -41,6 +41,7 @@ static const struct message_field status[] = {OBJECT("master"), LIST("workers"),
                                               OBJECT("totals"), END};
 static const struct message_field roster[] = {LIST("workers"), END};
 static const struct message_field connections[] = {LIST("list"), BOOL("more"), END};
+static const struct message_field connect[] = {COUNT("pid"), END};
 static const struct message_field progress[] = {TEXT("text"), END};
 static const struct message_field refused[] = {TEXT("reason"), END};
 
@@ -55,14 +56,17 @@ static const struct message_field *const fields_of[MSG_COUNT] = {
     [MSG_SIBLING] = sibling,
     [MSG_SIBLING_GONE] = sibling,
     [MSG_REOPEN_LOGS] = none,
+    [MSG_ADMIN_CLIENT] = none,
     [MSG_ASK_STATUS] = none,
     [MSG_ASK_ROSTER] = none,
     [MSG_ASK_STOP] = graceful,
     [MSG_ASK_RELOAD] = graceful,
     [MSG_ASK_REOPEN_LOGS] = none,
+    [MSG_ASK_CONNECT] = connect,
     [MSG_ASK_CONNECTIONS] = none,
     [MSG_STATUS] = status,
     [MSG_ROSTER] = roster,
+    [MSG_CONNECTED] = none,
     [MSG_CONNECTIONS] = connections,
     [MSG_PROGRESS] = progress,
     [MSG_DONE] = none,
@@ -78,7 +82,8 @@ const struct message *message_get(enum message_id id) {
 }
 
 bool message_has_descriptor(const struct message *message) {
-    return message->id == MSG_REOPEN_LOGS || message->id == MSG_SIBLING;
+    return message->id == MSG_REOPEN_LOGS || message->id == MSG_SIBLING ||
+           message->id == MSG_ADMIN_CLIENT || message->id == MSG_CONNECTED;
 }
 
 const struct message *message_find(enum message_direction direction, const char *name) {

@@ -17,7 +17,7 @@
 enum message_direction {
     MESSAGE_TO_MASTER, /* worker → master, on the control pipe */
     MESSAGE_TO_WORKER, /* master → worker, on the control pipe */
-    MESSAGE_TO_ADMIN,  /* CLI → master or worker, on an admin socket */
+    MESSAGE_TO_ADMIN,  /* CLI → master, on its admin socket; → worker, on a socket from it */
     MESSAGE_TO_CLI     /* master or worker → CLI */
 };
 
@@ -31,6 +31,7 @@ enum message_direction {
     X(PLAN, "plan", MESSAGE_TO_WORKER)                                                         \
     X(DRAIN, "drain", MESSAGE_TO_WORKER)                                                       \
     X(REOPEN_LOGS, "reopen_logs", MESSAGE_TO_WORKER)                                           \
+    X(ADMIN_CLIENT, "admin_client", MESSAGE_TO_WORKER)                                         \
     X(SIBLING, "sibling", MESSAGE_TO_WORKER)                                                   \
     X(SIBLING_GONE, "sibling_gone", MESSAGE_TO_WORKER)                                         \
     X(ASK_STATUS, "status", MESSAGE_TO_ADMIN)                                                  \
@@ -38,9 +39,11 @@ enum message_direction {
     X(ASK_STOP, "stop", MESSAGE_TO_ADMIN)                                                      \
     X(ASK_RELOAD, "reload", MESSAGE_TO_ADMIN)                                                  \
     X(ASK_REOPEN_LOGS, "reopen_logs", MESSAGE_TO_ADMIN)                                        \
+    X(ASK_CONNECT, "connect", MESSAGE_TO_ADMIN)                                                \
     X(ASK_CONNECTIONS, "connections", MESSAGE_TO_ADMIN)                                        \
     X(STATUS, "status", MESSAGE_TO_CLI)                                                        \
     X(ROSTER, "roster", MESSAGE_TO_CLI)                                                        \
+    X(CONNECTED, "connected", MESSAGE_TO_CLI)                                                  \
     X(CONNECTIONS, "connections", MESSAGE_TO_CLI)                                              \
     X(PROGRESS, "progress", MESSAGE_TO_CLI)                                                    \
     X(DONE, "done", MESSAGE_TO_CLI)                                                            \

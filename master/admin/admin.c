@@ -4,15 +4,18 @@
  */
 #include "admin.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "channel.h"
+#include "child.h"
 #include "instance.h"
 #include "log.h"
 #include "memory.h"
+#include "pool.h"
 #include "sockets.h"
 #include "status.h"
 #include "unix_socket.h"
@@ -80,6 +83,28 @@ static void reload(struct admin_client *client, bool graceful) {
         client->awaits_reload = true;
 }
 
+/* Neither end stays with us. */
+static int join(struct admin_client *client, struct child *child) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+        return -errno;
+    int err = child_hand_client(child, ends[0]);
+    if (!err)
+        err = channel_send(client->channel, message_get(MSG_CONNECTED), json_object(), ends[1]);
+    close(ends[0]);
+    close(ends[1]);
+    return err;
+}
+
+/* With a worker, that it may ask for its connections. */
+static void connect_client(struct admin_client *client, const json_t *body) {
+    json_int_t pid = json_integer_value(json_object_get(body, "pid"));
+    struct child *child = pool_find_child(client->admin->instance, (int)pid);
+    int err = child ? join(client, child) : 0;
+    if (!child || err)
+        answer(client, err ? uv_strerror(err) : NULL);
+}
+
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct admin_client *client = owner;
     const struct admin *admin = client->admin;
@@ -90,6 +115,9 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         break;
     case MSG_ASK_ROSTER:
         say(client, MSG_ROSTER, status_roster(admin->instance));
+        break;
+    case MSG_ASK_CONNECT:
+        connect_client(client, body);
         break;
     case MSG_ASK_STOP:
         admin->verbs->stop(admin->owner, is_graceful(body));

@@ -197,10 +197,10 @@ json_t *status_roster(const struct instance *instance) {
         list_each (inner, &pool->children) {
             const struct child *child = child_of(inner);
             const struct place *place = child->owner;
-            json_array_append_new(
-                rows, json_pack("{s:s, s:i, s:i, s:i, s:s}", "service", pool->name, "slot",
-                                (int)place->index, "generation", (int)child->generation, "pid",
-                                (int)child->process.pid, "socket", child->admin_path));
+            json_array_append_new(rows, json_pack("{s:s, s:i, s:i, s:i}", "service", pool->name,
+                                                  "slot", (int)place->index, "generation",
+                                                  (int)child->generation, "pid",
+                                                  (int)child->process.pid));
         }
     }
     return json_pack("{s:o}", "workers", rows);

@@ -13,8 +13,8 @@ struct instance;
  * "totals": {…}}; a new reference. */
 json_t *status_make(const struct instance *instance);
 
-/* {"workers": [{"service", "slot", "generation", "pid", "socket"}]}, "service" being the name
- * of the process; a new reference. */
+/* {"workers": [{"service", "slot", "generation", "pid"}]}, "service" being the name of the
+ * process; a new reference. */
 json_t *status_roster(const struct instance *instance);
 
 #endif

@@ -73,11 +73,11 @@ static void leave(struct question *question, int exit_code) {
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct question *question = owner;
-    (void)fd;
     if (type->id == MSG_REFUSED) {
-        say_line(stderr, "crewman: %s", json_string_value(json_object_get(body, "reason")));
+        if (!question->events->is_silent)
+            say_line(stderr, "crewman: %s", json_string_value(json_object_get(body, "reason")));
         leave(question, EXIT_FAILED);
-    } else if (question->events->on_answer(question->owner, type, body)) {
+    } else if (question->events->on_answer(question->owner, type, body, fd)) {
         leave(question, EXIT_DONE);
     }
 }
@@ -145,4 +145,10 @@ int client_ask(const char *path, enum message_id ask, json_t *body,
         return EXIT_NOT_RUNNING;
     complain(&question, strerror(-fd));
     return EXIT_FAILED;
+}
+
+int client_ask_on(int fd, enum message_id ask, const struct client_events *events, void *owner,
+                  uint64_t timeout_ms) {
+    struct question question = {.events = events, .owner = owner, .path = "", .peer_fd = -1};
+    return talk(&question, fd, ask, json_object(), timeout_ms);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The command line's side of an admin socket: ask one thing, handle the answers until they end.
+ * The command line's side of an admin socket, and of a socket to a worker that the master
+ * gives: ask one thing, handle the answers until they end.
  */
 #ifndef CREWMAN_CLIENT_H
 #define CREWMAN_CLIENT_H
@@ -12,8 +13,9 @@
 #include "messages.h"
 
 struct client_events {
-    /* One answer (borrowed). True: that was all, leave. */
-    bool (*on_answer)(void *owner, const struct message *type, json_t *body);
+    /* One answer (borrowed); `fd` -1, or what came beside it, taken. True: that was all, leave.
+     */
+    bool (*on_answer)(void *owner, const struct message *type, json_t *body, int fd);
     bool is_silent; /* say nothing of a failure: the caller will */
 };
 
@@ -24,5 +26,9 @@ struct client_events {
 int client_ask(const char *path, enum message_id ask, json_t *body,
                const struct client_events *events, void *owner, bool may_end,
                uint64_t timeout_ms);
+
+/* The same, asked on a connected socket, which is taken. `events` must be silent. */
+int client_ask_on(int fd, enum message_id ask, const struct client_events *events, void *owner,
+                  uint64_t timeout_ms);
 
 #endif

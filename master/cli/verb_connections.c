@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * connections: asks the master who there is and each worker for its own; the master never sees
- * them. A worker that does not answer is named.
+ * connections: asks the master who there is, and each worker for its own, on a socket that the
+ * master makes between us; it never sees them. A worker that does not answer is named.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <uv.h>
 
 #include "client.h"
 #include "human.h"
@@ -15,6 +16,7 @@
 
 #define ANSWER_MS 2000u
 #define SECOND_MS 200u
+#define PAUSE_MS  50u
 
 static const struct table_column columns[] = {
     {"id", false},       {"service", false}, {"slot", true},   {"protocol", false},
@@ -22,42 +24,71 @@ static const struct table_column columns[] = {
     {"bytes out", true}, {"queued", true},   {"idle", true},   {"rtt", true}};
 
 struct gathering {
+    const char *path; /* of the master's admin socket */
     json_t *roster, *rows, *silent;
 };
 
-static bool on_roster(void *owner, const struct message *type, json_t *body) {
+/* The pages of one worker. */
+struct pages {
+    json_t *rows;
+    int fd; /* to the worker; -1: it has ended */
+};
+
+static bool on_roster(void *owner, const struct message *type, json_t *body, int fd) {
     struct gathering *gathering = owner;
+    (void)fd;
     if (type->id != MSG_ROSTER)
         return false;
     gathering->roster = json_incref(json_object_get(body, "workers"));
     return true;
 }
 
-static bool on_page(void *owner, const struct message *type, json_t *body) {
-    struct gathering *gathering = owner;
+static bool on_connected(void *owner, const struct message *type, json_t *body, int fd) {
+    struct pages *pages = owner;
+    (void)body;
+    if (type->id == MSG_CONNECTED)
+        pages->fd = fd;
+    return true;
+}
+
+static bool on_page(void *owner, const struct message *type, json_t *body, int fd) {
+    struct pages *pages = owner;
+    (void)fd;
     if (type->id != MSG_CONNECTIONS)
         return false;
-    json_array_extend(gathering->rows, json_object_get(body, "list"));
+    json_array_extend(pages->rows, json_object_get(body, "list"));
     return !json_is_true(json_object_get(body, "more"));
 }
 
-static int ask_once(json_t *rows, const json_t *worker, unsigned wait_ms) {
+/* One that has ended since the master listed it has no connections left. */
+static int ask_once(const struct gathering *gathering, const json_t *worker,
+                    struct pages *pages, unsigned wait_ms) {
+    static const struct client_events master = {.on_answer = on_connected, .is_silent = true};
     static const struct client_events events = {.on_answer = on_page, .is_silent = true};
-    struct gathering gathering = {.rows = json_array()};
-    int exit_code = client_ask(row_text(worker, "socket"), MSG_ASK_CONNECTIONS, json_object(),
-                               &events, &gathering, false, wait_ms);
+    json_t *body = json_pack("{s:I}", "pid", row_number(worker, "pid"));
+    int exit_code =
+        client_ask(gathering->path, MSG_ASK_CONNECT, body, &master, pages, false, ANSWER_MS);
+    if (exit_code == EXIT_DONE && pages->fd >= 0)
+        exit_code = client_ask_on(pages->fd, MSG_ASK_CONNECTIONS, &events, pages, wait_ms);
+    return exit_code;
+}
+
+static int take_rows(struct gathering *gathering, const json_t *worker, unsigned wait_ms) {
+    struct pages pages = {json_array(), -1};
+    int exit_code = ask_once(gathering, worker, &pages, wait_ms);
     if (exit_code == EXIT_DONE)
-        json_array_extend(rows, gathering.rows);
-    json_decref(gathering.rows);
+        json_array_extend(gathering->rows, pages.rows);
+    json_decref(pages.rows);
     return exit_code;
 }
 
 static void ask_worker(struct gathering *gathering, json_t *worker) {
-    int exit_code = ask_once(gathering->rows, worker, ANSWER_MS);
-    if (exit_code == EXIT_FAILED) /* it may have ended meanwhile */
-        exit_code = ask_once(gathering->rows, worker, SECOND_MS);
-    /* One that has ended since the master listed it has no connections left. */
-    if (exit_code == EXIT_DONE || exit_code == EXIT_NOT_RUNNING)
+    int exit_code = take_rows(gathering, worker, ANSWER_MS);
+    if (exit_code == EXIT_FAILED) { /* it may have ended meanwhile */
+        uv_sleep(PAUSE_MS);
+        exit_code = take_rows(gathering, worker, SECOND_MS);
+    }
+    if (exit_code == EXIT_DONE)
         return;
     say_line(stderr, "crewman: %s/%lld, pid %lld, did not answer", row_text(worker, "service"),
              (long long)row_number(worker, "slot"), (long long)row_number(worker, "pid"));
@@ -105,14 +136,14 @@ static void print_json(const struct gathering *gathering) {
     json_decref(all);
 }
 
-static int gather(struct gathering *gathering, const char *path) {
+static int gather(struct gathering *gathering) {
     static const struct client_events events = {on_roster};
     size_t i;
     json_t *worker;
-    int exit_code =
-        client_ask(path, MSG_ASK_ROSTER, json_object(), &events, gathering, false, ANSWER_MS);
+    int exit_code = client_ask(gathering->path, MSG_ASK_ROSTER, json_object(), &events,
+                               gathering, false, ANSWER_MS);
     if (exit_code == EXIT_NOT_RUNNING)
-        verb_not_running(path);
+        verb_not_running(gathering->path);
     if (exit_code != EXIT_DONE)
         return exit_code;
     json_array_foreach(gathering->roster, i, worker) ask_worker(gathering, worker);
@@ -120,9 +151,9 @@ static int gather(struct gathering *gathering, const char *path) {
 }
 
 int verb_connections(const struct options *options) {
-    struct gathering gathering = {NULL, json_array(), json_array()};
     char *path = verb_admin_path(options);
-    int exit_code = path ? gather(&gathering, path) : EXIT_FAILED;
+    struct gathering gathering = {path, NULL, json_array(), json_array()};
+    int exit_code = path ? gather(&gathering) : EXIT_FAILED;
     if (gathering.roster && options->is_json)
         print_json(&gathering);
     else if (gathering.roster)

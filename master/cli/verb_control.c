@@ -40,7 +40,8 @@ int verb_not_running(const char *path) {
     return EXIT_NOT_RUNNING;
 }
 
-static bool on_answer(void *owner, const struct message *type, json_t *body) {
+static bool on_answer(void *owner, const struct message *type, json_t *body, int fd) {
+    (void)fd;
     (void)owner;
     if (type->id != MSG_PROGRESS)
         return true;

@@ -167,7 +167,8 @@ static void print_table(const json_t *body) {
     print_reasons(rows);
 }
 
-static bool on_answer(void *owner, const struct message *type, json_t *body) {
+static bool on_answer(void *owner, const struct message *type, json_t *body, int fd) {
+    (void)fd;
     const struct options *options = owner;
     if (type->id != MSG_STATUS)
         return false;

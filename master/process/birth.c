@@ -4,7 +4,6 @@
  */
 #include "birth.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,32 +13,6 @@
 #include "kind.h"
 
 #define START_DEADLINE_MS 60000u
-#define SOCKET_END        ".sock"
-
-/* The length of the path is bounded by CONFIG_SOCKET_NAME_MAX. */
-static int open_admin(const struct birth *birth, char *out_path, size_t size) {
-    const struct pool *pool = birth->place->pool;
-    struct sockets_unix options = {.mode = 0600, .backlog = 8};
-    snprintf(out_path, size, "%s/%s.%s.%u.%u" SOCKET_END, pool->instance->config->run_dir,
-             pool->kind->prefix, pool->name, birth->place->index, birth->number);
-    return sockets_listen_unix(out_path, &options);
-}
-
-static bool is_admin_of(const char *name, const struct kind *kind) {
-    size_t start = strlen(kind->prefix), end = strlen(SOCKET_END), len = strlen(name);
-    return len > start + 1 + end && strncmp(name, kind->prefix, start) == 0 &&
-           name[start] == '.' && strcmp(name + len - end, SOCKET_END) == 0;
-}
-
-void birth_sweep(const char *run_dir, const struct kind *kind) {
-    struct dirent *entry;
-    DIR *folder = opendir(run_dir);
-    while (folder && (entry = readdir(folder)))
-        if (is_admin_of(entry->d_name, kind))
-            unlinkat(dirfd(folder), entry->d_name, 0);
-    if (folder)
-        closedir(folder);
-}
 
 static struct birth conceive(struct place *place, bool is_new) {
     struct pool *pool = place->pool;
@@ -75,16 +48,8 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
                           char *out_why, size_t size) {
     struct pool *pool = place->pool;
     struct birth birth = conceive(place, is_new);
-    char admin_path[108];
-    int admin_fd = open_admin(&birth, admin_path, sizeof(admin_path));
-    if (admin_fd < 0) {
-        snprintf(out_why, size, "%s: %s", admin_path, strerror(-admin_fd));
-        return NULL;
-    }
     uint64_t watchdog_ms = pool->instance->config->watchdog_ms;
     struct child_spec spec = {.label = place->label,
-                              .admin_path = admin_path,
-                              .admin_fd = admin_fd,
                               .own_count = birth.own_count,
                               .generation = birth.generation,
                               .number = birth.number,
@@ -95,7 +60,5 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
                               .events = events,
                               .owner = place};
     memcpy(spec.own_fds, birth.own_fds, sizeof(spec.own_fds));
-    struct child *child = deliver(place, &birth, &spec, out_why, size);
-    close(admin_fd);
-    return child;
+    return deliver(place, &birth, &spec, out_why, size);
 }

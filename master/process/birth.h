@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * From a place and its kind to a process: names, number, admin socket, descriptors, plan. Used
+ * From a place and its kind to a process: names, number, descriptors, plan. Used
  * by the supervisor alone, who hears of the child's life.
  */
 #ifndef CREWMAN_BIRTH_H
@@ -18,9 +18,5 @@ struct place;
  * the place. NULL with a line for people. */
 struct child *birth_start(struct place *place, bool is_new, const struct child_events *events,
                           char *out_why, size_t size);
-
-/* Remove the admin sockets that the children of a killed master, of that kind, left in
- * `run_dir`. */
-void birth_sweep(const char *run_dir, const struct kind *kind);
 
 #endif

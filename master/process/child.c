@@ -52,8 +52,6 @@ static void forget(struct child *child) {
     channel_close(child->channel);
     child->channel = NULL;
     list_remove(&child->in_siblings);
-    if (child->admin_path[0])
-        unlink(child->admin_path);
     scoreboard_close(child->page);
     close_page_fd(child);
     uv_close((uv_handle_t *)&child->timer, on_closed);
@@ -185,7 +183,7 @@ static int spawn(struct child *child, const struct child_spec *spec, int pipe) {
                                                [DESCRIPTOR_LOG] = spec->log_fd,
                                                [DESCRIPTOR_CONTROL] = pipe,
                                                [DESCRIPTOR_PAGE] = child->page_fd,
-                                               [DESCRIPTOR_ADMIN] = spec->admin_fd};
+                                               [DESCRIPTOR_UNUSED] = -1};
     int count = DESCRIPTOR_OWN + (int)spec->own_count;
     memcpy(fds + DESCRIPTOR_OWN, spec->own_fds, sizeof(spec->own_fds));
     for (int i = 0; i < count; i++) {
@@ -208,7 +206,6 @@ static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
     child->owner = spec->owner;
     child->loop = loop;
     snprintf(child->label, sizeof(child->label), "%s", spec->label);
-    snprintf(child->admin_path, sizeof(child->admin_path), "%s", spec->admin_path);
     child->generation = spec->generation;
     child->number = spec->number;
     child->orphan_ms = spec->orphan_ms;
@@ -323,6 +320,15 @@ void child_withdraw(struct child *child, const struct child *other) {
 
 void child_reopen_log(struct child *child, int fd) {
     tell(child, MSG_REOPEN_LOGS, json_object(), fd);
+}
+
+int child_hand_client(struct child *child, int fd) {
+    if (!child->channel)
+        return -EPIPE;
+    /* Of one that stands still we keep no descriptors. */
+    if (!channel_is_flushed(child->channel))
+        return -EAGAIN;
+    return channel_send(child->channel, message_get(MSG_ADMIN_CLIENT), json_object(), fd);
 }
 
 bool child_is_busy(const struct child *child) {

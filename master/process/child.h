@@ -41,12 +41,11 @@ struct child_events {
 
 /* All is borrowed for the call, but for `plan`, `siblings`, `events` and `owner`. */
 struct child_spec {
-    const char *program;    /* for people: the path of what it runs */
-    const char *file;       /* what is executed for it */
-    const char *title;      /* what ps shows of it */
-    const char *label;      /* how log lines name it: "chat/0" */
-    const char *admin_path; /* of `admin_fd`; removed at its end */
-    int out_fd, log_fd, admin_fd;
+    const char *program; /* for people: the path of what it runs */
+    const char *file;    /* what is executed for it */
+    const char *title;   /* what ps shows of it */
+    const char *label;   /* how log lines name it: "chat/0" */
+    int out_fd, log_fd;
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;
     unsigned generation;
@@ -71,7 +70,6 @@ struct child {
     enum child_role role;
     struct channel *channel;
     uv_timer_t timer; /* to be ready by; then: to be gone by */
-    char admin_path[108];
     uint64_t started_ms, beat_ms, drain_ms, orphan_ms;
     const struct score_page *page; /* it writes, we read; outlives it until it is forgotten */
     int page_fd;                   /* once it is ready read-only, for its siblings; -1: none */
@@ -118,6 +116,10 @@ const struct tally *child_count(struct child *child);
 
 /* Hand it the new log. */
 void child_reopen_log(struct child *child, int fd);
+
+/* Hand it a client that asks for its connections, one end of a socketpair, which stays ours. 0,
+ * or a negative errno number: it does not listen to us. */
+int child_hand_client(struct child *child, int fd);
 
 /* One look a second: beats that do not come. `paused_ms`: for so long we could not have seen
  * one. */

@@ -29,7 +29,6 @@ struct birth {
 struct kind {
     const char *word;        /* "worker": in its title */
     enum program_id program; /* that it runs */
-    const char *prefix;      /* of its admin sockets' names: "w" for w.chat.0.7.sock */
     /* Fill own_fds (they stay ours) and own_count. */
     void (*equip)(struct birth *birth);
     /* The body of its plan, a new reference. */

@@ -78,6 +78,6 @@ static json_t *plan(const struct birth *birth) {
 }
 
 const struct kind *kind_worker(void) {
-    static const struct kind row = {"worker", PROGRAM_WORKER, "w", equip, plan};
+    static const struct kind row = {"worker", PROGRAM_WORKER, equip, plan};
     return &row;
 }

@@ -141,6 +141,15 @@ bool pool_has_canary(const struct pool *pool) {
     return pool->next && !pool_keeps(pool, 0);
 }
 
+struct child *pool_find_child(const struct instance *instance, int pid) {
+    struct list *node, *inner;
+    list_each (node, &instance->pools)
+        list_each (inner, &pool_of(node)->children)
+            if (child_of(inner)->process.pid == pid)
+                return child_of(inner);
+    return NULL;
+}
+
 struct pool *pool_find(struct instance *instance, const struct config_service *config) {
     struct list *node;
     list_each (node, &instance->pools) {

@@ -62,6 +62,9 @@ struct pool *pool_new(struct instance *instance, const struct kind *kind,
 /* Only when no child is left; its sums stay with the instance. */
 void pool_free(struct pool *pool);
 
+/* The child of any pool with that pid, or NULL. */
+struct child *pool_find_child(const struct instance *instance, int pid);
+
 /* That of the processes which the service of that configuration lives in. NULL: there is none,
  * or it is leaving. */
 struct pool *pool_find(struct instance *instance, const struct config_service *config);

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "birth.h"
 #include "instance.h"
 #include "kind_worker.h"
 #include "log.h"
@@ -134,7 +133,6 @@ int setup_instance(struct instance *instance, char *out_why, size_t size) {
     if (make_run_dir(instance->config, out_why, size) != 0 ||
         take_pidfile(instance, &follows_crash, out_why, size) != 0)
         return -1;
-    birth_sweep(instance->config->run_dir, kind_worker());
     if (set_up_log(instance, out_why, size) != 0)
         return -1;
     return make_pools(instance, follows_crash, out_why, size);

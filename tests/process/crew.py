@@ -156,6 +156,16 @@ def fd_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def links(pid):
+    """Where its descriptors lead to."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
 class Instance:
     def __init__(self, config=None, env=None):
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))

@@ -300,8 +300,9 @@ def test_a_start_right_after_kill_9_waits_for_the_orphans(pair):
         os.kill(master, signal.SIGKILL)
         crew.wait_for(lambda: not crew.is_alive(master), 5, "the master's end")
         pair.instance.start("-q")
-    sockets = list(pair.instance.run_dir.glob("w.*.sock"))
-    assert len(sockets) == 4
+    assert pair.instance.is_ready() and len(pair.instance.processes()) == 5
+    assert {entry.name for entry in pair.instance.run_dir.iterdir()} == \
+        {"admin.sock", "crewman.log", "crewman.pid"}
 
 
 def test_hung_clients_do_not_lock_others_out(pair):

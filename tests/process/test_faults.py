@@ -8,13 +8,13 @@ import resource
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
 
 import pytest
 
 import crew
+from admin import dial_master, dial_worker
 from load import Load
 from ws import WebSocket, dial
 
@@ -161,19 +161,16 @@ def test_connections_does_not_miss_a_worker_that_ends_while_it_is_asked(probe):
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=instance.env)
 
-    def sockets():
-        """The listening one, and those that wait to be accepted: also of whoever has given up."""
-        return sum(str(instance.run_dir / "w.probe.0.") in line for line in open("/proc/net/unix"))
-
     def is_asked():
-        nonlocal asking, before
+        """It has a socket, and none of them leads to the master."""
+        nonlocal asking
         if asking.poll() is not None:  # it has given up before we looked
             asking.communicate()
-            before = sockets()
             asking = ask()
-        return sockets() > before
+        path = str(instance.run_dir / "admin.sock")
+        return (any(link.startswith("socket:") for link in crew.links(asking.pid))
+                and sum(path in line for line in open("/proc/net/unix")) == 1)
 
-    before = sockets()
     asking = ask()
     crew.wait_for(is_asked, 10, "the question")
     os.kill(victim, signal.SIGKILL)
@@ -341,11 +338,11 @@ def test_a_worker_of_another_version_serves_and_is_named(probe):
 @pytest.mark.parametrize("whose", ["master", "worker"])
 def test_nonsense_on_an_admin_socket_costs_that_client_only(probe, nonsense, whose):
     instance = probe()
-    path = next(entry for entry in instance.run_dir.iterdir()
-                if stat.S_ISSOCK(entry.stat().st_mode)
-                and (entry.name == "admin.sock") == (whose == "master"))
+    pid = instance.worker_pids()[0]
+    connect = (lambda: dial_master(instance)) if whose == "master" \
+        else (lambda: dial_worker(instance, pid))
     for _ in range(40):
-        with dial(path, 5) as sock:
+        with connect() as sock:
             try:
                 sock.sendall(nonsense)
                 sock.shutdown(socket.SHUT_WR)
@@ -356,7 +353,7 @@ def test_nonsense_on_an_admin_socket_costs_that_client_only(probe, nonsense, who
     idle = []
     for _ in range(60):  # more than it cares to hold
         try:
-            idle.append(dial(path, 5))
+            idle.append(connect())
         except (ConnectionError, BlockingIOError, TimeoutError):
             break
     for sock in idle:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import shutil
 import subprocess
@@ -244,22 +245,28 @@ def test_two_reloads_at_once_both_get_an_answer(probe):
 
 
 def test_a_canary_that_cannot_be_started_takes_back_the_new_services(probe, tmp_path):
-    instance = probe(top={"log": {"level": "debug", "file": str(tmp_path / "crewman.log")}})
-    instance.expect_errors("reload: probe/0: the new worker did not become ready", "w.probe.0")
-    pid = instance.worker_pids()[0]
-    for name in ("first", "second"):
+    """With descriptors for the listeners of many new services, and too few left for a process."""
+    instance = probe()
+    instance.expect_errors("reload: ", "probe/0: cannot start")
+    pid, master = instance.worker_pids()[0], instance.master_pid()
+    names = [f"new{number}" for number in range(20)]
+    for name in names:
         instance.config["services"][name] = {"kind": "static", "static": {"root": str(tmp_path)},
                                              "listen": f"http://127.0.0.1:{crew.free_port()}"}
     instance.write_config(instance.config)
-    master, away = instance.master_pid(), instance.folder / "away"
-    instance.run_dir.rename(away)  # no place for the admin socket of a new worker
-    os.kill(master, signal.SIGHUP)
-    instance.wait_log("reload: probe/0: the new worker did not become ready")
+    limit, old = crew.fd_count(master), resource.prlimit(master, resource.RLIMIT_NOFILE)
+    failures = 0
+    while "the new worker did not become ready" not in instance.log():
+        limit += 1
+        failures += 1
+        resource.prlimit(master, resource.RLIMIT_NOFILE, (limit, old[1]))
+        os.kill(master, signal.SIGHUP)
+        instance.wait_log(r" error .* reload: ", count=failures)
+    resource.prlimit(master, resource.RLIMIT_NOFILE, old)
     assert crew.is_alive(master)
-    away.rename(instance.run_dir)
     assert [(row["service"], row["pid"]) for row in instance.workers()] == [("probe", pid)]
     instance.reload()
-    assert {row["service"] for row in instance.workers()} == {"probe", "first", "second"}
+    assert {row["service"] for row in instance.workers()} == {"probe", *names}
 
 
 def test_a_worker_that_ignores_its_drain_is_killed_in_the_end(probe):

@@ -287,7 +287,7 @@ def test_workers_inherit_only_what_was_handed_over(probe):
     links = {os.readlink(f"/proc/{worker}/fd/{fd}") for fd in os.listdir(f"/proc/{worker}/fd")}
     assert theirs.startswith("pipe:") and theirs not in links
     listeners = sum(1 for link in links if link.startswith("socket:"))
-    assert listeners == 3, links  # control pipe, own admin socket, listening socket
+    assert listeners == 2, links  # control pipe, listening socket
 
 
 def test_run_dir_is_empty_of_sockets_after_a_stop(probe):

@@ -2,13 +2,11 @@
 descriptor is missing. What is counted are waits and wakes, never CPU time."""
 
 import contextlib
-import json
 import os
 import re
 import resource
 import shutil
 import signal
-import socket
 import struct
 import tempfile
 import time
@@ -17,10 +15,8 @@ from pathlib import Path
 import pytest
 
 import crew
+from admin import ask as ask_admin, dial_master, dial_worker
 from ws import dial
-
-
-VERSION = 2  # of the messages
 
 
 @pytest.fixture
@@ -96,46 +92,33 @@ def left_alone(instance, pid):
     return instance.waits(pid) - before, timers(time.monotonic() - started)
 
 
-def dial_admin(path):
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20 * crew.PATIENCE)
-    client.connect(str(path))
-    return client
-
-
-def ask_admin(path, what):
-    """A client that has been answered, so it has its descriptor."""
-    client = dial_admin(path)
-    body = json.dumps({"v": VERSION, "type": what}).encode()
-    client.sendall(struct.pack(">I", len(body)) + body)
-    assert client.recv(1)
-    return client
-
-
-def admin_of_worker(instance, slot=0):
-    (path,) = instance.run_dir.glob(f"w.probe.{slot}.*.sock")
-    return path
-
-
-@pytest.mark.parametrize("whose", ["master", "worker"])
-def test_an_admin_socket_without_a_descriptor_does_not_spin(counted, whose):
+def test_an_admin_socket_without_a_descriptor_does_not_spin(counted):
     instance = counted("text")
     instance.expect_errors("descriptor", "too many open files")
-    is_master = whose == "master"
-    pid = instance.master_pid() if is_master else instance.worker_pids()[0]
-    path = instance.run_dir / "admin.sock" if is_master else admin_of_worker(instance)
-    question = "status" if is_master else "connections"
-    with no_descriptor_left(pid, lambda: ask_admin(path, question)):
-        dial_admin(path).close()
-        with dial_admin(path) as stays:
+    pid = instance.master_pid()
+    with no_descriptor_left(pid, lambda: ask_admin(dial_master(instance), "status")):
+        dial_master(instance).close()
+        with dial_master(instance) as stays:
             while stays.recv(4096):  # perhaps a word, then the end
                 pass
         waits, most = left_alone(instance, pid)
         assert waits <= most
-        if is_master:
-            done = instance.verb("status")
-            assert done.returncode == 1 and "no descriptor left" in done.stderr
+        done = instance.verb("status")
+        assert done.returncode == 1 and "no descriptor left" in done.stderr
     assert instance.is_ready()
+    assert instance.connections() == []
+
+
+def test_a_worker_without_a_descriptor_for_who_asks_does_not_spin(counted):
+    instance = counted("text")
+    pid = instance.worker_pids()[0]
+    with no_descriptor_left(pid, lambda: ask_admin(dial_worker(instance, pid), "connections")):
+        with dial_worker(instance, pid) as turned_away:
+            assert turned_away.recv(1) == b""
+        waits, most = left_alone(instance, pid)
+        assert waits <= most
+        done = instance.verb("connections")
+        assert done.returncode == 1 and "did not answer" in done.stderr
     assert instance.connections() == []
 
 
@@ -230,9 +213,8 @@ def test_a_worker_without_a_descriptor_leaves_connections_to_the_others(probe):
     instance = probe("text", workers=2)
     instance.expect_errors("descriptor", "too many open files")
     pids = instance.worker_pids()
-    for slot in range(2):
-        path = admin_of_worker(instance, slot)
-        with no_descriptor_left(instance.worker(slot)["pid"],
-                                lambda: ask_admin(path, "connections")):
+    for pid in [instance.worker(slot)["pid"] for slot in range(2)]:
+        with no_descriptor_left(pid,
+                                lambda: ask_admin(dial_worker(instance, pid), "connections")):
             close_all(connect_each(instance, 20))
     assert instance.worker_pids() == pids

@@ -32,7 +32,7 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 class Pipe:
-    """One end of a control pipe or an admin connection."""
+    """One end of a control pipe, or of a connection that asks for connections."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -68,15 +68,6 @@ class Pipe:
             assert message["type"] == "beat", message
 
 
-@contextlib.contextmanager
-def effective_user(uid):
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 def make_page():
     """As the master makes one."""
     page = os.memfd_create("page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -86,13 +77,12 @@ def make_page():
 
 
 class Worker:
-    def __init__(self, master=None, env=None, listeners=1, page=None):
-        """`master`: who makes the admin socket; root, or whoever runs the test. `listeners`: they
-        are its descriptors from 6 on. `page`: instead of one that is right; ours from now on."""
+    def __init__(self, env=None, listeners=1, page=None):
+        """`listeners`: they are its descriptors from 6 on. `page`: instead of one that is right;
+        ours from now on."""
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
         self.folder.chmod(0o777)
         self.log_path = self.folder / "log"
-        self.admin_path = self.folder / "admin.sock"
         ours, theirs = socket.socketpair()
         self.pipe = Pipe(ours)
         self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -102,14 +92,8 @@ class Worker:
         self.listener = self.listeners[0]
         self.ports = [listener.getsockname()[1] for listener in self.listeners]
         self.port = self.ports[0]
-        with effective_user(master) if master else contextlib.nullcontext():
-            self.admin = socket.socket(socket.AF_UNIX)
-        self.admin.bind(str(self.admin_path))
-        self.admin.listen(64)
-        self.admin.setblocking(False)
-        self.admin_path.chmod(0o777)
         self.page = make_page() if page is None else page
-        handed = {3: theirs.fileno(), 4: self.page, 5: self.admin.fileno(),
+        handed = {3: theirs.fileno(), 4: self.page,
                   **{6 + i: listener.fileno() for i, listener in enumerate(self.listeners)}}
         high = {fd: fcntl.fcntl(source, fcntl.F_DUPFD, 100) for fd, source in handed.items()}
 
@@ -173,7 +157,7 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for thing in (self.pipe.sock, *self.listeners, self.admin):
+        for thing in (self.pipe.sock, *self.listeners):
             thing.close()
         os.close(self.page)
         shutil.rmtree(self.folder)
@@ -568,14 +552,15 @@ def test_the_log_is_taken_over(workers, takes_stdout):
     crew.wait_for(lambda: "without a descriptor" in new_path.read_text(), 5, "a line about it")
 
 
-# -- its own admin socket
+# -- who asks for its connections
 
 
 def connect_admin(worker):
-    sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(20 * crew.PATIENCE)
-    sock.connect(str(worker.admin_path))
-    return Pipe(sock)
+    """As the master connects the command line with it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        worker.pipe.send("admin_client", fd=theirs.fileno())
+    return Pipe(ours)
 
 
 def test_connections_come_in_pages(workers):
@@ -627,26 +612,18 @@ def test_few_may_ask_at_once_and_only_for_connections(workers):
     assert again.recv()["list"] == []
     with worker.connect() as client:
         assert client.ask("hello") == "hello"
+    worker.pipe.send("admin_client")  # without a descriptor: nothing happens
+    with worker.connect() as client:
+        assert client.ask("hello") == "hello"
     for pipe in [*pipes, ninth, again]:
         pipe.sock.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
-def test_others_may_not_ask(workers):
+def test_who_asks_before_the_plan_is_turned_away(workers):
     worker = workers()
-    worker.start()
-    with effective_user(NOBODY):
-        pipe = connect_admin(worker)
-    assert pipe.recv() is None
-    pipe.sock.close()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
-def test_the_user_of_the_master_may_ask(workers):
-    worker = workers(master=NOBODY)
-    worker.start()
-    with effective_user(NOBODY):
-        pipe = connect_admin(worker)
-    pipe.send("connections")
-    assert pipe.recv()["list"] == []
-    pipe.sock.close()
+    worker.pipe.expect("hello")
+    early = connect_admin(worker)
+    assert early.recv() is None
+    worker.plan()
+    worker.pipe.expect("ready")
+    early.sock.close()

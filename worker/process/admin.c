@@ -5,16 +5,12 @@
  */
 #include "admin.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
-#include "descriptors.h"
 #include "log.h"
 #include "service.h"
-#include "unix_socket.h"
 #include "worker.h"
 
 #define PAGE_RETRY_MS 10u
@@ -137,59 +133,46 @@ static void on_end(void *owner, const char *reason) {
 
 static const struct channel_events events = {on_message, on_end};
 
-static void adopt(struct worker *worker, int fd) {
-    struct admin *admin = &worker->admin;
+static struct admin_client *open_client(struct worker *worker, int fd) {
     struct admin_client *client = calloc(1, sizeof(*client));
     if (!client) {
         close(fd);
-        return;
+        return NULL;
     }
     client->worker = worker;
     client->channel = channel_open(&worker->loop, fd, MESSAGE_TO_ADMIN, &events, client);
-    if (!client->channel) {
-        free(client);
+    if (client->channel)
+        return client;
+    free(client);
+    return NULL;
+}
+
+void admin_adopt(struct worker *worker, int fd) {
+    struct admin *admin = &worker->admin;
+    if (fd < 0)
+        return;
+    if (!admin->is_started || admin->count >= ADMIN_CLIENTS_MAX) {
+        close(fd);
         return;
     }
+    struct admin_client *client = open_client(worker, fd);
+    if (!client)
+        return;
     uv_timer_init(&worker->loop, &client->timer);
     client->timer.data = client;
     list_append(&admin->clients, &client->in_clients);
     admin->count++;
 }
 
-static void on_accepted(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
-    struct worker *worker = owner;
-    struct admin *admin = &worker->admin;
-    (void)from;
-    (void)len;
-    if (admin->count >= ADMIN_CLIENTS_MAX || !unix_socket_is_from(fd, admin->master_uid))
-        close(fd);
-    else
-        adopt(worker, fd);
-}
-
-static void on_starved(void *owner, int error, bool is_news) {
-    (void)owner;
-    if (is_news)
-        log_warning("admin: %s; pausing", crew_strerror(error));
-}
-
-static const struct listener_ops listens = {.accepted = on_accepted, .starved = on_starved};
-
-int admin_start(struct worker *worker) {
-    struct admin *admin = &worker->admin;
-    struct stat made;
-    list_init(&admin->clients);
-    if (fstat(DESCRIPTOR_ADMIN, &made) != 0)
-        return -errno;
-    admin->master_uid = made.st_uid;
-    return listener_open(&admin->listener, &worker->loop, &worker->conns.poller,
-                         DESCRIPTOR_ADMIN, &listens, worker);
+void admin_start(struct worker *worker) {
+    list_init(&worker->admin.clients);
+    worker->admin.is_started = true;
 }
 
 void admin_stop(struct worker *worker) {
     struct admin *admin = &worker->admin;
     struct list *node, *after;
+    admin->is_started = false;
     list_each_safe (node, after, &admin->clients)
         drop(list_entry(node, struct admin_client, in_clients));
-    listener_close(&admin->listener);
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The worker's own admin socket, made by the master: answers `connections` with one row a
- * connection, in pages. Only root and the user of the master may ask. Bounded: few clients, one
- * page at a time.
+ * The command line asks a worker for its connections: the master made the socket between them
+ * and has checked who asks. Answers `connections` with one row a connection, in pages. Bounded:
+ * few clients, one page at a time. Called by the control pipe and by lifecycle.c.
  */
 #ifndef CREWMAN_ADMIN_H
 #define CREWMAN_ADMIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "list.h"
-#include "listener.h"
 
 struct worker;
 
@@ -19,13 +18,16 @@ struct worker;
 #define ADMIN_PAGE        1000u
 
 struct admin {
-    struct listener listener;
     struct list clients;
     size_t count;
-    uid_t master_uid; /* who made the socket */
+    bool is_started;
 };
 
-int admin_start(struct worker *worker);
+void admin_start(struct worker *worker);
 void admin_stop(struct worker *worker);
+
+/* A client that came by the control pipe; takes `fd`, -1 is none. One too many, or one that
+ * comes before the start, is closed. */
+void admin_adopt(struct worker *worker, int fd);
 
 #endif

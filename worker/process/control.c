@@ -113,8 +113,6 @@ static int keep(int fd, char *why, size_t size) {
 /* Programs that the app starts must not hold a port or the page. */
 static int keep_descriptors(const struct plan *plan, char *why, size_t size) {
     int err = keep(DESCRIPTOR_PAGE, why, size);
-    if (!err)
-        err = keep(DESCRIPTOR_ADMIN, why, size);
     for (size_t i = 0; !err && i < plan->service_count; i++)
         err = keep(plan->services[i].listener_fd, why, size);
     return err;
@@ -177,6 +175,8 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         siblings_add(&worker->siblings, process_of(body), fd);
     else if (type->id == MSG_SIBLING_GONE)
         siblings_remove(&worker->siblings, process_of(body));
+    else if (type->id == MSG_ADMIN_CLIENT)
+        admin_adopt(worker, fd);
     else if (type->id == MSG_REOPEN_LOGS)
         receive_log(worker, fd);
     else if (type->id == MSG_PLAN)

@@ -23,11 +23,6 @@
 /* For the closes of a worker that ends by its own wish. */
 #define ASKED_STOP_MS 5000u
 
-static int fail(char *why, size_t size, int exit_code, const char *text) {
-    snprintf(why, size, "%s", text);
-    return exit_code;
-}
-
 static void set_up_log(const struct plan *plan) {
     char who[64];
     snprintf(who, sizeof(who), "%s/%u", plan->name, plan->slot);
@@ -92,8 +87,7 @@ int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
         exit_code = services_make(worker, &service_events, out_why, size);
     if (exit_code)
         return exit_code;
-    if (admin_start(worker) != 0)
-        return fail(out_why, size, LIFECYCLE_EXIT_AGAIN, "the event loop cannot be set up");
+    admin_start(worker);
     worker->lifecycle.is_set_up = true;
     exit_code = services_start(worker, out_why, size);
     if (!exit_code)

@@ -29,11 +29,11 @@ struct lifecycle {
     uint64_t closed;                 /* connections that we closed ourselves */
     uv_timer_t deadline;
     int exit_code;
-    bool is_set_up; /* the admin socket is started */
+    bool is_set_up; /* it may be asked for its connections */
 };
 
-/* Exit codes of a worker: the app refused, trying again may help; or nothing but a change of the
- * app or of the system will (EX_CONFIG). */
+/* Exit codes of a worker: the app refused, trying again may help; or nothing but a change of
+ * the app or of the system will (EX_CONFIG). */
 #define LIFECYCLE_EXIT_AGAIN 1
 #define LIFECYCLE_EXIT_NEVER 78
 
