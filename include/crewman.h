@@ -145,10 +145,12 @@ enum crew_send_result {
  * adds its header, `tcp` sends the bytes as they are. Over plain HTTP it is the whole answer to
  * the request that waits, as text/html; CREW_ESTATE when none does. Copies data. Before on_open
  * it is kept and sent right after the handshake. Answers CREW_SENT or CREW_QUEUED; CREW_EFULL
- * when max_send_buffer would be passed (while nothing is queued a message of any size is taken;
- * on_error is not called: the answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG
- * when the protocol cannot express the length, CREW_EINVAL for NULL with a length, CREW_ENOMEM.
- * Workerman: $connection->send(). */
+ * above the high-water mark when max_send_buffer would be passed (below the mark a message of
+ * any size is taken: who stops at CREW_QUEUED never meets it; on_error is not called: the answer
+ * is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the protocol cannot express the
+ * length, CREW_EINVAL for NULL with a length, CREW_ENOMEM. Who ignores the answer loses messages
+ * to a client that reads slowly: pause the source until on_buffer_drain. Workerman:
+ * $connection->send(). */
 int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 
 /* The same, as WebSocket text (the caller vouches for UTF-8) or binary. On other protocols both

@@ -179,9 +179,9 @@ static const struct config_row service_rows[] = {
      .min = 1, .max = GIB, .help = "The longest message that a client may send."},
     {"limits.max_send_buffer", "\"1m\"", .type = CONFIG_SIZE,
      AT_SERVICE(limits.max_send_buffer), .min = KIB, .max = GIB,
-     .help = "The most that may wait to be sent to one client; a send beyond it is refused, "
-             "unless nothing waits: then a message of any size is taken. The high-water mark "
-             "is half of it."},
+     .help = "The most that may wait to be sent to one client. Half of it is the high-water "
+             "mark: below the mark a message of any size is taken, above it a send that would "
+             "pass the maximum is refused."},
     {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
      .max = 10000000, .computed = "as many as the limit of open files allows",
      .help = "The most connections of this service in one worker."},
@@ -295,9 +295,10 @@ static const struct config_row service_rows[] = {
 
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
-     .help = "Of a udp service: treat each peer as a connection, which ends when nothing was "
-             "received from it for so long. A peer that has not answered yet is not probed, and "
-             "ends first when there is no room."},
+     .help =
+         "Of a udp service: treat each peer as a connection, which ends when nothing was "
+         "received from it for so long. A peer that has not answered yet is not probed, and "
+         "ends first when there is no room."},
 };
 
 static const struct config_table tables[] = {

@@ -16,15 +16,21 @@ static inline size_t conn_held_bytes(const struct crew_conn *conn) {
     return conn->out.bytes - conn->out.file_bytes;
 }
 
-/* Would conn_write() take so much, or answer CREW_EFULL? An empty queue takes anything. */
-static inline bool conn_fits(const struct crew_conn *conn, size_t len) {
-    return conn->out.bytes == 0 ||
-           conn_held_bytes(conn) + len <= conn->endpoint->settings.max_send_buffer;
+/* Half of max_send_buffer is the high-water mark. */
+static inline size_t conn_mark(const struct crew_conn *conn) {
+    return conn->endpoint->settings.max_send_buffer / 2;
 }
 
-/* Half of max_send_buffer is the high-water mark. */
 static inline bool conn_is_below_mark(const struct crew_conn *conn) {
-    return conn_held_bytes(conn) <= conn->endpoint->settings.max_send_buffer / 2;
+    return conn_held_bytes(conn) <= conn_mark(conn);
+}
+
+/* Would conn_write() take so much, or answer CREW_EFULL? Below the mark anything: whoever stops
+ * at CREW_QUEUED must never be refused. So the queue holds at most the mark and one message, or
+ * max_send_buffer. */
+static inline bool conn_fits(const struct crew_conn *conn, size_t len) {
+    return conn_is_below_mark(conn) ||
+           conn_held_bytes(conn) + len <= conn->endpoint->settings.max_send_buffer;
 }
 
 /* on_buffer_full, if it is due: a write must have been tried. CREW_SENT below the mark,

@@ -40,7 +40,12 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
     len = snprintf(answer, sizeof(answer),
                    "{\"online_s\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"rtt_ms\":%" PRId64 "}",
                    stats.age_ms / 1000, stats.messages_in, stats.rtt_ms);
-    crew_conn_send_text(conn, answer, (size_t)len);
+    if (crew_conn_send_text(conn, answer, (size_t)len) == CREW_QUEUED)
+        crew_conn_pause(conn); /* it asks faster than it reads */
+}
+
+static void on_buffer_drain(crew_conn *conn) {
+    crew_conn_resume(conn);
 }
 
 static void on_close(crew_conn *conn, int reason) {
@@ -62,5 +67,6 @@ CREW_APP({
               " \"client_ping\": \"ping\", \"client_pong\": \"pong\"}}",
     .on_open = on_open,
     .on_message = on_message,
+    .on_buffer_drain = on_buffer_drain,
     .on_close = on_close,
 })

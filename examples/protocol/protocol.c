@@ -119,10 +119,14 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 
     talk->value = NULL; /* it went into the answer */
     (void)msg;
-    if (text != NULL)
-        crew_conn_send(conn, text, strlen(text));
+    if (text != NULL && crew_conn_send(conn, text, strlen(text)) == CREW_QUEUED)
+        crew_conn_pause(conn); /* it sends faster than it reads */
     free(text);
     json_decref(answer);
+}
+
+static void on_buffer_drain(crew_conn *conn) {
+    crew_conn_resume(conn);
 }
 
 CREW_APP(
@@ -133,6 +137,7 @@ CREW_APP(
         .config = "{\"limits\": {\"max_message\": \"64k\"}}",
         .protocol = &json_line,
         .on_message = on_message,
+        .on_buffer_drain = on_buffer_drain,
     },
     {
         .name = "json_length",
@@ -141,4 +146,5 @@ CREW_APP(
         .config = "{\"limits\": {\"max_message\": \"64k\"}}",
         .protocol = &json_length,
         .on_message = on_message,
+        .on_buffer_drain = on_buffer_drain,
     })

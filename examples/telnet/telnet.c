@@ -15,6 +15,12 @@ struct guest {
     char name[NAME_MAX_BYTES + 1];
 };
 
+/* A room does not wait for the slowest: who does not read what is said leaves it. */
+static void send_line(crew_conn *conn, const char *text, size_t len) {
+    if (crew_conn_send(conn, text, len) == CREW_EFULL)
+        crew_conn_close(conn);
+}
+
 /* A line for everybody but `except` (0: for everybody). */
 struct announcement {
     const char *text;
@@ -26,7 +32,7 @@ static int announce_to(crew_conn *conn, void *arg) {
     const struct announcement *line = arg;
 
     if (crew_conn_data(conn) != NULL && crew_conn_id(conn) != line->except)
-        crew_conn_send(conn, line->text, line->len);
+        send_line(conn, line->text, line->len);
     return 0;
 }
 
@@ -48,7 +54,7 @@ static void announce(crew_id except, const char *format, ...) {
 }
 
 static void reply(crew_conn *conn, const char *text) {
-    crew_conn_send(conn, text, strlen(text));
+    send_line(conn, text, strlen(text));
 }
 
 static int list_guest(crew_conn *conn, void *asker) {

@@ -260,6 +260,65 @@ static void test_a_write_is_tried_before_it_is_refused(void **state) {
     stage_free(stage);
 }
 
+static void test_below_the_mark_any_size_is_taken(void **state) {
+    (void)state;
+    struct stage *stage = open_stage(LISTEN_TCP, 40000, NULL);
+    target = stage_join(stage, "b");
+    target->room = 0;
+    assert_int_equal(crew_conn_send(target->conn, filling, 20000), CREW_SENT);
+    assert_int_equal(crew_conn_send(target->conn, filling, 200000), CREW_QUEUED);
+    assert_int_equal(crew_conn_send(target->conn, filling, 1), CREW_EFULL);
+    target->room = 200000;
+    stage_turn(stage);
+    assert_int_equal(target->conn->out.bytes, 20000);
+    assert_int_equal(crew_conn_send(target->conn, filling, 1), CREW_QUEUED);
+    assert_int_equal(crew_conn_send(target->conn, filling, 19999), CREW_QUEUED);
+    assert_int_equal(crew_conn_send(target->conn, filling, 1), CREW_EFULL);
+    stage_free(stage);
+}
+
+/* As examples/echo does. */
+static void echo(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    if (strcmp(event, "buffer_drain") == 0)
+        crew_conn_resume(conn);
+    if (!is_message(event))
+        return;
+    int result = crew_conn_send(conn, msg->data, msg->len);
+    assert_true(result >= 0);
+    if (result == CREW_QUEUED)
+        crew_conn_pause(conn);
+}
+
+/* Lines of all lengths, many in a read, to a peer that takes as little as it likes. */
+static void test_who_stops_when_queued_loses_nothing(void **state) {
+    static const size_t bounds[] = {16, 1024, 40000, 100000, 1024 * 1024};
+    (void)state;
+    for (unsigned seed = 1; seed < 60; seed++) {
+        struct stage *stage = open_stage(LISTEN_TEXT, bounds[seed % 5], echo);
+        struct bytes said = {0};
+        unsigned random = seed;
+        target = stage_join(stage, "b");
+        stage->is_deaf = true;
+        for (unsigned i = 0; i < 300; i++) {
+            random = random * 1664525u + 1013904223u;
+            size_t len = (random >> 8) % (i % 40 ? 300 : 50000) + 1;
+            memset(filling, 'a' + (int)(i % 26), len);
+            memcpy(filling + len, "\n", 2);
+            stage_say(target, filling);
+            bytes_add(&said, filling, len + 1);
+            target->room = (random >> 12) % (i % 5 ? 1500 : 60000);
+            if (i % 7 == 0)
+                stage_turn(stage);
+        }
+        target->room = SIZE_MAX;
+        stage_run(stage);
+        assert_int_equal(target->out.len, said.len);
+        assert_memory_equal(target->out.data, said.data, said.len);
+        bytes_done(&said);
+        stage_free(stage);
+    }
+}
+
 static void test_full_and_drain_come_in_pairs(void **state) {
     (void)state;
     struct stage *stage = open_stage(LISTEN_TCP, 40000, NULL);
@@ -455,6 +514,8 @@ int main(void) {
         cmocka_unit_test(test_a_long_message_keeps_its_place),
         cmocka_unit_test(test_a_write_is_tried_before_it_is_queued),
         cmocka_unit_test(test_a_write_is_tried_before_it_is_refused),
+        cmocka_unit_test(test_below_the_mark_any_size_is_taken),
+        cmocka_unit_test(test_who_stops_when_queued_loses_nothing),
         cmocka_unit_test(test_full_and_drain_come_in_pairs),
         cmocka_unit_test(test_who_is_closed_when_full_gets_what_was_accepted),
         cmocka_unit_test(test_what_is_sent_in_on_buffer_drain_leaves_in_that_turn),

@@ -96,6 +96,19 @@ def test_the_code_of_the_guide_compiles(number, tmp_path):
         assert check.returncode == 0, check.stderr
 
 
+def test_no_code_to_copy_ignores_the_answer_of_a_send():
+    """What is ignored there is lost as soon as a client reads slowly."""
+    code = [(path.name, block) for path in documents()
+            for block in re.findall(r"```c\n(.*?)```", path.read_text(), re.S)]
+    code += [(path.name, path.read_text()) for path in crew.ROOT.glob("examples/*/*.c")]
+    sends = 0
+    for name, text in code:
+        sends += len(re.findall(r"crew_conn_send", text))
+        for statement in re.findall(r"[;{})]\s*((?:\(void\)\s*)?crew_conn_send\w*\([^;]*;)", text):
+            raise AssertionError(f"{name}: {statement}")
+    assert sends > 10
+
+
 def test_the_app_of_the_readme_is_the_echo_example():
     code = re.search(r"```c\n(.*?)```", README.read_text(), re.S)[1]
     example = (crew.ROOT / "examples" / "echo" / "echo.c").read_text()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -29,6 +30,23 @@ def test_echo(example):
     for number, client in enumerate(clients):
         assert client.ask(f"hello {number}") == f"hello {number}"
         client.close()
+
+
+def test_echo_loses_nothing_when_its_client_does_not_read(example):
+    """It is paused, and gets every message once it reads."""
+    instance = example("echo", "websocket")
+    sizes = [300_000] * 3 + [9 << 20] * 2 + [1 << 20] * 16
+    texts = [chr(ord("a") + i).encode() * size for i, size in enumerate(sizes)]
+    with WebSocket(instance.port, timeout=60) as client:
+        def send_all():
+            for text in texts:
+                client.send(text)
+        sender = threading.Thread(target=send_all)
+        sender.start()
+        crew.wait_for(lambda: instance.connections()[0]["state"] == "paused", 30, "the pause")
+        for text in texts:
+            assert client.recv()[1] == text
+        sender.join()
 
 
 def test_echo_is_a_fifteen_line_app():
@@ -92,6 +110,27 @@ def test_telnet(example):
         assert ada.read() == "Goodbye."
         assert ada.read() == ""
         assert bob.read() == "* Ada left (local)"
+
+
+def test_who_does_not_read_leaves_the_room(instances):
+    port = crew.free_port()
+    instance = instances({"app": str(crew.EXAMPLES / "telnet.so"), "services": {"telnet": {
+        "listen": f"text://127.0.0.1:{port}",
+        "limits": {"message_rate": 0, "max_send_buffer": "8k", "close_timeout": "1s"}}}})
+    instance.port = port
+    instance.start()
+    with Guest(port) as mute, Guest(port) as ada, Guest(port) as bob:
+        assert ada.read() == f"* {bob.name} came in"
+        said = 0
+        while bob.name in (line := ada_hears(ada, bob, said)):
+            said += 1
+        assert line == f"* {mute.name} left (local)"
+
+
+def ada_hears(ada, bob, number):
+    """What Ada reads next, when Bob has said a line."""
+    bob.type(f"{number} " + "x" * 900)
+    return ada.read()
 
 
 def test_telnet_refuses_a_line_that_is_too_long(example):
