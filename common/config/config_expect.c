@@ -47,8 +47,8 @@ static const char *const fixed[] = {
     [CONFIG_PATH] = "a path in a string",
     [CONFIG_PATHS] = "a path or a list of paths",
     [CONFIG_STRINGS] = "a string or a list of strings",
-    [CONFIG_USER] = "the name of a user of this machine",
-    [CONFIG_GROUP] = "the name of a group of this machine",
+    [CONFIG_USER] = "the name or the number of a user, in quotes",
+    [CONFIG_GROUP] = "the name or the number of a group, in quotes",
     [CONFIG_MODE] = "an octal mode in a string, like \"0660\"",
     [CONFIG_OBJECT] = "an object in { }",
 };

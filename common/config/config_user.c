@@ -5,10 +5,9 @@
  */
 #include "config_user.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 
+#include "identity.h"
 #include "memory.h"
 
 static void refuse(const struct config_source *source, const char *service, const char *key,
@@ -26,14 +25,21 @@ void config_user_check_declared(const struct config_source *source, const char *
                                 const json_t *block, struct config_errors *errors) {
     const char *user = json_string_value(json_object_get(block, "user"));
     const char *group = json_string_value(json_object_get(block, "group"));
-    const struct passwd *account = user && *user ? getpwnam(user) : NULL;
-    bool is_root =
-        account && (account->pw_uid == 0 || (account->pw_gid == 0 && !(group && *group)));
-    if (is_root)
+    bool has_group = group && *group;
+    struct account account;
+    gid_t gid;
+    if (user && *user && identity_find_user(user, &account) == 0 &&
+        (account.uid == 0 || (account.is_known && account.gid == 0 && !has_group)))
         refuse(source, service, "user", user, errors);
-    const struct group *entry = group && *group ? getgrnam(group) : NULL;
-    if (entry && entry->gr_gid == 0)
+    if (has_group && identity_find_group(group, &gid) == 0 && gid == 0)
         refuse(source, service, "group", group, errors);
+}
+
+/* A mere number has no group of its own. */
+static bool lacks_group(const struct config_service *service) {
+    struct account account;
+    return *service->user && !*service->group &&
+           identity_find_user(service->user, &account) == 0 && !account.is_known;
 }
 
 static void replace(char **text, const char *with) {
@@ -59,5 +65,8 @@ void config_user_resolve(struct config_draft *draft, const struct config *config
     }
     if (*service->group && !*service->user)
         config_service_complain(draft, "group", errors, "user to be set too");
+    if (lacks_group(service))
+        config_service_complain(draft, "user", errors,
+                                "group to be set too, as this user has no account here");
     config_service_render(draft);
 }

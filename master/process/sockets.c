@@ -5,9 +5,7 @@
 #include "sockets.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "memory.h"
 #include "unix_socket.h"
 
@@ -50,19 +49,20 @@ static int remove_stale(const struct sockaddr_un *address) {
 }
 
 static int give_away(const char *path, const struct sockets_unix *options) {
-    const struct passwd *user = NULL;
-    const struct group *group = NULL;
-    if (options->user && options->user[0] && !(user = getpwnam(options->user)))
-        return -ENOENT;
-    if (options->group && options->group[0] && !(group = getgrnam(options->group)))
-        return -ENOENT;
+    struct account owner = {.uid = (uid_t)-1};
+    gid_t group = (gid_t)-1;
+    int err = 0;
+    if (options->user && options->user[0])
+        err = identity_find_user(options->user, &owner);
+    if (!err && options->group && options->group[0])
+        err = identity_find_group(options->group, &group);
+    if (err)
+        return err;
     if (chmod(path, options->mode) != 0)
         return -errno;
-    if (!user && !group)
+    if (owner.uid == (uid_t)-1 && group == (gid_t)-1)
         return 0;
-    return chown(path, user ? user->pw_uid : (uid_t)-1, group ? group->gr_gid : (gid_t)-1) == 0
-               ? 0
-               : -errno;
+    return chown(path, owner.uid, group) == 0 ? 0 : -errno;
 }
 
 /* Until the mode is right nobody else may connect: the path is made with none of the others'
@@ -122,10 +122,11 @@ static void add(struct sockets *sockets, int fd) {
 }
 
 static int explain(const struct sockets *sockets, int err, char *why, size_t size) {
-    const char *hint = err == -EADDRINUSE ? " (another process listens there)"
-                       : err == -EEXIST   ? " (it is no socket; remove it yourself)"
-                       : err == -EACCES   ? " (a port below 1024, or the folder, needs root)"
-                                          : "";
+    const char *hint = err == -EADDRINUSE     ? " (another process listens there)"
+                       : err == -EEXIST       ? " (it is no socket; remove it yourself)"
+                       : err == -EACCES       ? " (a port below 1024, or the folder, needs root)"
+                       : err == -EAFNOSUPPORT ? " (this kernel has no IPv6; use 0.0.0.0)"
+                                              : "";
     snprintf(why, size, "cannot listen on %s: %s%s", sockets->text, strerror(-err), hint);
     return err;
 }

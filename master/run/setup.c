@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "instance.h"
 #include "kind_worker.h"
 #include "log.h"
 #include "pidfile.h"
 #include "pool.h"
-#include "process.h"
 
 #define ORPHANS_MS      3000u
 #define ORPHANS_STEP_MS 50u
@@ -99,9 +99,9 @@ static int open_sockets(const struct config_service *config, bool follows_crash,
 
 static int check_user(const char *user, const char *group, char *why, size_t size) {
     struct identity identity;
-    if (process_identity(user, group, &identity, why, size) != 0)
+    if (identity_find(user, group, &identity, why, size) != 0)
         return -1;
-    if (!identity.is_set || geteuid() == 0 || identity.uid == geteuid())
+    if (!identity.is_set || geteuid() == 0 || identity.account.uid == geteuid())
         return 0;
     snprintf(why, size, "user \"%s\": only root can start workers as another user", user);
     return -1;

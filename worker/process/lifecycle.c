@@ -11,9 +11,9 @@
 #include "admin.h"
 #include "app_handler.h"
 #include "descriptors.h"
+#include "identity.h"
 #include "log.h"
 #include "opened.h"
-#include "process.h"
 #include "services.h"
 #include "worker.h"
 
@@ -47,8 +47,8 @@ static int take_page(struct worker *worker, char *why, size_t size) {
 
 static int become_user(const struct plan *plan, char *why, size_t size) {
     struct identity identity;
-    if (process_identity(plan->user, plan->group, &identity, why, size) != 0 ||
-        process_become(&identity, why, size) != 0)
+    if (identity_find(plan->user, plan->group, &identity, why, size) != 0 ||
+        identity_become(&identity, why, size) != 0)
         return LIFECYCLE_EXIT_NEVER;
     return 0;
 }

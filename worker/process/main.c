@@ -13,8 +13,11 @@
 
 #include "app.h"
 #include "descriptors.h"
+#include "identity.h"
 #include "log.h"
+#include "privileges.h"
 #include "process.h"
+#include "signals.h"
 #include "worker.h"
 
 #define EXIT_USAGE 2
@@ -74,10 +77,11 @@ static int describe(struct worker *worker, const struct arguments *arguments) {
     const struct crew_app *app;
     struct identity identity;
     char why[1024];
+    signals_release();
     set_up_memory(worker);
     worker->is_describing = true;
-    if (process_identity(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
-        process_become(&identity, why, sizeof(why)) != 0 ||
+    if (identity_find(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
+        identity_become(&identity, why, sizeof(why)) != 0 ||
         app_load(arguments->app, arguments->runtimes ? arguments->runtimes : "", &app, why,
                  sizeof(why)) != 0)
         return fail_describe(why);
@@ -102,11 +106,11 @@ static void on_term(uv_signal_t *handle, int number) {
     lifecycle_ask_stop(worker);
 }
 
-/* A terminal sends its signals to the whole group; what they mean is the master's to say. */
-static void ignore_signals(void) {
-    static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
-    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-        signal(ignored[i], SIG_IGN);
+/* What they mean is the master's to say. */
+static void disregard_signals(void) {
+    static const int numbers[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        signals_disregard(numbers[i]);
 }
 
 static void on_turned(void *owner) {
@@ -117,14 +121,18 @@ static void on_turned(void *owner) {
     score_set(worker->line->turns, score_get(worker->line->turns) + 1);
 }
 
+/* The master has started us with signals held back, which are let in when all have a handler.
+ */
 static int set_up(struct worker *worker) {
     set_up_memory(worker);
+    disregard_signals();
     if (uv_loop_init(&worker->loop) != 0)
         return CREW_ENOMEM;
     lifecycle_init(worker);
     uv_signal_init(&worker->loop, &worker->term);
     worker->term.data = worker;
     uv_signal_start(&worker->term, on_term, SIGTERM);
+    signals_release();
     int err = conns_init(&worker->conns, &worker->loop, conn_ready);
     if (err)
         return err;
@@ -165,7 +173,6 @@ static void tear_down(struct worker *worker) {
 }
 
 static int serve(struct worker *worker) {
-    ignore_signals();
     log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");
     if (set_up(worker) != 0) {
         log_error("the event loop cannot be set up");
@@ -180,6 +187,11 @@ static int serve(struct worker *worker) {
 int main(int argc, char **argv) {
     static struct worker worker;
     struct arguments arguments = {0};
+    signals_reset();
+    if (privileges_pin() != 0) {
+        perror("crewman-worker: cannot do without the rights of setuid programs");
+        return LIFECYCLE_EXIT_NEVER;
+    }
     worker_claim(&worker);
     /* For top and the kernel, 15 bytes at most: the name that we were executed by is a number.
      */
