@@ -131,7 +131,8 @@ static int fill_host(const char *text, size_t len, in_port_t port,
     host[len] = '\0';
     if (is_bracketed)
         return fill_ipv6(host, port, address);
-    if (strcmp(host, "*") == 0)
+    address->is_any = strcmp(host, "*") == 0;
+    if (address->is_any)
         return fill_ipv6("::", port, address);
     return fill_ipv4(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port, address);
 }
@@ -225,7 +226,7 @@ bool listen_overlaps(const struct listen_address *a, const struct listen_address
     return is_any4(a) || is_any4(b) || memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
 }
 
-int listen_bind(const struct listen_address *address, bool is_shared) {
+static int bind_to(const struct listen_address *address, bool is_shared) {
     const struct sockaddr *addr = (const struct sockaddr *)&address->addr;
     int on = 1, off = 0;
     int type = listen_is_datagram(address->protocol) ? SOCK_DGRAM : SOCK_STREAM;
@@ -244,4 +245,18 @@ int listen_bind(const struct listen_address *address, bool is_shared) {
     int err = errno;
     close(fd);
     return -err;
+}
+
+/* A kernel without IPv6 says the first of them, one whose interfaces have none the other. */
+static bool lacks_ipv6(int err) {
+    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
+}
+
+int listen_bind(const struct listen_address *address, bool is_shared) {
+    struct listen_address ipv4 = {.protocol = address->protocol};
+    int fd = bind_to(address, is_shared);
+    if (!address->is_any || !lacks_ipv6(fd))
+        return fd;
+    (void)fill_ipv4("0.0.0.0", port_of(address), &ipv4);
+    return bind_to(&ipv4, is_shared);
 }

@@ -31,6 +31,7 @@ enum listen_protocol {
 struct listen_address {
     enum listen_protocol protocol;
     bool is_unix;
+    bool is_any; /* "*": IPv4 alone where the kernel has no IPv6 */
     socklen_t len;
     struct sockaddr_storage addr; /* big enough for sockaddr_un */
 };

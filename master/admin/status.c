@@ -116,8 +116,8 @@ static json_t *row_of_child(struct child *child) {
     const struct place *place = child->owner;
     uint64_t now = uv_now(&place->pool->instance->loop);
     json_t *row = row_of(place, child->generation, state_of(child));
-    json_object_set_new(row, "pid", json_integer(child->process.pid));
-    set_count(row, "rss", process_rss(child->process.pid));
+    json_object_set_new(row, "pid", json_integer(child->spawned.pid));
+    set_count(row, "rss", process_rss(child->spawned.pid));
     set_count(row, "uptime_ms", now - child->started_ms);
     add_counters(row, child);
     return row;
@@ -200,7 +200,7 @@ json_t *status_roster(const struct instance *instance) {
             json_array_append_new(rows, json_pack("{s:s, s:i, s:i, s:i}", "service", pool->name,
                                                   "slot", (int)place->index, "generation",
                                                   (int)child->generation, "pid",
-                                                  (int)child->process.pid));
+                                                  (int)child->spawned.pid));
         }
     }
     return json_pack("{s:o}", "workers", rows);

@@ -3,10 +3,12 @@
  * crewman: the command line, and with start the master.
  */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "crewman.h"
+#include "signals.h"
 #include "verbs.h"
 
 static int run(struct options *options) {
@@ -46,9 +48,17 @@ static void fill_standard_descriptors(void) {
         close(fd);
 }
 
+/* Nothing that our caller has left open or set reaches the processes that we start. */
+static void shed_what_is_inherited(void) {
+    signals_reset();
+    signals_release();
+    fill_standard_descriptors();
+    (void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+}
+
 int main(int argc, char **argv) {
     struct options options;
-    fill_standard_descriptors();
+    shed_what_is_inherited();
     int exit_code = options_read(&options, argc, argv);
     if (exit_code != 0)
         return exit_code;

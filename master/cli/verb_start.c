@@ -3,6 +3,7 @@
  * start, restart and check: the verbs that read the whole configuration.
  */
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,17 @@ static struct loading_source source_of(const struct options *options) {
                                    .app_count = options->app_count};
 }
 
+/* A container ends with its first process, which the daemon's parent would be. */
+static bool may_become_daemon(void) {
+    if (getpid() != 1)
+        return true;
+    fputs("crewman: start -d as process 1 would end the container: start without -d\n", stderr);
+    return false;
+}
+
 int verb_start(struct options *options) {
+    if (options->is_daemon && !may_become_daemon())
+        return EXIT_USAGE;
     struct master_options start = {.source = source_of(options),
                                    .is_daemon = options->is_daemon,
                                    .report_fd = -1,
@@ -68,17 +79,22 @@ static int check(const struct options *options, bool prints) {
     struct programs programs;
     char why[512];
     uv_loop_t loop;
+    struct spawner spawner;
     if (programs_open(&programs, why, sizeof(why)) != 0) {
         fprintf(stderr, "crewman: %s\n", why);
         return EXIT_FAILED;
     }
     int err = uv_loop_init(&loop);
+    if (!err)
+        err = spawner_open(&spawner, &loop);
     if (err) {
         fprintf(stderr, "crewman: cannot make an event loop: %s\n", uv_strerror(err));
         return EXIT_FAILED;
     }
     struct loading_source source = source_of(options);
-    loading_start(&loop, &source, &programs.list[PROGRAM_WORKER], &done, &checking);
+    loading_start(&spawner, &source, &programs.list[PROGRAM_WORKER], &done, &checking);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    spawner_close(&spawner);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
     programs_close(&programs);

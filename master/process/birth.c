@@ -29,7 +29,7 @@ static struct birth conceive(struct place *place, bool is_new) {
 static struct child *deliver(struct place *place, const struct birth *birth,
                              struct child_spec *spec, char *out_why, size_t size) {
     struct pool *pool = place->pool;
-    const struct instance *instance = pool->instance;
+    struct instance *instance = pool->instance;
     char title[128];
     const struct program *program = &instance->programs.list[pool->kind->program];
     snprintf(title, sizeof(title), "crewman: %s %s generation %u", pool->kind->word,
@@ -41,7 +41,7 @@ static struct child *deliver(struct place *place, const struct birth *birth,
     spec->out_fd = instance->is_daemon ? instance->log_fd : STDOUT_FILENO;
     spec->log_fd = instance->log_fd;
     spec->plan = pool->kind->plan(birth);
-    return child_start(&pool->instance->loop, spec, out_why, size);
+    return child_start(&instance->spawner, spec, out_why, size);
 }
 
 struct child *birth_start(struct place *place, bool is_new, const struct child_events *events,

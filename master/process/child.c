@@ -36,8 +36,6 @@ static uint64_t now_ms(const struct child *child) {
 
 static void on_closed(uv_handle_t *handle) {
     struct child *child = handle->data;
-    if (--child->handles > 0)
-        return;
     free(child->refusal);
     free(child);
 }
@@ -55,16 +53,14 @@ static void forget(struct child *child) {
     scoreboard_close(child->page);
     close_page_fd(child);
     uv_close((uv_handle_t *)&child->timer, on_closed);
-    if (child->handles > 1)
-        uv_close((uv_handle_t *)&child->process, on_closed);
 }
 
-static void on_ended(uv_process_t *process, int64_t status, int signal) {
-    struct child *child = (struct child *)process;
+static void on_ended(struct spawned *spawned, int status, int signal) {
+    struct child *child = (struct child *)spawned;
     const struct child_events *events = child->events;
     void *owner = child->owner;
     close_page_fd(child); /* it is nobody's sibling any more */
-    events->ended(child, (int)status, signal);
+    events->ended(child, status, signal);
     forget(child);
     events->gone(owner);
 }
@@ -90,7 +86,7 @@ static void receive_hello(const struct child *child, const json_t *body) {
     const char *version = json_string_value(json_object_get(body, "version"));
     if (strcmp(version, CREW_VERSION) != 0)
         log_warning("%s: pid %d is of Crewman %s, the master of %s: restart the instance",
-                    child->label, child->process.pid, version, CREW_VERSION);
+                    child->label, child->spawned.pid, version, CREW_VERSION);
 }
 
 static void receive_drained(struct child *child, const json_t *body) {
@@ -151,7 +147,7 @@ static void on_too_late(uv_timer_t *timer) {
     child_kill(timer->data, "it did not end in time");
 }
 
-/* A pipe that ends is the process ending, which uv_process tells: unless the app closed it,
+/* A pipe that ends is the process ending, which the spawner tells: unless the app closed it,
  * then the child believes that it is orphaned and drains. One that talks nonsense costs the
  * child.
  */
@@ -165,7 +161,7 @@ static void on_end(void *owner, const char *reason) {
         uv_timer_start(&child->timer, on_too_late, child->orphan_ms + ORPHAN_MARGIN_MS, 0);
         return;
     }
-    log_error("%s: pid %d: control pipe: %s", child->label, child->process.pid, reason);
+    log_error("%s: pid %d: control pipe: %s", child->label, child->spawned.pid, reason);
     child_kill(child, "it broke the control protocol");
 }
 
@@ -176,28 +172,22 @@ static void on_not_ready(uv_timer_t *timer) {
 }
 
 /* Not a branch for each kind: what is there is inherited. */
-static int spawn(struct child *child, const struct child_spec *spec, int pipe) {
-    uv_stdio_container_t stdio[DESCRIPTOR_OWN + CHILD_OWN_MAX];
+static int spawn(struct child *child, struct spawner *spawner, const struct child_spec *spec,
+                 int pipe) {
     int fds[DESCRIPTOR_OWN + CHILD_OWN_MAX] = {[DESCRIPTOR_INPUT] = -1,
                                                [DESCRIPTOR_OUTPUT] = spec->out_fd,
                                                [DESCRIPTOR_LOG] = spec->log_fd,
                                                [DESCRIPTOR_CONTROL] = pipe,
                                                [DESCRIPTOR_PAGE] = child->page_fd,
                                                [DESCRIPTOR_UNUSED] = -1};
-    int count = DESCRIPTOR_OWN + (int)spec->own_count;
     memcpy(fds + DESCRIPTOR_OWN, spec->own_fds, sizeof(spec->own_fds));
-    for (int i = 0; i < count; i++) {
-        stdio[i].flags = fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
-        stdio[i].data.fd = fds[i];
-    }
     char *arguments[] = {(char *)(uintptr_t)spec->title, NULL};
-    uv_process_options_t options = {.exit_cb = on_ended,
-                                    .file = spec->file,
-                                    .args = arguments,
-                                    .stdio_count = count,
-                                    .stdio = stdio};
-    child->handles = 2; /* libuv wants the handle closed even when it could not spawn */
-    return uv_spawn(child->loop, &child->process, &options);
+    struct spawn_spec process = {.program = spec->file,
+                                 .arguments = arguments,
+                                 .fds = fds,
+                                 .count = DESCRIPTOR_OWN + spec->own_count};
+    child->spawned.ended = on_ended;
+    return spawner_start(spawner, &child->spawned, &process);
 }
 
 static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
@@ -212,8 +202,7 @@ static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
     child->page_fd = -1;
     child->started_ms = child->beat_ms = uv_now(loop);
     uv_timer_init(loop, &child->timer);
-    child->timer.data = child->process.data = child;
-    child->handles = 1;
+    child->timer.data = child;
     list_append(spec->siblings, &child->in_siblings);
     return child;
 }
@@ -243,15 +232,15 @@ static int open_page(struct child *child) {
     return child->page ? 0 : -ENOMEM;
 }
 
-struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *out_why,
+struct child *child_start(struct spawner *spawner, const struct child_spec *spec, char *out_why,
                           size_t size) {
     int ends[2] = {-1, -1};
-    struct child *child = child_new(loop, spec);
+    struct child *child = child_new(spawner->loop, spec);
     int err = open_page(child);
     if (!err && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         err = -errno;
     if (!err) {
-        err = spawn(child, spec, ends[1]);
+        err = spawn(child, spawner, spec, ends[1]);
         close(ends[1]);
     }
     if (!err) {
@@ -269,7 +258,7 @@ struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *
 void child_kill(struct child *child, const char *why) {
     if (!child->killed_for)
         child->killed_for = why;
-    uv_process_kill(&child->process, SIGKILL);
+    spawner_kill(&child->spawned, SIGKILL);
 }
 
 /* Takes `body`. What waits for a child that does not read has a bound. */
@@ -288,7 +277,7 @@ void child_dismiss(struct child *child) {
     child->role = CHILD_DRAINING;
     child->is_expected = true;
     child->is_dismissed = true;
-    uv_process_kill(&child->process, SIGKILL);
+    spawner_kill(&child->spawned, SIGKILL);
 }
 
 void child_drain(struct child *child, const char *reason, bool is_graceful, uint64_t timeout_ms,
@@ -346,9 +335,9 @@ void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms) 
     if (!child->is_aborted) {
         child->is_aborted = true;
         child->killed_for = "its loop was stuck: no beat within the watchdog's time";
-        uv_process_kill(&child->process, SIGABRT);
+        spawner_kill(&child->spawned, SIGABRT);
     } else if (silent >= watchdog_ms + ABORT_GRACE_MS) {
-        uv_process_kill(&child->process, SIGKILL);
+        spawner_kill(&child->spawned, SIGKILL);
     }
 }
 

@@ -16,6 +16,7 @@
 #include "channel.h"
 #include "config.h"
 #include "list.h"
+#include "spawner.h"
 #include "tally.h"
 
 struct child;
@@ -59,7 +60,7 @@ struct child_spec {
 };
 
 struct child {
-    uv_process_t process; /* first: the handle is the child */
+    struct spawned spawned; /* first: the process is the child */
     struct list in_siblings;
     const struct child_events *events;
     void *owner;
@@ -82,7 +83,6 @@ struct child {
     bool is_dismissed;
     bool is_aborted;        /* the watchdog sent SIGABRT */
     const char *killed_for; /* why we killed it, for the obituary; static */
-    int handles;            /* to be closed before it is freed */
 };
 
 static inline struct child *child_of(struct list *node) {
@@ -90,7 +90,7 @@ static inline struct child *child_of(struct list *node) {
 }
 
 /* NULL with a line for people; then no event follows. */
-struct child *child_start(uv_loop_t *loop, const struct child_spec *spec, char *out_why,
+struct child *child_start(struct spawner *spawner, const struct child_spec *spec, char *out_why,
                           size_t size);
 
 /* Ask it to drain; SIGKILL follows when it does not end in time. Harmless twice; a later call

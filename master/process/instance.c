@@ -41,6 +41,8 @@ int instance_init(struct instance *instance, char *out_why, size_t size) {
     if (err)
         return err;
     err = uv_loop_init(&instance->loop);
+    if (!err)
+        err = spawner_open(&instance->spawner, &instance->loop);
     if (err) {
         snprintf(out_why, size, "cannot make an event loop: %s", uv_strerror(err));
         programs_close(&instance->programs);

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "list.h"
 #include "program.h"
+#include "spawner.h"
 #include "tally.h"
 
 struct supervisor_events;
@@ -25,6 +26,7 @@ enum instance_phase {
 
 struct instance {
     uv_loop_t loop;
+    struct spawner spawner;    /* of all its processes */
     struct config *config;     /* in force; NULL until it is read */
     const struct config *next; /* of the reload that runs: not in force yet; or NULL */
     struct list pools;

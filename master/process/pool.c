@@ -145,7 +145,7 @@ struct child *pool_find_child(const struct instance *instance, int pid) {
     struct list *node, *inner;
     list_each (node, &instance->pools)
         list_each (inner, &pool_of(node)->children)
-            if (child_of(inner)->process.pid == pid)
+            if (child_of(inner)->spawned.pid == pid)
                 return child_of(inner);
     return NULL;
 }

@@ -160,7 +160,7 @@ static void log_obituary(const struct child *child, const char *end) {
     uint64_t callback = scoreboard_read(child->page, COUNTER_CALLBACK);
     human_duration(now_of(place_of(child)) - child->started_ms, lived, sizeof(lived));
     log_error("%s: pid %d %s after %s, generation %u, in %s; %" PRIu64 " connections lost",
-              child->label, child->process.pid, end, lived, child->generation,
+              child->label, child->spawned.pid, end, lived, child->generation,
               callback == SCORE_IN_NONE ? "the loop" : score_callback_name(callback),
               child->tally.values[COUNTER_CONNECTIONS]);
 }
@@ -169,9 +169,9 @@ static void note_end(struct place *place, const struct child *child, int status,
     char *end = describe_end(child, status, signal);
     if (child_has_ended_well(child, status, signal))
         log_info("%s: pid %d has ended; it closed %" PRIu64 " connections", child->label,
-                 child->process.pid, child->closed);
+                 child->spawned.pid, child->closed);
     else if (child->refusal)
-        log_error("%s: pid %d: %s", child->label, child->process.pid, end);
+        log_error("%s: pid %d: %s", child->label, child->spawned.pid, end);
     else
         log_obituary(child, end);
     if (child->role == CHILD_DRAINING) {

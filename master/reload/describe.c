@@ -4,11 +4,14 @@
  */
 #include "describe.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "memory.h"
 #include "printable.h"
@@ -27,7 +30,7 @@ struct output {
 };
 
 struct describe {
-    uv_process_t process;
+    struct spawned process;
     uv_timer_t deadline;
     struct output out, err;
     char *app;
@@ -35,8 +38,7 @@ struct describe {
     void *owner;
     int open;    /* handles */
     int running; /* process and both outputs: all must be over before it is judged */
-    int64_t status;
-    int signal;
+    int status, signal;
     bool is_late, has_ended;
 };
 
@@ -59,7 +61,6 @@ static void close_handle(struct describe *describe, void *handle) {
 }
 
 static void close_all(struct describe *describe) {
-    close_handle(describe, &describe->process);
     close_handle(describe, &describe->deadline);
     close_handle(describe, &describe->out.pipe);
     close_handle(describe, &describe->err.pipe);
@@ -77,7 +78,7 @@ static char *explain(const struct describe *describe) {
     if (len > 0)
         return memory_format("%.*s", (int)len, describe->err.data);
     return memory_format("%s: crewman-worker --describe exited with code %d", describe->app,
-                         (int)describe->status);
+                         describe->status);
 }
 
 static void judge(struct describe *describe) {
@@ -109,8 +110,8 @@ static void one_over(struct describe *describe) {
         judge(describe);
 }
 
-static void on_ended(uv_process_t *process, int64_t status, int signal) {
-    struct describe *describe = process->data;
+static void on_ended(struct spawned *process, int status, int signal) {
+    struct describe *describe = list_entry(process, struct describe, process);
     describe->status = status;
     describe->signal = signal;
     describe->has_ended = true;
@@ -143,20 +144,29 @@ static void on_late(uv_timer_t *timer) {
     if (describe->has_ended)
         judge(describe);
     else
-        uv_process_kill(&describe->process, SIGKILL);
+        spawner_kill(&describe->process, SIGKILL);
 }
 
-static void open_output(struct describe *describe, uv_loop_t *loop, struct output *output,
-                        size_t max) {
+/* *out_end is what the process writes to. */
+static int open_output(struct describe *describe, uv_loop_t *loop, struct output *output,
+                       size_t max, int *out_end) {
+    int ends[2];
     uv_pipe_init(loop, &output->pipe, 0);
     output->describe = describe;
     output->max = max;
     output->data = memory_new(max + 1);
     describe->open++;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    *out_end = ends[1];
+    int err = uv_pipe_open(&output->pipe, ends[0]);
+    if (err)
+        close(ends[0]);
+    return err;
 }
 
-static int spawn(struct describe *describe, uv_loop_t *loop, const struct program *worker,
-                 const struct config *config) {
+static int spawn(struct describe *describe, struct spawner *spawner,
+                 const struct program *worker, const struct config *config, const int *fds) {
     char *const options_of[][2] = {
         {"--user", config->user}, {"--group", config->group}, {"--runtimes", config->runtimes}};
     char *arguments[10] = {worker->path, "--describe"};
@@ -168,33 +178,43 @@ static int spawn(struct describe *describe, uv_loop_t *loop, const struct progra
         }
     }
     arguments[count] = describe->app;
-    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE},
-                                     {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
-                                      .data.stream = (uv_stream_t *)&describe->out},
-                                     {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
-                                      .data.stream = (uv_stream_t *)&describe->err}};
-    uv_process_options_t options = {.exit_cb = on_ended,
-                                    .file = program_file(worker, config->pin),
-                                    .args = arguments,
-                                    .stdio_count = 3,
-                                    .stdio = stdio};
-    return uv_spawn(loop, &describe->process, &options);
+    struct spawn_spec process = {.program = program_file(worker, config->pin),
+                                 .arguments = arguments,
+                                 .fds = fds,
+                                 .count = 3};
+    describe->process.ended = on_ended;
+    return spawner_start(spawner, &describe->process, &process);
 }
 
-struct describe *describe_start(uv_loop_t *loop, const struct program *worker, const char *app,
-                                const struct config *config, describe_callback callback,
-                                void *owner, char *out_why, size_t size) {
+/* Its outputs, and the process that writes to them. */
+static int open_all(struct describe *describe, struct spawner *spawner,
+                    const struct program *worker, const struct config *config) {
+    int fds[3] = {-1, -1, -1};
+    int err = open_output(describe, spawner->loop, &describe->out, OUTPUT_MAX, &fds[1]);
+    int other = open_output(describe, spawner->loop, &describe->err, ERRORS_MAX, &fds[2]);
+    if (!err)
+        err = other;
+    if (!err)
+        err = spawn(describe, spawner, worker, config, fds);
+    for (int i = 1; i < 3; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return err;
+}
+
+struct describe *describe_start(struct spawner *spawner, const struct program *worker,
+                                const char *app, const struct config *config,
+                                describe_callback callback, void *owner, char *out_why,
+                                size_t size) {
     struct describe *describe = memory_new(sizeof(*describe));
     describe->app = memory_copy_text(app);
     describe->callback = callback;
     describe->owner = owner;
     describe->running = 3;
-    open_output(describe, loop, &describe->out, OUTPUT_MAX);
-    open_output(describe, loop, &describe->err, ERRORS_MAX);
-    uv_timer_init(loop, &describe->deadline);
-    describe->open += 2;
-    describe->process.data = describe->deadline.data = describe;
-    int err = spawn(describe, loop, worker, config);
+    uv_timer_init(spawner->loop, &describe->deadline);
+    describe->deadline.data = describe;
+    describe->open = 1;
+    int err = open_all(describe, spawner, worker, config);
     if (err) {
         snprintf(out_why, size, "cannot start %s: %s", worker->path, uv_strerror(err));
         close_all(describe);
@@ -208,6 +228,7 @@ struct describe *describe_start(uv_loop_t *loop, const struct program *worker, c
 
 void describe_cancel(struct describe *describe) {
     describe->callback = NULL;
-    uv_process_kill(&describe->process, SIGKILL);
+    spawner_kill(&describe->process, SIGKILL);
+    spawner_forget(&describe->process);
     close_all(describe);
 }

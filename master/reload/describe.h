@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "program.h"
+#include "spawner.h"
 
 struct describe;
 
@@ -19,9 +20,10 @@ typedef void (*describe_callback)(void *owner, json_t *description, const char *
 
 /* NULL: out of memory, or the program `worker` could not be started; then `out_why` has the
  * line. `config`: of the instance, whose user, group, runtimes and pin count. */
-struct describe *describe_start(uv_loop_t *loop, const struct program *worker, const char *app,
-                                const struct config *config, describe_callback callback,
-                                void *owner, char *out_why, size_t size);
+struct describe *describe_start(struct spawner *spawner, const struct program *worker,
+                                const char *app, const struct config *config,
+                                describe_callback callback, void *owner, char *out_why,
+                                size_t size);
 
 /* No callback follows. */
 void describe_cancel(struct describe *describe);

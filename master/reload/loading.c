@@ -11,7 +11,7 @@
 #include "memory.h"
 
 struct loading {
-    uv_loop_t *loop;
+    struct spawner *spawner;
     uv_timer_t later;             /* results are told from the loop */
     const struct program *worker; /* describes the apps */
     const struct loading_done *done;
@@ -90,7 +90,7 @@ static void describe_next(struct loading *loading) {
         return;
     }
     loading->describe =
-        describe_start(loading->loop, loading->worker, loading->apps[loading->next],
+        describe_start(loading->spawner, loading->worker, loading->apps[loading->next],
                        loading->config, on_described, loading, why, sizeof(why));
     if (!loading->describe) {
         add_error(loading, why);
@@ -114,15 +114,15 @@ static void gather_apps(struct loading *loading, const struct loading_source *so
             "file; a service that only serves files needs none with \"kind\": \"static\"");
 }
 
-struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,
+struct loading *loading_start(struct spawner *spawner, const struct loading_source *source,
                               const struct program *worker, const struct loading_done *done,
                               void *owner) {
     struct loading *loading = memory_new(sizeof(*loading));
-    loading->loop = loop;
+    loading->spawner = spawner;
     loading->worker = worker;
     loading->done = done;
     loading->owner = owner;
-    uv_timer_init(loop, &loading->later);
+    uv_timer_init(spawner->loop, &loading->later);
     loading->later.data = loading;
     if (config_read(source->config_path, source->run_dir, &loading->config, &loading->errors) ==
         0)

@@ -7,10 +7,9 @@
 #ifndef CREWMAN_LOADING_H
 #define CREWMAN_LOADING_H
 
-#include <uv.h>
-
 #include "config.h"
 #include "program.h"
+#include "spawner.h"
 
 struct loading;
 
@@ -29,7 +28,7 @@ struct loading_done {
 };
 
 /* `worker` stays open until it is done, `source` is borrowed for the call. */
-struct loading *loading_start(uv_loop_t *loop, const struct loading_source *source,
+struct loading *loading_start(struct spawner *spawner, const struct loading_source *source,
                               const struct program *worker, const struct loading_done *done,
                               void *owner);
 

@@ -238,7 +238,7 @@ struct reload *reload_start(struct instance *instance, const struct loading_sour
     instance->is_reloading = true;
     instance->reloads_gracefully = is_graceful;
     log_notice("reload%s: reading configuration and apps", is_graceful ? " (graceful)" : "");
-    reload->loading = loading_start(&instance->loop, source,
+    reload->loading = loading_start(&instance->spawner, source,
                                     &instance->programs.list[PROGRAM_WORKER], &done, reload);
     return reload;
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,7 +337,7 @@ static int init(struct master *master, const struct master_options *options) {
 static void load(struct master *master) {
     static const struct loading_done done = {on_loaded};
     struct instance *instance = &master->instance;
-    master->loading = loading_start(&instance->loop, &master->options->source,
+    master->loading = loading_start(&instance->spawner, &master->options->source,
                                     &instance->programs.list[PROGRAM_WORKER], &done, master);
 }
 
@@ -346,8 +345,6 @@ int master_run(const struct master_options *options) {
     struct master master;
     umask(022);
     signal(SIGPIPE, SIG_IGN);
-    /* Whatever the shell left open must not reach the children. */
-    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     (void)process_raise_nofile();
     if (init(&master, options) != 0) {
         report(&master, EXIT_FAILURE);
