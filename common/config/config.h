@@ -37,7 +37,7 @@ struct config_limits {
     uint64_t handshake_timeout_ms, close_timeout_ms;
     uint64_t header_size, max_message, max_send_buffer;
     uint32_t headers;
-    uint32_t max_connections;             /* a worker; 0: from RLIMIT_NOFILE */
+    uint32_t max_connections;             /* a worker; 0: as RLIMIT_NOFILE allows */
     uint32_t max_connections_per_address; /* a worker; 0: off */
     uint64_t max_body;
     uint64_t keep_alive_ms, body_timeout_ms, send_timeout_ms; /* 0: off */

@@ -184,7 +184,8 @@ static const struct config_row service_rows[] = {
              "pass the maximum is refused."},
     {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
      .max = 10000000, .computed = "as many as the limit of open files allows",
-     .help = "The most connections of this service in one worker."},
+     .help = "Maximum connections of this service per worker. When every worker is full, a new "
+             "connection is answered 503 (HTTP, WebSocket) or closed."},
     {"limits.max_connections_per_address", "0", .type = CONFIG_COUNT,
      AT_SERVICE(limits.max_connections_per_address), .max = 10000000, .computed = "off",
      .help = "The most connections of this service in one worker from one client address."},

@@ -33,7 +33,11 @@ enum counter_kind {
     X(TIMEOUTS, timeouts, TOTAL, "Connections ended by a timeout.")                            \
     X(TIMERS, timers, GAUGE, "Timers of the app.")                                             \
     X(LAG_US, lag_us, GAUGE, "Longest hold-up of the loop between the last two beats, in us.") \
-    X(EVICTED, evicted, TOTAL, "Peers and connections ended to make room.")
+    X(EVICTED, evicted, TOTAL, "Peers and connections ended to make room.")                    \
+    X(SERVICES, services, MARK, "Which services it has: score_services() of their names.")     \
+    X(FULL_SERVICES, full_services, MARK, "Bit i: the i-th of them takes no connections.")     \
+    X(TURNED_AWAY, turned_away, TOTAL, "Connections turned away for want of a place.")         \
+    X(OVER_ADDRESS, over_address, TOTAL, "Refused: too many from one client address.")
 
 enum counter_id {
 #define COUNTER_MEMBER(id, name, kind, help) COUNTER_##id,

@@ -81,6 +81,15 @@ uint64_t scoreboard_read(const struct score_page *page, enum counter_id id) {
     return score_get(rows[id]);
 }
 
+/* FNV-1a, with the NUL of each name. */
+uint64_t score_services(uint64_t services, const char *name) {
+    uint64_t hash = services ? services : UINT64_C(0xcbf29ce484222325);
+    do
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    while (*name++);
+    return hash;
+}
+
 const char *score_callback_name(uint64_t callback) {
 #define SCORE_CALLBACK_NAME(id, name) name,
     static const char *const callback_names[] = {SCORE_CALLBACKS(SCORE_CALLBACK_NAME)};

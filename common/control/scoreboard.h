@@ -94,6 +94,9 @@ void scoreboard_close(const struct score_page *page);
  * none of ours. */
 uint64_t scoreboard_read(const struct score_page *page, enum counter_id id);
 
+/* What tells one row of services from another: begin with 0 and add each name, in order. */
+uint64_t score_services(uint64_t services, const char *name);
+
 /* The name of a callback number read from a page; "unknown" when out of range. */
 const char *score_callback_name(uint64_t callback);
 

@@ -16,6 +16,7 @@
 
 #define BATCH_MAX         64
 #define HOLD_MS           1
+#define FULL_PAUSE_MS     100
 #define STARVED_PAUSE_MS  100
 #define HELPLESS_PAUSE_MS 1000 /* without a reserve either */
 #define SAY_EVERY_MS      10000u
@@ -86,19 +87,37 @@ static bool has_waiting(const struct listener *listener) {
     return poll(&ready, 1, 0) != 0;
 }
 
+static enum listener_verdict ask(const struct listener *listener) {
+    const struct listener_ops *ops = listener->ops;
+    return ops->may_accept ? ops->may_accept(listener->owner) : LISTENER_TAKE;
+}
+
+/* Who is full still does not join those that are woken: it would have to wake the next. */
 static void on_pause_over(uv_timer_t *timer) {
     struct listener *listener = timer->data;
+    if (listener->is_full && ask(listener) == LISTENER_FULL) {
+        uv_timer_start(timer, on_pause_over, FULL_PAUSE_MS, 0);
+        return;
+    }
+    listener->is_full = false;
     listener->is_starved = listener->is_starved && has_waiting(listener);
     watch(listener);
+}
+
+static int accept_next(const struct listener *listener, struct sockaddr_storage *from,
+                       socklen_t *len) {
+    return accept4(listener->fd, (struct sockaddr *)from, len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 /* Nobody else takes it, and it has waited for a pause: give up the reserve for a moment and
  * turn the connection away, which tells the client at once. */
 static void turn_away(struct listener *listener) {
+    struct sockaddr_storage from;
+    socklen_t len = sizeof(from);
     close(listener->reserve_fd);
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept_next(listener, &from, &len);
     if (fd >= 0 && listener->ops->turned_away)
-        listener->ops->turned_away(listener->owner, fd);
+        listener->ops->turned_away(listener->owner, fd, (struct sockaddr *)&from, len);
     else if (fd >= 0)
         close(fd);
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -148,8 +167,7 @@ static bool survives(struct listener *listener, int error) {
 static bool accept_one(struct listener *listener, bool *out_has_taken) {
     struct sockaddr_storage from;
     socklen_t len = sizeof(from);
-    int fd =
-        accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept_next(listener, &from, &len);
     if (fd < 0)
         return survives(listener, errno);
     listener->is_starved = false;
@@ -158,18 +176,31 @@ static bool accept_one(struct listener *listener, bool *out_has_taken) {
     return true;
 }
 
-static bool may_accept(struct listener *listener) {
-    const struct listener_ops *ops = listener->ops;
-    enum listener_verdict verdict =
-        ops->may_accept ? ops->may_accept(listener->owner) : LISTENER_TAKE;
-    if (verdict == LISTENER_HOLD) {
-        pause_for(listener, HOLD_MS);
-    } else if (verdict == LISTENER_FULL) {
+static bool refuse_one(struct listener *listener) {
+    struct sockaddr_storage from;
+    socklen_t len = sizeof(from);
+    int fd = accept_next(listener, &from, &len);
+    if (fd < 0)
+        return survives(listener, errno);
+    listener->ops->refused(listener->owner, fd);
+    return true;
+}
+
+/* True to go on with the next. */
+static bool take_one(struct listener *listener, bool *out_has_taken) {
+    switch (ask(listener)) {
+    case LISTENER_TAKE:
+        return accept_one(listener, out_has_taken);
+    case LISTENER_REFUSE:
+        return refuse_one(listener);
+    case LISTENER_FULL:
         listener->is_full = true;
-        leave(listener);
-        wake_next(listener);
+        pause_for(listener, FULL_PAUSE_MS);
+        return false;
+    default:
+        pause_for(listener, HOLD_MS);
+        return false;
     }
-    return verdict == LISTENER_TAKE;
 }
 
 /* To the end of the queue of those that are woken. */
@@ -183,7 +214,7 @@ static void accept_batch(struct listener *listener) {
     const struct listener_ops *ops = listener->ops;
     bool has_taken = false;
     for (int i = 0; i < BATCH_MAX && listener->is_watching; i++)
-        if (!may_accept(listener) || !accept_one(listener, &has_taken))
+        if (!take_one(listener, &has_taken))
             break;
     if (has_taken && listener->is_watching && ops->is_ahead && ops->is_ahead(listener->owner))
         queue_again(listener);
@@ -197,6 +228,7 @@ void listener_look(struct listener *listener) {
 void listener_resume(struct listener *listener) {
     if (!listener->is_open || !listener->is_full)
         return;
+    uv_timer_stop(&listener->pause);
     listener->is_full = false;
     watch(listener);
 }

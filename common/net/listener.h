@@ -17,9 +17,11 @@
 #include "poller.h"
 
 enum listener_verdict {
-    LISTENER_TAKE, /* one more */
-    LISTENER_HOLD, /* not now: others first; asked again in a millisecond */
-    LISTENER_FULL  /* no more until listener_resume() */
+    LISTENER_TAKE,  /* one more */
+    LISTENER_HOLD,  /* not now: others first; asked again in a millisecond */
+    LISTENER_FULL,  /* no more: others take them; asked again in a tenth of a second, and by
+                     * listener_resume() */
+    LISTENER_REFUSE /* nobody has room: `refused` takes it */
 };
 
 /* What may be NULL says so. */
@@ -28,9 +30,11 @@ struct listener_ops {
     enum listener_verdict (*may_accept)(void *owner);
     /* Takes `fd`, which is non-blocking and close-on-exec. */
     void (*accepted)(void *owner, int fd, const struct sockaddr *from, socklen_t len);
-    /* No descriptor or memory, and nobody else took it: takes `fd`, to say so and close it.
-     * NULL: it is closed. */
-    void (*turned_away)(void *owner, int fd);
+    /* After LISTENER_REFUSE: takes `fd`, to close it. */
+    void (*refused)(void *owner, int fd);
+    /* No descriptor or memory, and nobody else took it: takes `fd` as `accepted` does, to say
+     * so and close it. NULL: it is closed. */
+    void (*turned_away)(void *owner, int fd, const struct sockaddr *from, socklen_t len);
     /* It pauses, for want of descriptors or memory. `is_news`: not said for ten seconds. */
     void (*starved)(void *owner, int error, bool is_news);
     /* It waits for connections, at first and again after each pause. NULL: who cares. */

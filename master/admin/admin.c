@@ -198,7 +198,9 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
     (void)adopt(admin, fd);
 }
 
-static void on_turned_away(void *owner, int fd) {
+static void on_turned_away(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
+    (void)from;
+    (void)len;
     if (unix_socket_is_from(fd, geteuid()))
         turn_away(owner, fd, "the master has no descriptor left");
     else

@@ -20,7 +20,9 @@ static const char *state_of(const struct child *child) {
         return "draining";
     if (!child->is_ready)
         return "starting";
-    return child_is_busy(child) ? "busy" : "ready";
+    if (child_is_busy(child))
+        return "busy";
+    return scoreboard_read(child->page, COUNTER_STATE) == SCORE_FULL ? "full" : "ready";
 }
 
 static void set_count(json_t *row, const char *name, uint64_t value) {
@@ -89,6 +91,22 @@ static json_t *services_of(const struct pool *pool) {
     return list;
 }
 
+/* Which of them take no more connections: only where the child has the same services as these.
+ */
+static void add_fullness(const json_t *services, const struct child *child) {
+    uint64_t names = 0, full = scoreboard_read(child->page, COUNTER_FULL_SERVICES);
+    json_t *service;
+    size_t i;
+    json_array_foreach(services, i, service) {
+        names = score_services(names, json_string_value(json_object_get(service, "name")));
+    }
+    bool is_known = child->is_ready && scoreboard_read(child->page, COUNTER_SERVICES) == names;
+    json_array_foreach(services, i, service) {
+        bool is_full = is_known && i < 64 && (full >> i & 1);
+        json_object_set_new(service, "is_full", json_boolean(is_full));
+    }
+}
+
 /* In one text, for people. */
 static json_t *join(const json_t *services, const char *key) {
     json_t *all = json_string(""), *service;
@@ -116,6 +134,7 @@ static json_t *row_of_child(struct child *child) {
     const struct place *place = child->owner;
     uint64_t now = uv_now(&place->pool->instance->loop);
     json_t *row = row_of(place, child->generation, state_of(child));
+    add_fullness(json_object_get(row, "services"), child);
     json_object_set_new(row, "pid", json_integer(child->spawned.pid));
     set_count(row, "rss", process_rss(child->spawned.pid));
     set_count(row, "uptime_ms", now - child->started_ms);

@@ -18,11 +18,11 @@
 #define ANSWER_MS 5000u
 
 static const struct table_column columns[] = {
-    {"service", false}, {"slot", true},   {"gen", true},  {"pid", true},
-    {"listen", false},  {"state", false}, {"rss", true},  {"conns", true},
-    {"in", true},       {"out", true},    {"in/s", true}, {"fail", true},
-    {"reaped", true},   {"timers", true}, {"lag", true},  {"uptime", true},
-    {"restarts", true}};
+    {"service", false}, {"slot", true},    {"gen", true},    {"pid", true},
+    {"listen", false},  {"state", false},  {"rss", true},    {"conns", true},
+    {"in", true},       {"out", true},     {"in/s", true},   {"fail", true},
+    {"refused", true},  {"reaped", true},  {"timers", true}, {"lag", true},
+    {"uptime", true},   {"restarts", true}};
 
 static void add_size(struct table *table, const json_t *row, const char *name) {
     char cell[32];
@@ -55,6 +55,7 @@ static void add_numbers(struct table *table, const json_t *row) {
     add_total(table, row, "messages_out");
     table_add(table, "%.1f", json_number_value(json_object_get(row, "rate")));
     add_total(table, row, "send_failures");
+    add_total(table, row, "refused");
     add_total(table, row, "reaped");
     add_number(table, row, "timers");
     add_time(table, (uint64_t)row_number(row, "lag_us") / 1000);
@@ -74,7 +75,7 @@ static void add_row(struct table *table, const json_t *row) {
     table_add(table, "%s", row_text(row, "state"));
     if (has_process)
         add_numbers(table, row);
-    for (int i = 0; !has_process && i < 10; i++)
+    for (int i = 0; !has_process && i < 11; i++)
         table_add(table, "-");
     add_number(table, row, "restarts");
 }
@@ -138,6 +139,27 @@ static void print_labels(const json_t *rows) {
     }
 }
 
+/* Where a service of it has no place for one more. */
+static void print_full_services(const json_t *row) {
+    size_t i;
+    json_t *service;
+    json_array_foreach(json_object_get(row, "services"), i, service) {
+        if (json_is_true(json_object_get(service, "is_full")))
+            printf("%s/%lld: service %s is full; new connections go to the other workers, or "
+                   "are turned away\n",
+                   row_text(row, "service"), (long long)row_number(row, "slot"),
+                   row_text(service, "name"));
+    }
+}
+
+static void print_full(const json_t *rows) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+        print_full_services(row);
+    }
+}
+
 static void print_reasons(const json_t *rows) {
     size_t i;
     json_t *row;
@@ -164,6 +186,7 @@ static void print_table(const json_t *body) {
     table_done(&table);
     print_sum(rows, json_object_get(body, "totals"));
     print_labels(rows);
+    print_full(rows);
     print_reasons(rows);
 }
 

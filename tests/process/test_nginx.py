@@ -187,6 +187,18 @@ def test_what_is_streamed_comes_at_once(site):
         assert b"id: 8\n" in client.get("/events", "Last-Event-ID: 7").body
 
 
+def test_a_full_service_through_nginx(site):
+    """The answer comes before the request is read: nginx hands it on."""
+    instance = site(limits={"max_connections": 1})
+    with FarClient(instance.front) as first, FarClient(instance.front) as second:
+        first.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert first.head().status == 200
+        for method, body in (("GET", b""), ("POST", b"x" * 100_000)):
+            answer = second.get("/who", method=method, body=body)
+            assert answer.status == 503 and answer["retry-after"] == "5"
+    crew.wait_for(lambda: instance.worker()["turned_away"] == 2, 10, "the count")
+
+
 def test_websocket_through_nginx(site, far_dial):
     instance = site(websocket={"deflate": True}, heartbeat={"ping_interval": "1s",
                                                             "idle_timeout": "4s"})

@@ -4,7 +4,6 @@ same start, reload, drain and end."""
 import contextlib
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -144,11 +143,13 @@ def test_status_names_the_services(shared):
     row, = instance.workers()
     assert row["service"] == "front"
     assert row["services"] == [
-        {"name": "chat", "label": "", "listen": f"websocket://127.0.0.1:{instance.ports['chat']}"},
-        {"name": "lines", "label": "Line by line",
+        {"name": "chat", "label": "", "listen": f"websocket://127.0.0.1:{instance.ports['chat']}",
+         "is_full": False},
+        {"name": "lines", "label": "Line by line", "is_full": False,
          "listen": f"text://127.0.0.1:{instance.ports['lines']}"},
-        {"name": "clock", "label": "", "listen": ""},
-        {"name": "files", "label": "", "listen": f"http://127.0.0.1:{instance.ports['files']}"}]
+        {"name": "clock", "label": "", "listen": "", "is_full": False},
+        {"name": "files", "label": "", "listen": f"http://127.0.0.1:{instance.ports['files']}",
+         "is_full": False}]
     text = instance.verb("status").stdout
     assert f"front: service chat, websocket://127.0.0.1:{instance.ports['chat']}\n" in text
     assert f"front: service lines, text://127.0.0.1:{instance.ports['lines']}, Line by line\n" in text
@@ -187,22 +188,20 @@ def test_each_service_has_its_own_limits(shared):
     instance = shared(chat={"limits": {"max_connections": 1}})
     with WebSocket(instance.ports["chat"]) as chat:
         with Lines(instance.ports["lines"]) as lines, socket.create_connection(
-                ("127.0.0.1", instance.ports["chat"]), 20) as waiting:
+                ("127.0.0.1", instance.ports["chat"]), 20) as third:
+            assert third.recv(100).startswith(b"HTTP/1.1 503 ")
             assert lines.ask().startswith("lines ")
-            # The worker itself names what it has, in a turn after the connection came.
             assert sorted(row["service"] for row in instance.connections()) == ["chat", "lines"]
             assert instance.worker()["connections"] == 2
-            waiting.sendall(b"GET / HTTP/1.1\r\n\r\n")  # no WebSocket handshake
-            for _ in range(10):  # more turns than an answer takes
-                assert chat.ask("?").startswith("chat ")
-            assert select.select([waiting], [], [], 0)[0] == []
-            chat.close()
-            assert waiting.recv(100).startswith(b"HTTP/1.1 4")
+            assert chat.ask("?").startswith("chat ")
+            assert {one["name"]: one["is_full"] for one in instance.worker()["services"]} == \
+                {"chat": True, "lines": False, "clock": False, "files": False}
+            assert instance.worker()["state"] == "ready"
 
 
 def test_services_share_the_descriptors_of_their_process(shared):
-    """Without limits of their own they take no more than there are descriptors for, together; whose
-    place is free is taken by whoever waits, of any service."""
+    """Without limits of their own they take no more than there are descriptors for, together; a place
+    that is free is one for any service."""
     instance = shared(chat={"limits": {"handshake_timeout": "1h"}}, is_started=False)
     subprocess.run(["bash", "-c", "ulimit -n 128; exec \"$@\"", "start", crew.CREWMAN, "start", "-d", "-q",
                     "-c", instance.config_path], check=True, env=instance.env, timeout=60)
@@ -210,13 +209,16 @@ def test_services_share_the_descriptors_of_their_process(shared):
     with contextlib.ExitStack() as of_chat, contextlib.ExitStack() as of_lines:
         lines = [of_lines.enter_context(Lines(instance.ports["lines"])) for _ in range(60)]
         assert all(client.ask().startswith("lines ") for client in lines)
-        for _ in range(60):
-            of_chat.enter_context(socket.create_connection(("127.0.0.1", instance.ports["chat"]), 20))
-        crew.wait_for(lambda: instance.worker()["connections"] >= room, 20, "a full process")
+        crowd = [of_chat.enter_context(socket.create_connection(("127.0.0.1", instance.ports["chat"]), 20))
+                 for _ in range(60)]
+        answers = [client.recv(100)[:13] for client in crowd[room - 60:]]
+        assert set(answers) <= {b"HTTP/1.1 503 ", b""}, answers
+        assert answers.count(b"HTTP/1.1 503 ") >= 128 // 4 // 4  # the others had no descriptor left
         assert all(client.ask().startswith("lines ") for client in lines)
-        assert instance.worker()["connections"] == room
+        assert instance.worker()["connections"] == room and instance.worker()["state"] == "full"
         of_lines.close()
-        crew.wait_for(lambda: instance.worker()["connections"] == 60, 20, "all of chat's clients")
+        crew.wait_for(lambda: instance.worker()["state"] == "ready", 20, "places")
+        assert ask_chat(instance.ports["chat"]).startswith("chat ")
     assert "pausing" not in instance.log()
 
 

@@ -184,23 +184,6 @@ def test_reuse_port_gives_each_slot_its_own_socket(probe):
     assert seen == {b"probe 0 1 1\n", b"probe 1 1 1\n"}
 
 
-def test_max_connections_holds_the_others_back(probe):
-    instance = probe("text", limits={"max_connections": 3})
-    served = [dial(instance.port) for _ in range(3)]
-    for sock in served:
-        sock.sendall(b"hello\n")
-        assert read_until(sock, b"\n") == b"hello\n"
-    waiting = dial(instance.port)
-    waiting.sendall(b"hello\n")
-    waiting.settimeout(0.5)
-    with pytest.raises((TimeoutError, socket.timeout)):
-        waiting.recv(100)
-    served.pop().close()
-    assert read_until(waiting, b"\n") == b"hello\n"
-    for sock in [waiting, *served]:
-        sock.close()
-
-
 def test_max_connections_per_address(probe):
     instance = probe("text", limits={"max_connections_per_address": 2})
     kept = [dial(instance.port) for _ in range(2)]

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a listener takes before it is closed: all that waits then, and not those that go on
- * coming. And whom it turns away when no descriptor is left.
+ * coming. Whom it turns away when no descriptor is left, and what it does when its owner is
+ * full.
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -86,8 +87,10 @@ static void on_watching(void *owner) {
     watching++;
 }
 
-static void on_turned_away(void *owner, int fd) {
+static void on_turned_away(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
     (void)owner;
+    assert_int_equal(from->sa_family, AF_INET);
+    assert_int_equal(len, sizeof(struct sockaddr_in));
     close(fd);
     turned_away++;
 }
@@ -189,11 +192,100 @@ static void test_who_may_be_taken_by_others_is_left_to_them(void **state) {
     close(client);
 }
 
+static enum listener_verdict verdict;
+static int asked, refused;
+
+static enum listener_verdict may_accept(void *owner) {
+    (void)owner;
+    asked++;
+    return verdict;
+}
+
+static void on_refused(void *owner, int fd) {
+    (void)owner;
+    close(fd);
+    refused++;
+}
+
+static const struct listener_ops asking_ops = {.may_accept = may_accept,
+                                               .accepted = on_accepted,
+                                               .refused = on_refused,
+                                               .watching = on_watching};
+
+static void begin_asking(struct listener *listener, uv_loop_t *loop) {
+    accepted = watching = asked = refused = connected = 0;
+    assert_int_equal(uv_loop_init(loop), 0);
+    int fd = listen_somewhere();
+    assert_int_equal(listener_open(listener, loop, NULL, fd, &asking_ops, NULL), 0);
+}
+
+static void end_asking(struct listener *listener, uv_loop_t *loop) {
+    listener_close(listener);
+    uv_run(loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(loop), 0);
+    for (int i = 0; i < connected; i++)
+        close(clients[i]);
+}
+
+/* In batches, as those that are taken. */
+static void test_where_nobody_has_room_all_are_refused(void **state) {
+    static struct listener listener;
+    uv_loop_t loop;
+    (void)state;
+    begin_asking(&listener, &loop);
+    verdict = LISTENER_REFUSE;
+    for (int i = 0; i < WAITING; i++)
+        connect_one();
+    uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(refused, 64);
+    run_until(&loop, &refused, WAITING);
+    assert_int_equal(accepted, 0);
+    end_asking(&listener, &loop);
+}
+
+/* It is asked again, and joins those that are woken only when it has room, or nobody has. */
+static void test_who_is_full_is_asked_again(void **state) {
+    static struct listener listener;
+    uv_loop_t loop;
+    (void)state;
+    begin_asking(&listener, &loop);
+    verdict = LISTENER_FULL;
+    connect_one();
+    run_until(&loop, &asked, 4);
+    assert_int_equal(watching, 1);
+    assert_false(listener.is_watching);
+    verdict = LISTENER_REFUSE;
+    run_until(&loop, &refused, 1);
+    assert_int_equal(watching, 2);
+    end_asking(&listener, &loop);
+}
+
+static void test_who_has_room_again_does_not_wait_to_be_asked(void **state) {
+    static struct listener listener;
+    uv_loop_t loop;
+    (void)state;
+    begin_asking(&listener, &loop);
+    verdict = LISTENER_FULL;
+    connect_one();
+    run_until(&loop, &asked, 1);
+    verdict = LISTENER_TAKE;
+    listener_resume(&listener);
+    assert_true(listener.is_watching);
+    assert_false(uv_is_active((uv_handle_t *)&listener.pause));
+    connected = TOO_MANY; /* no other comes for it */
+    run_until(&loop, &accepted, 1);
+    connected = 1;
+    end_asking(&listener, &loop);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_who_has_waited_for_a_pause_is_turned_away),
         cmocka_unit_test(test_who_comes_while_it_is_emptied_is_not_waited_for),
         cmocka_unit_test(test_who_may_be_taken_by_others_is_left_to_them),
+        cmocka_unit_test(test_where_nobody_has_room_all_are_refused),
+        cmocka_unit_test(test_who_is_full_is_asked_again),
+        cmocka_unit_test(test_who_has_room_again_does_not_wait_to_be_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

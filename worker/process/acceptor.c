@@ -5,13 +5,15 @@
  */
 #include "acceptor.h"
 
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "services.h"
+#include "places.h"
+#include "service.h"
 #include "worker.h"
 
 static void set_option(int fd, int level, int name, int value) {
@@ -32,48 +34,43 @@ static void set_options(int fd, const struct config_heartbeat *heartbeat) {
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)heartbeat->tcp_user_timeout_ms);
 }
 
-static void tell_state(const struct service *service, enum score_state state) {
-    if (!service->owns_socket)
-        score_set(service->worker->line->state, (uint32_t)state);
-}
-
 static uint32_t connections(const struct service *service) {
     return (uint32_t)service->worker->conns.count;
 }
 
-static bool is_full(const struct service *service) {
-    return service->endpoint.count >= service->acceptor.limit ||
-           room_is_full(&service->worker->room);
-}
-
-/* A process of which one service is full takes part in the fair shares of the others. */
-static void tell_full(const struct service *service) {
-    services_each (other, service->worker)
-        if (other != service && !other->owns_socket && other->acceptor.listener.is_watching &&
-            !is_full(other))
-            return;
-    tell_state(service, SCORE_FULL);
+static void tell(const struct service *service) {
+    if (places_are_there(service, 1))
+        places_tell_room(service);
+    else
+        places_tell_full(service);
 }
 
 static void on_watching(void *owner) {
-    tell_state(owner, SCORE_ACCEPTING);
+    tell(owner);
 }
 
 static void on_starved(void *owner, int error, bool is_news) {
     struct service *service = owner;
-    tell_state(service, SCORE_FULL);
+    places_tell_full(service);
+    if (!service->owns_socket) /* nor has any other service a descriptor */
+        score_set(service->worker->line->state, SCORE_FULL);
     if (is_news)
         log_warning("accept: %s; %u connections are open; pausing", crew_strerror(error),
                     connections(service));
 }
 
-static void refuse(struct service *service, int fd) {
-    service->worker->conns.totals.refused++;
+static void on_refused(void *owner, int fd) {
+    places_note_turned_away(owner);
     close(fd);
 }
 
-static void on_turned_away(void *owner, int fd) {
-    refuse(owner, fd);
+static void fail(struct service *service, int fd, int err) {
+    struct conns *conns = &service->worker->conns;
+    uint64_t count = news_add(&service->acceptor.failed, conns_now(conns));
+    conns->totals.refused++;
+    close(fd);
+    if (count > 0)
+        log_error("accept: %s; connections closed: %" PRIu64, crew_strerror(err), count);
 }
 
 static void on_accepted(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
@@ -85,10 +82,23 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
     int err = conn_open(&service->endpoint, fd, &peer);
     if (err) {
         room_give_back(&service->worker->room);
-        log_error("accept: %s", crew_strerror(err));
-        refuse(service, fd);
+        fail(service, fd, err);
     }
+    if (!places_are_there(service, 1))
+        places_tell_full(service);
     score_set(service->worker->line->connections, connections(service));
+}
+
+/* Behind a preface it would keep the descriptor until that is there. */
+static void on_turned_away(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
+    struct service *service = owner;
+    if (service->endpoint.preface || !places_may_turn_away(service, 1)) {
+        on_refused(owner, fd);
+        return;
+    }
+    service->acceptor.is_starved = true;
+    on_accepted(owner, fd, from, len);
+    service->acceptor.is_starved = false;
 }
 
 /* Who has a socket of its own shares it with nobody. */
@@ -99,18 +109,29 @@ static void refresh(struct service *service) {
 }
 
 static bool have_others(void *owner) {
-    struct service *service = owner;
-    refresh(service);
-    return fair_has_others(&service->acceptor.fair);
+    return places_are_elsewhere(owner);
+}
+
+/* Whom nobody seems to have a place for is left to the others once: there may be one whose page
+ * is not known. */
+static enum listener_verdict when_full(struct service *service) {
+    struct acceptor *acceptor = &service->acceptor;
+    bool was_turning = acceptor->is_turning || !places_are_shared(service);
+    places_tell_full(service);
+    acceptor->is_turning = !places_are_elsewhere(service);
+    if (!acceptor->is_turning)
+        places_note_elsewhere(service);
+    if (!acceptor->is_turning || !was_turning)
+        return LISTENER_FULL;
+    return places_may_turn_away(service, 1) ? LISTENER_TAKE : LISTENER_REFUSE;
 }
 
 static enum listener_verdict may_accept(void *owner) {
     struct service *service = owner;
     struct fair *fair = &service->acceptor.fair;
-    if (is_full(service)) {
-        tell_full(service);
-        return LISTENER_FULL;
-    }
+    if (!places_are_there(service, 1))
+        return when_full(service);
+    service->acceptor.is_turning = false;
     refresh(service);
     bool holds = fair->count > 0 && fair_should_hold(fair, connections(service));
     return holds ? LISTENER_HOLD : LISTENER_TAKE;
@@ -123,6 +144,7 @@ static bool is_ahead(void *owner) {
 
 static const struct listener_ops ops = {.may_accept = may_accept,
                                         .accepted = on_accepted,
+                                        .refused = on_refused,
                                         .turned_away = on_turned_away,
                                         .starved = on_starved,
                                         .have_others = have_others,
@@ -131,10 +153,10 @@ static const struct listener_ops ops = {.may_accept = may_accept,
 
 void acceptor_room(struct service *service) {
     struct listener *listener = &service->acceptor.listener;
-    if (is_full(service))
+    if (!places_are_there(service, 1))
         return;
     if (listener->is_watching) /* it may never have noticed that the process was full */
-        tell_state(service, SCORE_ACCEPTING);
+        places_tell_room(service);
     else
         listener_resume(listener);
 }
@@ -153,9 +175,11 @@ int acceptor_start(struct service *service) {
     set_options(service->listener_fd, &service->config->heartbeat);
     int err = listener_open(&acceptor->listener, &worker->loop, &worker->conns.poller,
                             service->listener_fd, &ops, service);
-    if (!err)
-        room_add_listener(&worker->room);
-    return err;
+    if (err)
+        return err;
+    room_add_listener(&worker->room);
+    tell(service);
+    return 0;
 }
 
 void acceptor_take_waiting(struct service *service) {
@@ -166,6 +190,7 @@ void acceptor_stop(struct service *service) {
     struct acceptor *acceptor = &service->acceptor;
     if (!acceptor->listener.is_open)
         return;
-    tell_state(service, SCORE_DRAINING);
+    if (!service->owns_socket)
+        score_set(service->worker->line->state, SCORE_DRAINING);
     listener_close(&acceptor->listener);
 }

@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
  * Takes connections from a service's listening socket, which the master made and all workers of
- * the service share, or which is the service's own: only while there is room (max_connections,
- * and that of the process), and not faster than its fair share; how is listener.h. Never closes
- * the listener for others: the master keeps it.
+ * the service share, or which is the service's own: while there is a place (places.h), and not
+ * faster than its fair share; how is listener.h. Without a place it leaves them to the workers
+ * that have one; where none has, it takes them to turn them away. Never closes the listener for
+ * others: the master keeps it.
  */
 #ifndef CREWMAN_ACCEPTOR_H
 #define CREWMAN_ACCEPTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "fair.h"
 #include "listener.h"
+#include "news.h"
 
 struct service;
 
 struct acceptor {
     struct listener listener;
-    size_t limit; /* max_connections */
+    size_t limit;    /* max_connections */
+    bool is_turning; /* no worker has a place: whoever comes is turned away */
+    bool is_starved; /* the one that comes has the last descriptor, and is turned away */
     struct fair fair;
+    struct news turned_away, left_to_others, failed;
 };
 
 /* Begin to accept; nothing to do without a listener. 0, or a negative error. */

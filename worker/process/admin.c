@@ -59,6 +59,11 @@ static json_t *row_of(const struct crew_conn *conn) {
         (json_int_t)stats.age_ms);
 }
 
+/* Who is turned away is none of the service's connections. */
+static bool is_shown(const struct crew_conn *conn) {
+    return conn->state != CONN_ENDED && !conn->is_turned_away;
+}
+
 /* The connections after `after_id`, oldest first; ids grow, so the place in the list is found
  * again. */
 static json_t *page_of(struct admin_client *client, bool *out_more) {
@@ -68,7 +73,7 @@ static json_t *page_of(struct admin_client *client, bool *out_more) {
     *out_more = false;
     list_each (node, &conns->all) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
-        if (conn->id <= client->after_id || conn->state == CONN_ENDED)
+        if (conn->id <= client->after_id || !is_shown(conn))
             continue;
         if (json_array_size(page) == ADMIN_PAGE) {
             *out_more = true;

@@ -47,6 +47,8 @@ static void note_totals(struct worker *worker) {
     score_set(line->send_failures, totals->send_failures);
     score_set(line->reaped, totals->reaped);
     score_set(line->refused, totals->refused);
+    score_set(line->turned_away, totals->turned_away);
+    score_set(line->over_address, totals->over_address);
     score_set(line->protocol_errors, totals->protocol_errors);
     score_set(line->limit_errors, totals->limit_errors);
     score_set(line->timeouts, totals->timeouts);

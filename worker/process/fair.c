@@ -52,8 +52,16 @@ bool fair_should_hold(struct fair *fair, uint32_t own_connections) {
     return true;
 }
 
-bool fair_has_others(const struct fair *fair) {
-    return least_of(fair) != UINT64_MAX;
+bool fair_is_room_elsewhere(const struct siblings *siblings, uint64_t services, unsigned index,
+                            uint64_t now_ms) {
+    for (size_t i = 0; i < siblings->count; i++) {
+        const struct score_page *page = siblings->list[i].page;
+        bool is_like_us = scoreboard_read(page, COUNTER_SERVICES) == services;
+        uint64_t full = scoreboard_read(page, COUNTER_FULL_SERVICES);
+        if (takes_part(page, now_ms) && !(is_like_us && full >> index & 1))
+            return true;
+    }
+    return false;
 }
 
 bool fair_is_ahead(const struct fair *fair, uint32_t own_connections) {

@@ -35,8 +35,11 @@ void fair_refresh(struct fair *fair, const struct siblings *siblings, uint64_t n
 /* True: do not accept now, ask again in a millisecond. */
 bool fair_should_hold(struct fair *fair, uint32_t own_connections);
 
-/* Does one of them accept still? */
-bool fair_has_others(const struct fair *fair);
+/* Has a sibling room for the service `index` of the row `services` (score_services())? Of one
+ * that has another row, in the middle of a reload, only the state of all of it is known. Looks
+ * at the pages at once. */
+bool fair_is_room_elsewhere(const struct siblings *siblings, uint64_t services, unsigned index,
+                            uint64_t now_ms);
 
 /* Has another of them fewer? Then it should be woken before us. */
 bool fair_is_ahead(const struct fair *fair, uint32_t own_connections);

@@ -10,6 +10,8 @@
 /* Descriptors that a worker needs beside its connections: pipes, log, app's own files; of a low
  * limit a quarter. */
 #define DESCRIPTORS_KEPT 64u
+/* Of those kept, a part for connections that are turned away. */
+#define SPARE_PART 4u
 /* The socket, and the listener's reserve. */
 #define DESCRIPTORS_PER_LISTENER 2u
 
@@ -18,6 +20,7 @@ void room_add_listener(struct room *room) {
     struct rlimit files = {.rlim_cur = 1024};
     (void)getrlimit(RLIMIT_NOFILE, &files);
     size_t kept = files.rlim_cur / 4 < DESCRIPTORS_KEPT ? files.rlim_cur / 4 : DESCRIPTORS_KEPT;
+    room->spare = kept / SPARE_PART;
     kept += ++room->listeners * DESCRIPTORS_PER_LISTENER;
     room->limit = files.rlim_cur > kept ? files.rlim_cur - kept : 1;
 }

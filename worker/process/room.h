@@ -12,14 +12,24 @@
 
 struct room {
     size_t limit, taken; /* connections */
+    size_t turned_away;  /* of those taken: they need no place, and are gone soon */
+    size_t spare;        /* how many of these there may be above the limit */
     size_t listeners;
 };
 
 /* One more listener, which needs descriptors too: look at the limit of open files again. */
 void room_add_listener(struct room *room);
 
-static inline bool room_is_full(const struct room *room) {
-    return room->taken >= room->limit;
+/* Is there a place for `more` connections? Those that are turned away need none, but each has a
+ * descriptor. */
+static inline bool room_has_place(const struct room *room, size_t more) {
+    return room->taken - room->turned_away + more <= room->limit &&
+           room->taken + more <= room->limit + room->spare;
+}
+
+/* Are there descriptors for `more` that are only turned away? */
+static inline bool room_has_spare(const struct room *room, size_t more) {
+    return room->taken + more <= room->limit + room->spare;
 }
 
 /* A connection comes, and has gone. */

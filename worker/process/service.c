@@ -12,6 +12,7 @@
 
 #include "app_handler.h"
 #include "handler.h"
+#include "places.h"
 #include "protocols.h"
 #include "proxies.h"
 #include "upload.h"
@@ -44,16 +45,40 @@ static void enter(struct service *service, enum service_stage stage) {
     service->stage = stage;
 }
 
-static enum endpoint_verdict admits(struct crew_conn *conn, int *out_status) {
+/* What waited in a socket of its own at the end of that is served, whatever the limits say. */
+static bool has_no_place(struct service *service) {
+    if (service->udp.is_open || service->stage > SERVICE_ACCEPTING)
+        return false;
+    if (!service->acceptor.is_starved && places_are_there(service, 0))
+        return false;
+    places_note_turned_away(service);
+    return true;
+}
+
+/* 0; or the HTTP status of its refusal. */
+static int judge(struct crew_conn *conn) {
     struct service *service = service_of(conn);
     uint32_t limit = service->config->limits.max_connections_per_address;
+    if (has_no_place(service))
+        return 503;
     if (limit == 0)
-        return ENDPOINT_ADMIT;
+        return 0;
     conn->is_admitted = peers_enter(&service->peers, conn_address(conn), limit);
     if (conn->is_admitted)
-        return ENDPOINT_ADMIT;
+        return 0;
     conns_of(conn)->totals.refused++;
-    *out_status = 429;
+    return 429;
+}
+
+static enum endpoint_verdict admits(struct crew_conn *conn, int *out_status) {
+    struct service *service = service_of(conn);
+    int status = judge(conn);
+    if (status == 0)
+        return ENDPOINT_ADMIT;
+    if (service->udp.is_open || !places_may_turn_away(service, 0))
+        return ENDPOINT_REFUSE;
+    service->worker->room.turned_away++;
+    *out_status = status;
     return ENDPOINT_TURN_AWAY;
 }
 
@@ -63,6 +88,8 @@ static void ended(struct crew_conn *conn) {
     struct worker *worker = service->worker;
     if (conn->is_admitted)
         peers_leave(&service->peers, conn_address(conn));
+    if (conn->is_turned_away)
+        worker->room.turned_away--;
     if (!service->udp.is_open)
         room_give_back(&worker->room);
     score_set(worker->line->connections, (uint32_t)worker->conns.count);

@@ -51,6 +51,7 @@ struct service {
     struct crew_service_ref ref;         /* what the app is told of it */
     char *settings;                      /* the config's, as JSON text */
     int listener_fd;                     /* -1: none */
+    unsigned index;                      /* in the plan */
     struct networks proxies;             /* config->trusted_proxies */
     struct peers peers;
     struct acceptor acceptor;

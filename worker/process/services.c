@@ -31,14 +31,18 @@ void services_add(struct service *service) {
 
 static int add_planned(struct worker *worker, const struct service_events *events) {
     const struct plan *plan = &worker->plan;
+    uint64_t names = 0;
     for (size_t i = 0; i < plan->service_count; i++) {
         struct service *service = service_new(worker, events);
         if (!service)
             return CREW_ENOMEM;
         service->config = &plan->services[i].config;
         service->listener_fd = plan->services[i].listener_fd;
+        service->index = (unsigned)i;
+        names = score_services(names, service->config->name);
         services_add(service);
     }
+    score_set(worker->line->services, names);
     return 0;
 }
 

@@ -2,7 +2,8 @@
  *
  * The pages of the other workers of our service, as far as the master hands them to us: mapped
  * to be read, and never written. They come and go with messages of the control pipe; fair
- * shares look at them.
+ * shares look at them. With more workers than are looked at, one that is not known may have room
+ * when all that are known are full.
  */
 #ifndef CREWMAN_WORKER_SIBLINGS_H
 #define CREWMAN_WORKER_SIBLINGS_H

@@ -1,0 +1,155 @@
+"""Who gets in: a service that is full says so, to its clients, in its log and in its status."""
+
+import contextlib
+import resource
+
+import pytest
+
+import crew
+from web import Client
+from ws import Refused, WebSocket, dial
+
+GET = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def join(port, count, at):
+    """So many clients of an `http` service, each of which has had an answer."""
+    clients = [at.enter_context(Client(port)) for _ in range(count)]
+    for client in clients:
+        assert client.get("/hello").status == 200
+    return clients
+
+
+def ask_at_once(port):
+    client = Client(port)
+    client.send(GET)
+    return client
+
+
+def expect_turned_away(client, status=503):
+    """The whole answer comes, and behind it the end: a reset would raise."""
+    answer = client.answer()
+    assert answer.status == status
+    assert answer["connection"] == "close"
+    assert answer["retry-after"] in ("1", "5")
+    assert client.to_end() == b""
+    client.sock.close()
+
+
+def state_of(instance, slot=0):
+    return instance.worker(slot)["state"]
+
+
+def test_a_full_service_says_so(probe):
+    instance = probe("http", app="web", limits={"max_connections": 2})
+    with contextlib.ExitStack() as inside:
+        first, _ = join(instance.port, 2, inside)
+        with crew.held(instance):  # what they ask is there before they are accepted
+            crowd = [ask_at_once(instance.port) for _ in range(5)]
+        for client in crowd:
+            expect_turned_away(client)
+        assert first.get("/hello").status == 200
+        assert state_of(instance) == "full"
+        assert instance.worker()["services"][0]["is_full"] is True
+        assert "service probe is full" in instance.verb("status").stdout
+        crew.wait_for(lambda: instance.worker()["turned_away"] == 5, 10, "the count")
+        assert instance.worker()["refused"] == 5
+    crew.wait_for(lambda: state_of(instance) == "ready", 10, "places")
+    assert "is full" not in instance.verb("status").stdout
+    with Client(instance.port) as client:
+        assert client.get("/hello").status == 200
+    lines = [line for line in instance.log().splitlines() if "turned away" in line]
+    assert len(lines) == 1, lines
+    assert 'service "probe" is full: limits.max_connections is 2; connections turned away: 1' in lines[0]
+
+
+def test_a_websocket_client_is_refused_with_a_status(probe):
+    instance = probe(limits={"max_connections": 1})
+    with WebSocket(instance.port) as client:
+        with pytest.raises(Refused, match="503"):
+            WebSocket(instance.port)
+        assert client.ask("hello") == "hello"
+        assert instance.log().count("probe: connect") == 1
+
+
+def test_a_protocol_without_words_ends_without_a_reset(probe):
+    instance = probe("text", limits={"max_connections": 1})
+    with dial(instance.port) as inside:
+        inside.sendall(b"hello\n")
+        assert inside.recv(100) == b"hello\n"
+        with crew.held(instance):
+            crowd = [dial(instance.port) for _ in range(5)]
+            for sock in crowd:
+                sock.sendall(b"hello\n")
+        for sock in crowd:
+            assert sock.recv(100) == b""
+            sock.close()
+
+
+def free_slots(instance):
+    return [row["slot"] for row in instance.workers() if row["state"] == "ready"]
+
+
+def test_nobody_is_turned_away_while_another_worker_has_a_place(probe):
+    instance = probe(workers=2, limits={"max_connections": 1})
+    clients = {}
+    for _ in range(2):
+        client = WebSocket(instance.port)
+        clients[client.ask("!pid")] = client
+    assert len(clients) == 2
+    for turn in range(20):
+        with pytest.raises(Refused, match="503"):
+            WebSocket(instance.port)
+        pid = sorted(clients)[turn % 2]
+        clients.pop(pid).close()
+        crew.wait_for(lambda: len(free_slots(instance)) == 1, 10, "a place")
+        client = WebSocket(instance.port)
+        assert client.ask("!pid") == pid
+        clients[pid] = client
+    for client in clients.values():
+        client.close()
+    assert "other workers take its connections" in instance.log()
+
+
+def test_a_socket_that_nobody_shares_holds_up_nobody(probe):
+    """The kernel spreads the connections, also to a worker that is full while another is not."""
+    instance = probe("http", app="web", workers=2, reuse_port=True, limits={"max_connections": 1})
+    with contextlib.ExitStack() as inside:
+        statuses = []
+        for _ in range(20):
+            client = inside.enter_context(Client(instance.port))
+            statuses.append(client.get("/hello").status)
+        assert statuses.count(200) == 2 and statuses.count(503) == 18
+
+
+def test_a_process_without_descriptors_says_so(probe):
+    instance = probe("http", app="web")
+    pid = instance.worker_pids()[0]
+    with contextlib.ExitStack() as inside:
+        first, = join(instance.port, 1, inside)
+        old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (crew.fd_count(pid), old[1]))
+        expect_turned_away(ask_at_once(instance.port))
+        expect_turned_away(ask_at_once(instance.port))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+        assert first.get("/hello").status == 200
+        crew.wait_for(lambda: instance.worker()["turned_away"] == 2, 10, "the count")
+    instance.wait_log('service "probe" is full: no descriptor is left')
+
+
+def test_who_comes_in_a_crowd_is_answered_or_closed(probe):
+    """Far more than are told: the others are closed at once, and whoever is in is served."""
+    instance = probe("http", app="web", limits={"max_connections": 1})
+    with contextlib.ExitStack() as inside:
+        first, = join(instance.port, 1, inside)
+        with crew.held(instance):
+            crowd = [ask_at_once(instance.port) for _ in range(300)]
+        answers = []
+        for client in crowd:
+            with contextlib.suppress(ConnectionError):
+                answers.append(client.to_end()[:13])
+        assert set(answers) <= {b"HTTP/1.1 503 ", b""} and answers.count(b"HTTP/1.1 503 ") >= 64
+        for client in crowd:
+            client.sock.close()
+        assert first.get("/hello").status == 200
+        crew.wait_for(lambda: instance.worker()["turned_away"] == 300, 10, "the count")
