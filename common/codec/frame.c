@@ -86,3 +86,9 @@ enum codec_event_type frame_decoder_next(struct frame_decoder *decoder, size_t m
     decoder->is_spent = true;
     return deliver(decoder->body->data, size, out_event);
 }
+
+int64_t frame_decoder_unfinished(const struct frame_decoder *decoder) {
+    size_t body = decoder->body && !decoder->is_spent ? decoder->body->len : 0;
+    bool has_begun = decoder->header_len > 0 || body > 0;
+    return has_begun ? (int64_t)(decoder->header_len + body) : -1;
+}

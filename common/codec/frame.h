@@ -29,4 +29,7 @@ enum codec_event_type frame_decoder_next(struct frame_decoder *decoder, size_t m
                                          char **data, size_t *len,
                                          struct codec_event *out_event);
 
+/* How many bytes have come of a message that is not complete; negative: there is none. */
+int64_t frame_decoder_unfinished(const struct frame_decoder *decoder);
+
 #endif

@@ -76,3 +76,8 @@ enum codec_event_type text_decoder_next(struct text_decoder *decoder, size_t max
         return fail(decoder, CODEC_TOO_BIG, out_event);
     return CODEC_NEED_MORE;
 }
+
+int64_t text_decoder_unfinished(const struct text_decoder *decoder) {
+    bool has_begun = decoder->line && !decoder->is_spent;
+    return has_begun ? (int64_t)decoder->line->len : -1;
+}

@@ -28,4 +28,7 @@ enum codec_event_type text_decoder_next(struct text_decoder *decoder, size_t max
                                         char **data, size_t *len,
                                         struct codec_event *out_event);
 
+/* How many bytes have come of a message that is not complete; negative: there is none. */
+int64_t text_decoder_unfinished(const struct text_decoder *decoder);
+
 #endif

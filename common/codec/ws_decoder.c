@@ -381,6 +381,22 @@ enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_l
     }
 }
 
+int64_t ws_decoder_unfinished(const struct ws_decoder *decoder) {
+    const struct ws_partial *partial = decoder->partial;
+    if (!partial || partial->is_spent)
+        return -1;
+    if (!partial->in_message)
+        return partial->header_len + partial->control_len;
+    if (!partial->is_compressed)
+        return (int64_t)partial->len;
+    uint64_t left = ws_opcode_is_control(partial->opcode) ? 0 : partial->left;
+    return (int64_t)(partial->announced - left);
+}
+
+bool ws_decoder_is_in_message(const struct ws_decoder *decoder) {
+    return decoder->partial && !decoder->partial->is_spent && decoder->partial->in_message;
+}
+
 /* Only behind as much again of the same message: what a peer announces is not allocated. */
 size_t ws_decoder_want(struct ws_decoder *decoder, char **out_room) {
     struct ws_partial *partial = decoder->partial;

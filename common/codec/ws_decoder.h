@@ -67,6 +67,13 @@ void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_c
 enum ws_event_type ws_decoder_next(struct ws_decoder *decoder, const struct ws_limits *limits,
                                    char **data, size_t *len, struct ws_event *out_event);
 
+/* How many bytes have come of a message or frame that is not complete; negative: there is none.
+ * Neither what they inflate to counts, nor what stands between the frames of a message. */
+int64_t ws_decoder_unfinished(const struct ws_decoder *decoder);
+
+/* Has a message begun that is not complete? */
+bool ws_decoder_is_in_message(const struct ws_decoder *decoder);
+
 /* Room of at least 16 KiB to receive the payload of a long unfinished frame into directly. Then
  * call ws_decoder_filled() with the number of bytes received there, and ws_decoder_next() with
  * no input. Never reaches beyond the frame's end. The room is given up by any other call.

@@ -40,7 +40,8 @@ struct config_limits {
     uint32_t max_connections;             /* a worker; 0: as RLIMIT_NOFILE allows */
     uint32_t max_connections_per_address; /* a worker; 0: off */
     uint64_t max_body;
-    uint64_t keep_alive_ms, body_timeout_ms, send_timeout_ms; /* 0: off */
+    uint64_t keep_alive_ms, message_timeout_ms, send_timeout_ms; /* 0: off */
+    uint64_t min_rate;     /* bytes a second, of an unfinished message */
     uint32_t message_rate; /* messages a second a connection; 0: off */
 };
 

@@ -68,6 +68,17 @@ static void refuse_key(const struct config_check *check, const char *group,
     config_report_at_key(check->errors, check->source, path, "unknown key%s", advice);
 }
 
+/* A key that has another name now; false: it is none. */
+static bool refuse_old(const struct config_check *check, const char *name,
+                       const struct config_path *path) {
+    const struct config_row *row = config_table_find_renamed(check->scope, name);
+    if (row)
+        config_report_at_key(check->errors, check->source, path,
+                             "found a key of an earlier version; its name is now \"%s\"",
+                             row->path);
+    return row != NULL;
+}
+
 static bool is_elsewhere(const struct config_check *check, const char *path) {
     return check->scope == CONFIG_OF_INSTANCE && strcmp(path, "services") == 0;
 }
@@ -92,7 +103,7 @@ static void check_entry(const struct config_check *check, const char *group, con
         config_report_show(json, shown);
         config_report_at_value(check->errors, check->source, path,
                                "found %s; expected a block in { }", shown);
-    } else if (!is_elsewhere(check, name)) {
+    } else if (!is_elsewhere(check, name) && !refuse_old(check, name, path)) {
         refuse_key(check, group, path);
     }
 }

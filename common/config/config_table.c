@@ -195,9 +195,16 @@ static const struct config_row service_rows[] = {
     {"limits.keep_alive", "\"75s\"", .type = CONFIG_DURATION, AT_SERVICE(limits.keep_alive_ms),
      .min = SECOND, .max = DAY, .zero_is_off = true,
      .help = "How long an HTTP connection may wait for its next request."},
-    {"limits.body_timeout", "\"30s\"", .type = CONFIG_DURATION,
-     AT_SERVICE(limits.body_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
-     .help = "How long nothing may come of an HTTP request's body; then it is answered 408."},
+    {"limits.message_timeout", "\"30s\"", .type = CONFIG_DURATION,
+     AT_SERVICE(limits.message_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
+     .was = "limits.body_timeout",
+     .help = "While a message, line, frame or HTTP body is unfinished, at least min_rate must "
+             "come in each span of this length; else the connection is closed (HTTP: 408). "
+             "The time stands while the app has paused the connection."},
+    {"limits.min_rate", "\"64b\"", .type = CONFIG_SIZE, AT_SERVICE(limits.min_rate), .min = 1,
+     .max = GIB,
+     .help = "Bytes a second that must come of an unfinished message, on average over "
+             "message_timeout."},
     {"limits.send_timeout", "\"60s\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.send_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
      .help = "How long an HTTP client may take nothing of its answer."},
@@ -318,6 +325,15 @@ const struct config_row *config_table_find(enum config_scope scope, const char *
     for (size_t i = 0; i < tables[scope].count; i++)
         if (strcmp(tables[scope].rows[i].path, path) == 0)
             return &tables[scope].rows[i];
+    return NULL;
+}
+
+const struct config_row *config_table_find_renamed(enum config_scope scope, const char *path) {
+    for (size_t i = 0; i < tables[scope].count; i++) {
+        const struct config_row *row = &tables[scope].rows[i];
+        if (row->was && strcmp(row->was, path) == 0)
+            return row;
+    }
     return NULL;
 }
 

@@ -52,6 +52,7 @@ struct config_row {
     const char *help;    /* sentences for the sample file and the manual */
     const char *computed; /* what "" or 0 stands for, when the default is found at run time */
     const char *const *words; /* of CONFIG_WORD, ends with NULL */
+    const char *was;   /* its path in earlier versions, refused with the new one; or NULL */
     uint64_t min, max; /* of numbers; of strings: max is the longest, 0: CONFIG_STRING_MAX */
     size_t offset, count_offset;
     enum config_type type;
@@ -72,6 +73,9 @@ const struct config_table *config_table_get(enum config_scope scope);
 
 /* The row of that path, or NULL. */
 const struct config_row *config_table_find(enum config_scope scope, const char *path);
+
+/* The row that had that path in an earlier version, or NULL. */
+const struct config_row *config_table_find_renamed(enum config_scope scope, const char *path);
 
 /* True when some row lies below `path`: "log" for "log.level". */
 bool config_table_has_group(enum config_scope scope, const char *path);

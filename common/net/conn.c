@@ -110,6 +110,7 @@ static void note_answer(struct crew_conn *conn) {
 }
 
 void conn_deliver(struct crew_conn *conn, char *data, size_t len, enum crew_msg_type type) {
+    conn_note_complete(conn);
     conn->messages_in++;
     conns_of(conn)->totals.messages_in++;
     conn->last_was_binary = type == CREW_MSG_BINARY;

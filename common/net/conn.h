@@ -127,6 +127,11 @@ static inline bool conn_is_reading(const struct crew_conn *conn) {
     return conn->state <= CONN_OPEN && !conn->is_paused;
 }
 
+/* A message is complete: what has begun behind it is another, with a time of its own. */
+static inline void conn_note_complete(struct crew_conn *conn) {
+    conn->liveness.seen = UINT32_MAX;
+}
+
 /* The last step, from settle_now(): on_error, on_close, destructor; frees it. */
 void conn_bury(struct crew_conn *conn);
 

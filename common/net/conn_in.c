@@ -53,6 +53,21 @@ static bool extend_stash(struct crew_conn *conn, const char *data, size_t len) {
     return true;
 }
 
+/* What has begun must come on, unless it waits here for us. The sum of its bytes may pass 32
+ * bits; then its time only begins anew. */
+static void watch_message(struct crew_conn *conn) {
+    const struct protocol *protocol = conn->protocol;
+    int64_t got = protocol->unfinished && !conn->stash ? protocol->unfinished(conn) : -1;
+    bool is_awaited = conn->awaits == DEADLINE_MESSAGE;
+    if (got < 0) {
+        if (is_awaited)
+            conn_await(conn, DEADLINE_NONE);
+    } else if (!is_awaited || (uint32_t)got < conn->liveness.seen) {
+        conn->liveness.seen = (uint32_t)got;
+        conn_await(conn, DEADLINE_MESSAGE);
+    }
+}
+
 /* Give the protocol what came, behind what it had left. The stash stays where it is while the
  * protocol reads in it. */
 static void feed(struct crew_conn *conn, char *data, size_t len) {
@@ -77,8 +92,10 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
     conn->is_backlogged =
         conn->stash &&
         (conn->holds_back || conn->stash->len > conn->endpoint->settings.stash_max);
-    if (conn->state <= CONN_OPEN)
-        conn_update_poll(conn);
+    if (conn->state > CONN_OPEN)
+        return;
+    conn_update_poll(conn);
+    watch_message(conn);
 }
 
 void conn_receive(struct crew_conn *conn, char *data, size_t len) {

@@ -28,6 +28,7 @@ struct endpoint_settings {
     const char *ping_data;                 /* "": the protocol's own probe, or none */
     const char *client_ping, *client_pong; /* "": none */
     size_t max_message;
+    uint32_t message_min; /* bytes of an unfinished message in each DEADLINE_MESSAGE */
     size_t max_send_buffer;
     size_t stash_max;      /* of unprocessed input that is kept; more stays in the kernel */
     uint32_t message_rate; /* messages a second of one connection; 0: any */

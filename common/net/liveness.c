@@ -21,7 +21,6 @@ uint32_t liveness_ticks(uint64_t ms, uint32_t tick_ms) {
 
 static void enter(struct liveness *lists, struct liveness_node *node) {
     node->received = lists->tick;
-    node->probed = lists->tick;
     list_append(&lists->by_receive, &node->by_receive);
     list_append(&lists->by_probe, &node->by_probe);
 }
@@ -81,11 +80,9 @@ static void find_silent(struct liveness *lists, const struct liveness_found *fou
     struct list *head = &lists->by_probe;
     while (lists->probe_ticks && !list_is_empty(head)) {
         struct liveness_node *node = list_entry(head->next, struct liveness_node, by_probe);
-        if (lists->tick - node->probed <= lists->probe_ticks)
+        if (lists->tick - node->received <= lists->probe_ticks)
             return;
-        node->probed = lists->tick;
         list_remove(&node->by_probe);
-        list_append(head, &node->by_probe);
         found->probe(owner, node);
     }
 }

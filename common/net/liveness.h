@@ -19,7 +19,7 @@ enum deadline {
     DEADLINE_NONE,
     DEADLINE_HANDSHAKE,  /* and the head of a request */
     DEADLINE_CLOSE,      /* without progress */
-    DEADLINE_BODY,       /* of a request, without progress */
+    DEADLINE_MESSAGE,    /* of what has begun to come: too little progress */
     DEADLINE_KEEP_ALIVE, /* until the next request */
     DEADLINE_SEND,       /* of an answer, without progress */
     DEADLINE_COUNT
@@ -28,19 +28,19 @@ enum deadline {
 /* Embedded in a connection. */
 struct liveness_node {
     struct list by_receive;  /* in order of the last receive */
-    struct list by_probe;    /* in order of the last receive or probe, whichever was later */
+    struct list by_probe;    /* the same of those that have not been probed since */
     struct list by_deadline; /* in order of the start of its deadline */
     uint32_t received;       /* tick of the last receive */
-    uint32_t probed;         /* tick of the last receive or probe */
     uint32_t started;        /* tick in which the deadline was started */
+    uint32_t seen;           /* of DEADLINE_MESSAGE: how much had come then; the owner's */
     uint8_t deadline;        /* enum deadline */
 };
 
 struct liveness {
     struct list by_receive, by_probe, by_deadline[DEADLINE_COUNT];
     uint32_t tick;
-    uint32_t idle_ticks;                     /* silent for more: dead; 0: never */
-    uint32_t probe_ticks;                    /* silent for more: probe; 0: never */
+    uint32_t idle_ticks;  /* silent for more: dead; 0: never */
+    uint32_t probe_ticks; /* silent for more: probe, once in each silence; 0: never */
     uint32_t deadline_ticks[DEADLINE_COUNT]; /* 0: never */
 };
 

@@ -66,6 +66,10 @@ struct protocol {
      * without more bytes? (NULL: never.) */
     bool (*has_rest)(const struct crew_conn *conn);
 
+    /* How many bytes have come of a message, line, frame or body that has begun and is not
+     * complete; negative: there is none (NULL: never). */
+    int64_t (*unfinished)(const struct crew_conn *conn);
+
     /* Send one message of the app. */
     int (*send)(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);
 

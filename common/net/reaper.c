@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "conn_close.h"
 #include "conn_queue.h"
 #include "conn_state.h"
 
@@ -56,13 +57,30 @@ static void on_probe(void *owner, struct liveness_node *node) {
     }
 }
 
+/* Has enough come of what is not complete, since the deadline was started? */
+static bool comes_on(struct crew_conn *conn) {
+    uint32_t got = (uint32_t)conn->protocol->unfinished(conn);
+    bool is_enough = got - conn->liveness.seen >= conn->endpoint->settings.message_min;
+    if (is_enough)
+        conn->liveness.seen = got;
+    return is_enough;
+}
+
 static void on_expired(void *owner, struct liveness_node *node, enum deadline deadline) {
     (void)owner;
     struct crew_conn *conn = conn_of(node);
     bool is_protocols = deadline != DEADLINE_CLOSE && deadline != DEADLINE_SEND &&
                         conn->layer == LAYER_PROTOCOL;
+    if (deadline == DEADLINE_MESSAGE && comes_on(conn)) {
+        conn_restart_deadline(conn);
+        return;
+    }
     if (is_protocols && conn->protocol->expired) {
         conn->protocol->expired(conn, deadline);
+        return;
+    }
+    if (deadline == DEADLINE_MESSAGE) {
+        conn_violate(conn, CREW_ETIMEOUT, WS_CODE_POLICY, "no complete message in time");
         return;
     }
     if (conn->out.bytes > 0 && conn_is_taking(conn)) {

@@ -16,7 +16,7 @@ from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, dial, frame, hands
 CLIENTS = 8
 TURNS = 40 // crew.PATIENCE  # connections of each client
 
-SHORT = {"handshake_timeout": "1s", "close_timeout": "1s", "body_timeout": "1s", "keep_alive": "1s",
+SHORT = {"handshake_timeout": "1s", "close_timeout": "1s", "message_timeout": "1s", "keep_alive": "1s",
          "send_timeout": "1s", "max_send_buffer": "100k", "max_body": "150k"}
 
 

@@ -111,6 +111,24 @@ def test_a_length_that_takes_looking_ahead(parcel):
         assert [read_net(sock) for _ in range(4)] == [b"L", b"L", b"L", b"end"]
 
 
+def test_a_package_that_never_ends_is_ended(parcel):
+    instance = parcel(limits={"message_timeout": "1s"})
+    with dial(instance.port) as sock:
+        sock.sendall(b"1000:")
+        sock.settimeout(0.05)
+
+        def is_over():
+            try:
+                sock.sendall(b"x")
+                return sock.recv(100) == b""
+            except TimeoutError:
+                return False
+            except ConnectionError:
+                return True
+
+        crew.wait_for(is_over, 20, "its end")
+
+
 @pytest.mark.parametrize("data, reason, error", [
     (b"X", "protocol", "input refused"), (b"5hello", "protocol", "input refused"),
     (b"3:abcd", "protocol", "decode refused"), (b"E.", "protocol", "decode refused"),

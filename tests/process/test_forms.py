@@ -394,7 +394,7 @@ def test_a_request_that_ends_without_an_answer_leaves_nothing(forms):
 
 
 def test_an_upload_that_stands_still_leaves_nothing(forms):
-    instance = forms(limits={"body_timeout": "1s"})
+    instance = forms(limits={"message_timeout": "1s"})
     with Client(instance.port) as client:
         begin_large(instance, client)
         assert client.answer().status == 408

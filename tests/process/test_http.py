@@ -17,7 +17,7 @@ from ws import WebSocket
 GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMITS = {"header_size": "4k", "max_body": "100k"}
 # Only for tests of these: elsewhere a client that is held up must not be cut off.
-TIMES = {"handshake_timeout": "1s", "body_timeout": "1s", "keep_alive": "2s", "send_timeout": "2s"}
+TIMES = {"handshake_timeout": "1s", "message_timeout": "1s", "keep_alive": "2s", "send_timeout": "2s"}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from web import Client, ask
 from ws import BINARY, WebSocket, dial
 
 # Only for tests of these: elsewhere a client that is held up must not be cut off.
-TIMES = {"handshake_timeout": "1s", "body_timeout": "1s", "keep_alive": "1s",
+TIMES = {"handshake_timeout": "1s", "message_timeout": "1s", "keep_alive": "1s",
          "send_timeout": "1s", "close_timeout": "1s"}
 FORM = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" \
     "Connection: close\r\n"

@@ -1,5 +1,5 @@
 """Clients that hang up, do not read or do not finish: each is noticed, with real sockets. When and in
-which order, by a clock of the test's own: tests/net/test_hang_ups.c."""
+which order, by a clock of the test's own: test_hang_ups.c and test_unfinished.c of tests/net."""
 
 import re
 import socket
@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import crew
-from ws import WebSocket, dial
+from ws import PING, TEXT, WebSocket, dial, frame
 
 FOREVER = "!pause 600000"
 
@@ -161,3 +161,60 @@ def test_the_proxy_of_the_guide_leaves_no_descriptor(proxy, how):
 def drain(sock):
     """Reads on; answers whether that was the end."""
     return sock.recv(1 << 20) == b""
+
+
+def dribble(sock, piece, what):
+    """A piece, and another, until we are answered: far below limits.min_rate. Answers what came."""
+    sock.settimeout(0.05)
+
+    def answer():
+        try:
+            sock.sendall(piece)
+            return sock.recv(65536) or b"the end"
+        except TimeoutError:
+            return None
+        except ConnectionError:
+            return b"the end"
+
+    return crew.wait_for(answer, 20, what)
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+BEGINNINGS = {
+    "text": ("text", b"x", b"x", b"the end"),
+    "frame": ("frame", struct.pack(">I", 1000), b"x", b"the end"),
+    "body": ("http", POST + b"Content-Length: 1000\r\n\r\n", b"x", b"HTTP/1.1 408 "),
+    "chunks": ("http", POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n",
+               b"HTTP/1.1 408 "),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_what_never_ends_is_ended(probe, name):
+    protocol, begin, piece, answer = BEGINNINGS[name]
+    instance = probe(protocol, app="web", limits={"message_timeout": "1s"})
+    with dial(instance.port) as sock:
+        sock.sendall(begin)
+        assert dribble(sock, piece, "its end").startswith(answer)
+
+
+def test_fragments_that_never_end_are_ended_whatever_comes_between(probe):
+    instance = probe(limits={"message_timeout": "1s"})
+    with WebSocket(instance.port) as client:
+        client.send(b"x" * 1000, TEXT, fin=False)
+        client.sock.settimeout(0.05)
+        seen = b""
+
+        def is_closed():
+            nonlocal seen
+            try:
+                client.send_raw(frame(b"alive", PING) + frame(b"x", 0, fin=False))
+                seen += client.sock.recv(65536)
+            except TimeoutError:
+                pass
+            return b"no complete message in time" in seen
+
+        crew.wait_for(is_closed, 20, "the close frame")
+        assert seen.split(b"no complete message")[0].endswith(struct.pack(">H", 1008))
+    instance.wait_log("probe: problem .*no complete message in time")
+    instance.wait_log("reason=timeout")

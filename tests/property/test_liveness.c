@@ -23,8 +23,8 @@ enum outcome { NOTHING, DEAD, PROBE, EXPIRED };
 
 /* What the naive model knows of one member. */
 struct model {
-    bool is_present, is_suspended;
-    uint32_t received, probed, started;
+    bool is_present, is_suspended, is_probed;
+    uint32_t received, started;
     enum deadline deadline;
 };
 
@@ -80,9 +80,9 @@ static unsigned scan(struct world *world, struct model *model) {
         model->is_present = false;
         return 1u << DEAD;
     }
-    if (!model->is_suspended && lists->probe_ticks &&
-        now - model->probed > lists->probe_ticks) {
-        model->probed = now;
+    if (!model->is_suspended && !model->is_probed && lists->probe_ticks &&
+        now - model->received > lists->probe_ticks) {
+        model->is_probed = true;
         expected |= 1u << PROBE;
     }
     uint32_t limit = lists->deadline_ticks[model->deadline];
@@ -104,7 +104,7 @@ static void add(struct world *world, size_t i) {
     uint32_t now = world->lists.tick;
     memset(&world->nodes[i], 0, sizeof(world->nodes[i]));
     liveness_add(&world->lists, &world->nodes[i]);
-    world->models[i] = (struct model){.is_present = true, .received = now, .probed = now};
+    world->models[i] = (struct model){.is_present = true, .received = now};
 }
 
 static void touch(struct world *world, size_t i) {
@@ -112,7 +112,7 @@ static void touch(struct world *world, size_t i) {
     uint32_t now = world->lists.tick;
     liveness_touch(&world->lists, &world->nodes[i]);
     if (model->received != now && !model->is_suspended)
-        model->probed = now;
+        model->is_probed = false;
     model->received = now;
 }
 
@@ -131,8 +131,8 @@ static void change(struct world *world, size_t i) {
         break;
     case 2:
         liveness_resume(&world->lists, node);
-        model->is_suspended = false;
-        model->received = model->probed = now;
+        model->is_suspended = model->is_probed = false;
+        model->received = now;
         break;
     case 3:
         model->deadline = (enum deadline)random_below(DEADLINE_COUNT);

@@ -131,9 +131,6 @@ static void begin_body(struct crew_conn *conn, struct crew_request *request) {
     if (request->is_streaming_body) {
         dispatch(conn, request);
         keep(conn, request);
-        /* Now, and not only once the answer leaves room to read on. */
-        if (is_current(conn, request))
-            conn_await(conn, DEADLINE_BODY);
     }
     if (is_current(conn, request) && request->head.expects_continue &&
         request->reply == REPLY_NONE)
@@ -203,8 +200,6 @@ static bool receive_body(struct crew_conn *conn, struct crew_request *request, c
     while (is_current(conn, request) && !request->is_body_over && conn_is_reading(conn)) {
         switch (http_body_next(&request->body, &limits, data, len, &event)) {
         case HTTP_BODY_NEED_MORE:
-            if (!request->is_dispatched || request->reply != REPLY_DONE)
-                conn_await(conn, DEADLINE_BODY);
             return false;
         case HTTP_BODY_DATA:
             if (!intake_data(request, event.data, event.len))
@@ -245,6 +240,13 @@ static bool has_rest(const struct crew_conn *conn) {
     const struct crew_request *request = conn->as.http.request;
     return (is_in_body(request) && http_body_is_whole(&request->body)) ||
            (request && request->owes_last_piece);
+}
+
+static int64_t unfinished(const struct crew_conn *conn) {
+    const struct crew_request *request = conn->as.http.request;
+    if (!is_in_body(request))
+        return -1;
+    return (int64_t)(request->body.size + request->body.overhead);
 }
 
 static void receive(struct crew_conn *conn, char **data, size_t *len) {
@@ -338,8 +340,8 @@ static bool lingers(struct crew_conn *conn, int reason) {
 static void expired(struct crew_conn *conn, enum deadline deadline) {
     if (deadline == DEADLINE_KEEP_ALIVE)
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
-    else if (deadline == DEADLINE_BODY)
-        refuse(conn, 408, CREW_ETIMEOUT, "the body did not come within body_timeout");
+    else if (deadline == DEADLINE_MESSAGE)
+        refuse(conn, 408, CREW_ETIMEOUT, "too little of the body came within message_timeout");
     else if (conn->bytes_in == 0 && conn->state == CONN_OPEN) /* a spare that browsers open */
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else
@@ -353,6 +355,7 @@ const struct protocol protocol_http = {
     .done = done,
     .receive = receive,
     .has_rest = has_rest,
+    .unfinished = unfinished,
     .send = send_answer,
     .goodbye = goodbye,
     .turn_away = turn_away,

@@ -98,6 +98,11 @@ static void ended(struct crew_conn *conn) {
 
 static const struct endpoint_ops ops = {.admits = admits, .ended = ended};
 
+static uint32_t message_min(const struct config_limits *limits) {
+    uint64_t bytes = (limits->message_timeout_ms * limits->min_rate + 999) / 1000;
+    return bytes == 0 ? 1 : bytes < INT32_MAX ? (uint32_t)bytes : INT32_MAX;
+}
+
 static void set_settings(struct endpoint_settings *settings,
                          const struct config_service *config) {
     const struct config_limits *limits = &config->limits;
@@ -109,13 +114,14 @@ static void set_settings(struct endpoint_settings *settings,
             is_datagram ? config->udp_session_timeout_ms : heartbeat->idle_timeout_ms,
         .deadline_ms = {[DEADLINE_HANDSHAKE] = limits->handshake_timeout_ms,
                         [DEADLINE_CLOSE] = limits->close_timeout_ms,
-                        [DEADLINE_BODY] = limits->body_timeout_ms,
+                        [DEADLINE_MESSAGE] = limits->message_timeout_ms,
                         [DEADLINE_KEEP_ALIVE] = limits->keep_alive_ms,
                         [DEADLINE_SEND] = limits->send_timeout_ms},
         .ping_data = heartbeat->ping_data,
         .client_ping = heartbeat->client_ping,
         .client_pong = heartbeat->client_pong,
         .max_message = (size_t)limits->max_message,
+        .message_min = message_min(limits),
         .max_send_buffer = (size_t)limits->max_send_buffer,
         .stash_max = STASH_SPARE + (size_t)limits->header_size,
         .message_rate = limits->message_rate,

@@ -82,6 +82,7 @@ int custom_deliver(struct crew_conn *conn, char *package, size_t len) {
         return CREW_EPROTO;
     if (is_over(conn)) /* the app closed it just now */
         return 0;
+    conn_note_complete(conn);
     /* on_message promises data that is not NULL. */
     if (answer == 0)
         conn_deliver(conn, message->data ? message->data : package,

@@ -145,6 +145,11 @@ static bool has_rest(const struct crew_conn *conn) {
     return custom && custom->len > 0 && custom->len >= custom->need;
 }
 
+static int64_t unfinished(const struct crew_conn *conn) {
+    const struct custom *custom = conn->as.custom;
+    return custom && custom->len > 0 ? (int64_t)custom->len : -1;
+}
+
 const struct protocol protocol_custom = {
     .name = "custom",
     .has_heartbeat = true,
@@ -152,5 +157,6 @@ const struct protocol protocol_custom = {
     .done = protocol_custom_done,
     .receive = receive,
     .has_rest = has_rest,
+    .unfinished = unfinished,
     .send = custom_send,
 };

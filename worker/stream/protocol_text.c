@@ -66,6 +66,10 @@ static int send_shared_line(struct crew_conn *conn, struct crew_frame *frame) {
     return form ? conn_write_shared(conn, form) : CREW_ENOMEM;
 }
 
+static int64_t unfinished_text(const struct crew_conn *conn) {
+    return text_decoder_unfinished(&conn->as.text);
+}
+
 static void start_text(struct crew_conn *conn) {
     text_decoder_init(&conn->as.text);
 }
@@ -80,6 +84,7 @@ const struct protocol protocol_text = {
     .start = start_text,
     .done = done_text,
     .receive = receive_text,
+    .unfinished = unfinished_text,
     .send = protocol_text_send,
     .send_frame = send_shared_line,
 };
@@ -122,6 +127,10 @@ static int send_shared_frame(struct crew_conn *conn, struct crew_frame *frame) {
     return form ? conn_write_shared(conn, form) : CREW_ENOMEM;
 }
 
+static int64_t unfinished_frame(const struct crew_conn *conn) {
+    return frame_decoder_unfinished(&conn->as.frame);
+}
+
 static void start_frame(struct crew_conn *conn) {
     frame_decoder_init(&conn->as.frame);
 }
@@ -136,6 +145,7 @@ const struct protocol protocol_frame = {
     .start = start_frame,
     .done = done_frame,
     .receive = receive_frame,
+    .unfinished = unfinished_frame,
     .send = protocol_frame_send,
     .send_frame = send_shared_frame,
 };

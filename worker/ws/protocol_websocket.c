@@ -164,6 +164,12 @@ static void tell(struct crew_conn *conn, void (*callback)(crew_conn *, const cre
         callback(conn, &payload);
 }
 
+/* Between two messages a control frame has a time of its own; inside of one it gains none. */
+static void note_control(struct crew_conn *conn) {
+    if (!ws_decoder_is_in_message(&conn->as.ws.decoder))
+        conn_note_complete(conn);
+}
+
 static void receive_event(struct crew_conn *conn, const struct ws_event *event) {
     switch (event->type) {
     case WS_MESSAGE:
@@ -172,11 +178,13 @@ static void receive_event(struct crew_conn *conn, const struct ws_event *event) 
                          event->is_text ? CREW_MSG_TEXT : CREW_MSG_BINARY);
         break;
     case WS_PING:
+        note_control(conn);
         if (conn->state == CONN_OPEN)
             send_pong(conn, event->data, event->len);
         tell(conn, conn->endpoint->handler->ping, event);
         break;
     case WS_PONG:
+        note_control(conn);
         receive_pong(conn, event);
         tell(conn, conn->endpoint->handler->pong, event);
         break;
@@ -228,6 +236,10 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
     conn->holds_back = held > 0;
     if (held > 0)
         conns_later(conn);
+}
+
+static int64_t unfinished(const struct crew_conn *conn) {
+    return ws_decoder_unfinished(&conn->as.ws.decoder);
 }
 
 static size_t want(struct crew_conn *conn, char **out_room) {
@@ -293,6 +305,7 @@ const struct protocol protocol_websocket = {
     .receive = receive,
     .want = want,
     .filled = filled,
+    .unfinished = unfinished,
     .send = send_message,
     .send_frame = send_frame,
     .goodbye = goodbye,
