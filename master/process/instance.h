@@ -13,6 +13,7 @@
 #include "config.h"
 #include "list.h"
 #include "program.h"
+#include "rivals.h"
 #include "spawner.h"
 #include "tally.h"
 
@@ -41,6 +42,7 @@ struct instance {
     uv_prepare_t turn;
     uint64_t turns;       /* of the loop: many in a second without work are a spin */
     struct tally retired; /* the sums of pools that are no more */
+    struct rivals rivals; /* of the reload that runs */
     int pid_fd, log_fd;   /* -1: none */
     const struct supervisor_events *events;
     void *owner; /* of the events */

@@ -17,6 +17,11 @@
 #include "memory.h"
 #include "unix_socket.h"
 
+struct bound {
+    int fd;
+    bool has_listened; /* what never did is nobody's fault */
+};
+
 struct sockets {
     struct listen_address address;
     char *text;   /* as configured, for messages */
@@ -24,9 +29,10 @@ struct sockets {
     dev_t device; /* of that path, to remove nobody else's */
     ino_t inode;
     bool is_per_slot;
+    bool is_beside; /* others of ours have what overlaps, or had */
     unsigned refs;
     int backlog;
-    int *fds;
+    struct bound *list;
     unsigned count;
 };
 
@@ -107,8 +113,8 @@ static bool is_datagram(const struct sockets *sockets) {
 
 /* Bound, and so ours; listening at once unless it is one of several. */
 static int listen_inet(const struct sockets *sockets) {
-    int fd = listen_bind(&sockets->address, sockets->is_per_slot);
-    bool is_later = sockets->count > 0 || is_datagram(sockets);
+    int fd = listen_bind(&sockets->address, sockets->is_per_slot || sockets->is_beside);
+    bool is_later = sockets->count > 0 || is_datagram(sockets) || sockets->is_beside;
     if (fd < 0 || is_later || listen(fd, sockets->backlog) == 0)
         return fd;
     int err = errno;
@@ -117,8 +123,11 @@ static int listen_inet(const struct sockets *sockets) {
 }
 
 static void add(struct sockets *sockets, int fd) {
-    sockets->fds = memory_resize(sockets->fds, sockets->count + 1, sizeof(int));
-    sockets->fds[sockets->count++] = fd;
+    int on = 1;
+    /* A worker must not make it deaf to what it chooses. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on));
+    sockets->list = memory_resize(sockets->list, sockets->count + 1, sizeof(*sockets->list));
+    sockets->list[sockets->count++] = (struct bound){.fd = fd};
 }
 
 static int explain(const struct sockets *sockets, int err, char *why, size_t size) {
@@ -168,8 +177,8 @@ int sockets_grow(struct sockets *sockets, unsigned count, char *out_why, size_t 
     return 0;
 }
 
-int sockets_open(const struct config_service *config, struct sockets **out_sockets,
-                 char *out_why, size_t size) {
+static int open_all(const struct config_service *config, bool is_beside,
+                    struct sockets **out_sockets, char *out_why, size_t size) {
     if (config->listen.protocol == LISTEN_NONE) {
         *out_sockets = NULL;
         return 0;
@@ -180,6 +189,7 @@ int sockets_open(const struct config_service *config, struct sockets **out_socke
     sockets->text = memory_copy_text(config->listen_text);
     sockets->backlog = (int)config->backlog;
     sockets->is_per_slot = config->reuse_port && !config->listen.is_unix;
+    sockets->is_beside = is_beside;
     int err = config->listen.is_unix ? open_unix(sockets, config) : open_inet(sockets);
     if (err)
         explain(sockets, err, out_why, size);
@@ -193,9 +203,26 @@ int sockets_open(const struct config_service *config, struct sockets **out_socke
     return 0;
 }
 
+int sockets_open(const struct config_service *config, struct sockets **out_sockets,
+                 char *out_why, size_t size) {
+    return open_all(config, false, out_sockets, out_why, size);
+}
+
+int sockets_open_beside(const struct config_service *config, struct sockets **out_sockets,
+                        char *out_why, size_t size) {
+    return open_all(config, true, out_sockets, out_why, size);
+}
+
 struct sockets *sockets_ref(struct sockets *sockets) {
     sockets->refs++;
     return sockets;
+}
+
+/* Is the path, if it has one, still that of our socket? */
+static bool is_reachable(const struct sockets *sockets) {
+    struct stat file;
+    return !sockets->path || (lstat(sockets->path, &file) == 0 &&
+                              file.st_dev == sockets->device && file.st_ino == sockets->inode);
 }
 
 bool sockets_fit(const struct sockets *sockets, const struct config_service *config) {
@@ -204,7 +231,40 @@ bool sockets_fit(const struct sockets *sockets, const struct config_service *con
            address->len == sockets->address.len &&
            memcmp(&address->addr, &sockets->address.addr, sizeof(address->addr)) == 0 &&
            listen_is_datagram(address->protocol) == is_datagram(sockets) &&
-           sockets->is_per_slot == (config->reuse_port && !address->is_unix);
+           sockets->is_per_slot == (config->reuse_port && !address->is_unix) &&
+           is_reachable(sockets);
+}
+
+bool sockets_overlap(const struct sockets *sockets, const struct config_service *config) {
+    return !sockets->address.is_unix && listen_overlaps(&sockets->address, &config->listen);
+}
+
+void sockets_share(struct sockets *sockets, bool is_on) {
+    int value = is_on;
+    if (!sockets->is_per_slot && !sockets->address.is_unix)
+        for (unsigned i = 0; i < sockets->count; i++)
+            (void)setsockopt(sockets->list[i].fd, SOL_SOCKET, SO_REUSEPORT, &value,
+                             sizeof(value));
+}
+
+static bool is_listening(int fd) {
+    int value = 0;
+    socklen_t len = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value != 0;
+}
+
+static bool has_peer(int fd) {
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
+bool sockets_wait_for_workers(const struct sockets *sockets) {
+    for (unsigned i = 0; sockets->refs == 1 && i < sockets->count; i++)
+        if (is_datagram(sockets) ? !has_peer(sockets->list[i].fd)
+                                 : is_listening(sockets->list[i].fd))
+            return true;
+    return false;
 }
 
 /* The workers have copies, which they close when they come to it: nobody shall connect to an
@@ -217,28 +277,42 @@ static void stop_listening(const struct sockets *sockets, int fd) {
 
 void sockets_shrink(struct sockets *sockets, unsigned count) {
     while (sockets && sockets->is_per_slot && sockets->count > count)
-        stop_listening(sockets, sockets->fds[--sockets->count]);
+        stop_listening(sockets, sockets->list[--sockets->count].fd);
 }
 
 void sockets_unref(struct sockets *sockets) {
-    struct stat file;
     if (!sockets || --sockets->refs > 0)
         return;
     for (unsigned i = 0; i < sockets->count; i++)
-        stop_listening(sockets, sockets->fds[i]);
-    if (sockets->path && stat(sockets->path, &file) == 0 && file.st_dev == sockets->device &&
-        file.st_ino == sockets->inode)
+        stop_listening(sockets, sockets->list[i].fd);
+    if (sockets->path && is_reachable(sockets))
         unlink(sockets->path);
-    free(sockets->fds);
+    free(sockets->list);
     free(sockets->text);
     free(sockets->path);
     free(sockets);
 }
 
 int sockets_get(const struct sockets *sockets, unsigned slot) {
-    int fd = sockets->fds[sockets->is_per_slot && slot < sockets->count ? slot : 0];
-    if (!is_datagram(sockets))
-        (void)listen(fd,
-                     sockets->backlog); /* of a bound socket; harmless on one that listens */
-    return fd;
+    struct bound *bound =
+        &sockets->list[sockets->is_per_slot && slot < sockets->count ? slot : 0];
+    if (!is_datagram(sockets) && !sockets->is_beside) /* harmless on one that listens */
+        bound->has_listened = listen(bound->fd, sockets->backlog) == 0;
+    return bound->fd;
+}
+
+static enum mend mend_one(const struct sockets *sockets, struct bound *bound) {
+    if (is_datagram(sockets))
+        return mend_datagram(bound->fd);
+    bound->has_listened = bound->has_listened || is_listening(bound->fd);
+    return bound->has_listened ? mend_stream(bound->fd, sockets->backlog) : MEND_FINE;
+}
+
+enum mend sockets_mend(struct sockets *sockets) {
+    enum mend worst = MEND_FINE;
+    for (unsigned i = 0; sockets && i < sockets->count; i++) {
+        enum mend found = mend_one(sockets, &sockets->list[i]);
+        worst = found > worst ? found : worst;
+    }
+    return worst;
 }

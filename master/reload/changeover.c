@@ -77,7 +77,7 @@ static int find_sockets(struct instance *instance, const struct config_service *
         *out_sockets = sockets_ref(sockets);
         return 0;
     }
-    return sockets_open(config, out_sockets, why, size);
+    return rivals_open(instance, config, out_sockets, why, size);
 }
 
 /* Bind and make what the new configuration needs beside what there is. */
@@ -104,6 +104,7 @@ static int prepare_service(struct instance *instance, const struct config_servic
 int changeover_prepare(struct instance *instance, char *out_why, size_t size) {
     const struct config *next = instance->next;
     struct list *node;
+    rivals_end(instance); /* of the reload before */
     for (size_t i = 0; i < next->service_count; i++)
         if (prepare_service(instance, &next->services[i], out_why, size) != 0)
             return -1;

@@ -44,6 +44,7 @@ static void finish(struct reload *reload, const char *why) {
         log_notice("reload: done, generation %u", instance->generation);
     instance->next = NULL;
     instance->is_reloading = instance->reloads_gracefully = false;
+    rivals_reload_over(instance);
     config_free(reload->config);
     reload->config = NULL;
     reload->events->over(reload->owner, why);

@@ -145,6 +145,7 @@ static void hurry(struct child *child, void *arg) {
 
 static void retire_all(struct master *master) {
     struct list *node;
+    rivals_end(&master->instance);
     list_each (node, &master->instance.pools) {
         struct pool *pool = pool_of(node);
         pool_stop_listening(pool);
@@ -250,6 +251,7 @@ static void watch_child(struct child *child, void *arg) {
 static void on_watch(uv_timer_t *timer) {
     struct master *master = timer->data;
     uint64_t paused_ms = take_pause(master);
+    rivals_look(&master->instance);
     reloads_follow_up(&master->reloads);
     uint64_t times[] = {master->instance.config->watchdog_ms, paused_ms};
     each_child(master, watch_child, times);

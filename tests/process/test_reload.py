@@ -231,6 +231,66 @@ def test_another_address_that_is_taken_changes_nothing(probe):
         assert client.ask("!who") == "probe 0 1 1"
 
 
+HOSTS = ["127.0.0.1", "0.0.0.0", "[::]"]
+
+
+def move(instance, host, **keys):
+    service = instance.config["services"]["probe"]
+    scheme = service["listen"].split("://")[0]
+    service.update(listen=f"{scheme}://{host}:{instance.port}", **keys)
+    instance.write_config(instance.config)
+
+
+def test_an_address_moves_to_one_that_overlaps_and_loses_nobody(probe):
+    """The narrower one gets a client as long as it listens, whoever of the two is older."""
+    instance = probe(workers=2)
+    with Load(instance.port, 8, reconnects=True) as load:
+        for turn, host in enumerate([*HOSTS[1:], *HOSTS, HOSTS[2], HOSTS[1]], start=2):
+            move(instance, host)
+            instance.reload(timeout=120)
+            assert instance.status()["master"]["generation"] == turn
+            before = load.echoes
+            crew.wait_for(lambda: load.echoes > before + 8, 20, "clients that are served")
+    assert load.faults == [] and load.handshakes > 8
+
+
+def test_a_canary_that_fails_leaves_the_wider_address_as_it_was(probe):
+    """It has bound the narrower one, which takes nobody before it listens."""
+    instance = probe(is_started=False)
+    move(instance, "0.0.0.0")
+    instance.start()
+    instance.expect_errors("")
+    with Load(instance.port, 4) as load:
+        instance.config["app"] = crew.app("fail_start")
+        move(instance, "127.0.0.1")
+        instance.reload(expect=1)
+        instance.config["app"] = crew.app("probe_v2")
+        move(instance, "0.0.0.0")
+        with WebSocket(instance.port) as client:
+            assert client.ask("!who") == "probe 0 1 1"
+    assert load.faults == []
+    move(instance, "127.0.0.1")
+    instance.reload()
+    with WebSocket(instance.port) as client:
+        assert client.ask("!who") == "probe 0 2 2"
+
+
+def test_a_unix_socket_whose_file_is_gone_is_made_again(probe):
+    instance = probe(is_started=False)
+    path = instance.folder / "probe.sock"
+    instance.config["services"]["probe"].update(listen=f"websocket://unix:{path}",
+                                                socket={"mode": "0640"})
+    instance.write_config(instance.config)
+    instance.start()
+    with WebSocket(path) as old:
+        path.unlink()
+        instance.reload("-g")
+        with WebSocket(path) as client:
+            assert client.ask("!who") == "probe 0 2 1"
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert old.ask("hello") == "hello"
+
+
 def test_two_reloads_at_once_both_get_an_answer(probe):
     instance = probe(workers=2)
     both = [subprocess.Popen([crew.CREWMAN, "reload", "-c", instance.config_path], text=True,

@@ -69,6 +69,19 @@ def udp(parcel):  # noqa: F811
 # -- datagrams
 
 
+def test_an_address_moves_to_one_that_covers_it(udp):
+    """Also where the old worker still answers: its socket gets nothing any more."""
+    instance = udp(udp={"session_timeout": "60s"})
+    with Peer(instance.port) as old:
+        assert old.ask("old") == "old"
+        instance.config["services"]["plain"]["listen"] = f"udp://0.0.0.0:{instance.port}"
+        instance.write_config(instance.config)
+        instance.reload("-g")
+        with Peer(instance.port) as new:
+            for data in ("a", "b", "c"):
+                assert new.ask(data) == data
+
+
 def test_each_datagram_is_a_message(udp):
     instance = udp()
     with Peer(instance.port) as one, Peer(instance.port) as two:

@@ -338,7 +338,7 @@ static void test_what_waits_in_a_socket_of_its_own_is_taken_at_the_end(void **st
     wait_until_it_leaves(&second);
     wait_for_backlog(&second, 3);
     second.service->owns_socket = true;
-    services_stop_accepting(&worker);
+    services_stop_accepting(&worker, false);
     expect(ROOM, 3, SCORE_DRAINING);
 }
 

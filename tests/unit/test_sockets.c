@@ -301,6 +301,223 @@ static void a_failure_leaves_nothing(void **state) {
     close(after);
 }
 
+/* -- addresses that overlap, as a reload brings them */
+
+static const char *const hosts[] = {"127.0.0.1", "0.0.0.0", "[::]"};
+
+#define PAIRS 6
+
+/* Each of the three hosts to each of the others, on one free port. */
+static void make_pair(unsigned number, const char *scheme, char *old, char *next, size_t size) {
+    char text[64];
+    unsigned from = number / 2, to = (from + 1 + number % 2) % 3;
+    close(take_port(text, sizeof(text)));
+    snprintf(old, size, "%s://%s:%s", scheme, hosts[from], strrchr(text, ':') + 1);
+    snprintf(next, size, "%s://%s:%s", scheme, hosts[to], strrchr(text, ':') + 1);
+}
+
+static struct sockets *open_beside(const struct config_service *service) {
+    struct sockets *sockets = NULL;
+    if (sockets_open_beside(service, &sockets, why, sizeof(why)) != 0)
+        fail_msg("%s", why);
+    return sockets;
+}
+
+static int dial(const char *text) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)atoi(strrchr(text, ':') + 1))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+/* Did this one get the connection that somebody made just now? */
+static bool takes(int fd, const char *text) {
+    int client = dial(text);
+    int served = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    if (served >= 0)
+        close(served);
+    close(client);
+    return served >= 0;
+}
+
+static bool has_ipv6(void) {
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe >= 0)
+        close(probe);
+    return probe >= 0;
+}
+
+static void an_address_moves_to_one_that_overlaps(void **state) {
+    (void)state;
+    for (unsigned i = 0; has_ipv6() && i < PAIRS; i++) {
+        char text[64], next_text[64];
+        struct sockets *stranger = NULL;
+        make_pair(i, "tcp", text, next_text, sizeof(text));
+        struct config_service service = service_on(text, 1), next = service_on(next_text, 1);
+        struct sockets *old = open_service(&service);
+        int old_fd = sockets_get(old, 0);
+        assert_true(sockets_overlap(old, &next));
+        assert_int_equal(sockets_open(&next, &stranger, why, sizeof(why)), -EADDRINUSE);
+        sockets_share(old, true);
+        struct sockets *moved = open_beside(&next);
+        int fd = sockets_get(moved, 0);
+        assert_false(is_listening(fd)); /* nobody serves it yet: all goes to the old one */
+        assert_true(takes(old_fd, text));
+        assert_int_equal(listen(fd, 16), 0); /* what its first worker does */
+        bool is_narrower = strstr(next_text, "127.") || strstr(text, "::");
+        assert_true(takes(is_narrower ? fd : old_fd, text));
+        assert_true(sockets_wait_for_workers(old));
+        assert_int_equal(shutdown(old_fd, SHUT_RDWR), 0); /* what its last worker does */
+        assert_false(sockets_wait_for_workers(old));
+        assert_true(takes(fd, text));
+        sockets_share(old, false);
+        sockets_share(moved, false);
+        assert_int_equal(sockets_open(&next, &stranger, why, sizeof(why)), -EADDRINUSE);
+        sockets_unref(old);
+        assert_true(takes(fd, text));
+        sockets_unref(moved);
+    }
+}
+
+static void addresses_that_do_not_overlap(void **state) {
+    (void)state;
+    struct config_service one = service_on((char[]){"tcp://127.0.0.1:2"}, 1),
+                          two = service_on((char[]){"tcp://127.0.0.2:2"}, 1),
+                          udp = service_on((char[]){"udp://0.0.0.0:2"}, 1);
+    char text[64];
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    assert_false(sockets_overlap(sockets, &one));
+    assert_false(sockets_overlap(sockets, &two));
+    assert_false(sockets_overlap(sockets, &udp));
+    sockets_unref(sockets);
+}
+
+static void a_path_that_is_gone_fits_no_more(void **state) {
+    (void)state;
+    char text[128];
+    snprintf(text, sizeof(text), "unix://%s", path);
+    struct config_service service = service_on(text, 1);
+    struct sockets *old = open_service(&service), *again;
+    assert_true(sockets_fit(old, &service));
+    assert_int_equal(unlink(path), 0);
+    assert_false(sockets_fit(old, &service));
+    again = open_service(&service);
+    assert_true(sockets_fit(again, &service));
+    assert_false(sockets_fit(old, &service)); /* it is another's */
+    sockets_unref(old);
+    assert_int_equal(connect_to_path(), 0);
+    sockets_unref(again);
+}
+
+/* -- what a worker does to what it shares */
+
+static void set_blocking(int fd) {
+    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+}
+
+static void a_stream_that_was_ended_listens_again(void **state) {
+    (void)state;
+    char text[64];
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    int fd = sockets_get(sockets, 0);
+    assert_int_equal(sockets_mend(sockets), MEND_FINE);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_true(takes(fd, text));
+    assert_int_equal(connect(fd, &nobody, sizeof(nobody)), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_true(takes(fd, text));
+    set_blocking(fd);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    assert_int_equal(sockets_mend(sockets), MEND_FINE);
+    sockets_unref(sockets);
+}
+
+/* As many as the configuration says wait again, whatever a worker made of it. */
+static void a_queue_gets_its_length_back(void **state) {
+    (void)state;
+    char text[64];
+    int clients[8];
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    assert_int_equal(listen(sockets_get(sockets, 0), 0), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_FINE);
+    for (unsigned i = 0; i < 8; i++)
+        clients[i] = dial(text);
+    for (unsigned i = 0; i < 8; i++)
+        close(clients[i]);
+    sockets_unref(sockets);
+}
+
+static void nobody_makes_it_deaf(void **state) {
+    (void)state;
+    char text[64];
+    int group = 0;
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    assert_int_equal(setsockopt(sockets_get(sockets, 0), SOL_SOCKET, SO_DETACH_FILTER, &group,
+                                sizeof(group)),
+                     -1);
+    assert_int_equal(errno, EPERM);
+    sockets_unref(sockets);
+}
+
+static void a_dead_unix_socket_is_replaced(void **state) {
+    (void)state;
+    char text[128];
+    snprintf(text, sizeof(text), "unix://%s", path);
+    struct config_service service = service_on(text, 1);
+    struct sockets *old = open_service(&service), *again;
+    int fd = sockets_get(old, 0);
+    assert_int_equal(sockets_mend(old), MEND_FINE);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    assert_int_equal(sockets_mend(old), MEND_BROKEN);
+    again = open_service(&service);
+    sockets_unref(old);
+    assert_int_equal(connect_to_path(), 0);
+    sockets_unref(again);
+}
+
+static void datagrams_of_one_peer_are_those_of_all_again(void **state) {
+    (void)state;
+    char text[64], udp[64];
+    close(take_port(text, sizeof(text)));
+    snprintf(udp, sizeof(udp), "udp://127.0.0.1:%s", strrchr(text, ':') + 1);
+    struct config_service service = service_on(udp, 1);
+    struct sockets *old = open_service(&service);
+    int fd = sockets_get(old, 0);
+    struct sockaddr_in peer = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons(port_of(fd))};
+    assert_int_equal(sockets_mend(old), MEND_FINE);
+    assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+    assert_int_equal(sockets_mend(old), MEND_DONE);
+    assert_int_equal(sockets_mend(old), MEND_FINE);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), -1); /* ENOTCONN, and yet */
+    assert_int_equal(sockets_mend(old), MEND_BROKEN);
+    sockets_share(old, true);
+    struct sockets *again = open_beside(&service);
+    char byte;
+    sockets_share(old, false);
+    sockets_share(again, false);
+    int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(sendto(client, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer)), 1);
+    close(client);
+    assert_int_equal(recv(sockets_get(again, 0), &byte, 1, MSG_DONTWAIT), 1);
+    sockets_unref(old);
+    sockets_unref(again);
+}
+
 int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -316,6 +533,14 @@ int main(void) {
         IN_FOLDER(a_stale_path_is_replaced_a_served_one_is_not),
         IN_FOLDER(what_is_no_socket_is_left_alone),
         IN_FOLDER(a_failure_leaves_nothing),
+        cmocka_unit_test(an_address_moves_to_one_that_overlaps),
+        cmocka_unit_test(addresses_that_do_not_overlap),
+        IN_FOLDER(a_path_that_is_gone_fits_no_more),
+        cmocka_unit_test(a_stream_that_was_ended_listens_again),
+        cmocka_unit_test(a_queue_gets_its_length_back),
+        cmocka_unit_test(nobody_makes_it_deaf),
+        IN_FOLDER(a_dead_unix_socket_is_replaced),
+        cmocka_unit_test(datagrams_of_one_peer_are_those_of_all_again),
     };
     return cmocka_run_group_tests_name("sockets", tests, NULL, NULL);
 }

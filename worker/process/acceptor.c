@@ -5,6 +5,7 @@
  */
 #include "acceptor.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -165,6 +166,12 @@ void acceptor_look(struct service *service) {
     listener_look(&service->acceptor.listener);
 }
 
+static bool accepts(int fd) {
+    int value = 0;
+    socklen_t len = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value != 0;
+}
+
 int acceptor_start(struct service *service) {
     struct acceptor *acceptor = &service->acceptor;
     struct worker *worker = service->worker;
@@ -173,6 +180,10 @@ int acceptor_start(struct service *service) {
     if (service->listener_fd < 0)
         return 0;
     set_options(service->listener_fd, &service->config->heartbeat);
+    /* One whose address overlaps another's listens from now on: not before somebody serves. */
+    if (!accepts(service->listener_fd) &&
+        listen(service->listener_fd, (int)service->config->backlog) != 0)
+        return -errno;
     int err = listener_open(&acceptor->listener, &worker->loop, &worker->conns.poller,
                             service->listener_fd, &ops, service);
     if (err)
@@ -184,6 +195,13 @@ int acceptor_start(struct service *service) {
 
 void acceptor_take_waiting(struct service *service) {
     listener_empty(&service->acceptor.listener);
+}
+
+void acceptor_hand_over(struct service *service) {
+    if (!service->acceptor.listener.is_open)
+        return;
+    acceptor_take_waiting(service);
+    (void)shutdown(service->listener_fd, SHUT_RDWR);
 }
 
 void acceptor_stop(struct service *service) {

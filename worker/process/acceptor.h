@@ -37,6 +37,10 @@ void acceptor_stop(struct service *service);
 /* What waits in the backlog, whatever the limits say: of a socket that nobody else has. */
 void acceptor_take_waiting(struct service *service);
 
+/* That, and nobody listens there any more: the socket makes place for another of the master's,
+ * which is served already. */
+void acceptor_hand_over(struct service *service);
+
 /* A connection of the process has gone: there may be room again. */
 void acceptor_room(struct service *service);
 

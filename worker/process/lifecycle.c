@@ -159,7 +159,7 @@ static void begin_draining(struct worker *worker, int reason) {
     lifecycle->reason = reason;
     /* What waits is taken: the last connection may end with it, which must not begin the
      * closing before the app knows of the drain. */
-    services_stop_accepting(worker);
+    services_stop_accepting(worker, reason == CREW_CLOSE_RELOAD && !lifecycle->asked_itself);
     lifecycle->stage = STAGE_DRAINING;
     score_set(worker->line->state, SCORE_DRAINING);
     services_each (service, worker)
@@ -194,8 +194,10 @@ void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64
 }
 
 void lifecycle_ask_stop(struct worker *worker) {
-    if (worker->lifecycle.stage <= STAGE_SERVING)
-        uv_timer_start(&worker->lifecycle.deadline, on_deadline, 0, 0);
+    if (worker->lifecycle.stage > STAGE_SERVING)
+        return;
+    worker->lifecycle.asked_itself = true;
+    uv_timer_start(&worker->lifecycle.deadline, on_deadline, 0, 0);
 }
 
 /* Ids are never used again: another process has others. */

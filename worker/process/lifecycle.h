@@ -29,7 +29,8 @@ struct lifecycle {
     uint64_t closed;                 /* connections that we closed ourselves */
     uv_timer_t deadline;
     int exit_code;
-    bool is_set_up; /* it may be asked for its connections */
+    bool is_set_up;    /* it may be asked for its connections */
+    bool asked_itself; /* for its end: another takes its place, with the same sockets */
 };
 
 /* Exit codes of a worker: the app refused, trying again may help; or nothing but a change of

@@ -9,6 +9,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "app_handler.h"
 #include "handler.h"
@@ -195,14 +196,26 @@ static void stop_taking(struct service *service) {
     acceptor_stop(service);
 }
 
-void service_stop_accepting(struct service *service) {
+/* The master shares a socket only while another takes its place. */
+static bool is_shared_with_another(const struct service *service) {
+    int value = 0;
+    socklen_t len = sizeof(value);
+    return !service->owns_socket && !service->config->reuse_port &&
+           getsockopt(service->listener_fd, SOL_SOCKET, SO_REUSEPORT, &value, &len) == 0 &&
+           value != 0;
+}
+
+void service_stop_accepting(struct service *service, bool is_replaced) {
     if (service->stage != SERVICE_ACCEPTING)
         return;
     enter(service, SERVICE_DRAINING);
-    if (service->owns_socket) {
+    bool hands_over = is_replaced && is_shared_with_another(service);
+    if (hands_over)
+        acceptor_hand_over(service);
+    else if (service->owns_socket)
         acceptor_take_waiting(service);
+    if (hands_over || service->owns_socket)
         udp_take_waiting(service);
-    }
     stop_taking(service);
 }
 

@@ -87,8 +87,9 @@ int service_accept(struct service *service);
  * worker at once: no use to wait for them. */
 bool service_has_streams(const struct service *service);
 
-/* Take no more, for good; first what waits in a socket of its own. Harmless twice. */
-void service_stop_accepting(struct service *service);
+/* Take no more, for good; first what waits in a socket that no other worker takes it from.
+ * `is_replaced`: by one that may have another socket. Harmless twice. */
+void service_stop_accepting(struct service *service, bool is_replaced);
 
 /* Ends what service_start() began, when no connection is left; harmless without. The loop must
  * be run once more to close handles. */

@@ -134,9 +134,9 @@ bool services_have_streams(const struct worker *worker) {
     return false;
 }
 
-void services_stop_accepting(struct worker *worker) {
+void services_stop_accepting(struct worker *worker, bool is_replaced) {
     services_each (service, worker)
-        service_stop_accepting(service);
+        service_stop_accepting(service, is_replaced);
 }
 
 void services_stop(struct worker *worker) {

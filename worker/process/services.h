@@ -42,8 +42,8 @@ void services_have_room(struct worker *worker);
 /* Has one of them connections that a graceful end waits for? */
 bool services_have_streams(const struct worker *worker);
 
-/* Take no more, for good. */
-void services_stop_accepting(struct worker *worker);
+/* Take no more, for good; see service_stop_accepting(). */
+void services_stop_accepting(struct worker *worker, bool is_replaced);
 
 /* When no connection is left; and when the loop has closed their handles. */
 void services_stop(struct worker *worker);

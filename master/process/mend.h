@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a worker can do to a listening socket that it shares with the others: end it, shrink its
+ * queue, make it wait, bind it to one peer. Found and undone here. Called by the sockets'
+ * owner, once a second.
+ */
+#ifndef CREWMAN_MEND_H
+#define CREWMAN_MEND_H
+
+enum mend {
+    MEND_FINE,  /* nothing was wrong */
+    MEND_DONE,  /* it serves again */
+    MEND_BROKEN /* only a new socket helps */
+};
+
+/* A socket of a stream that has listened. Its queue gets the length `backlog` again in any
+ * case: what it has now cannot be asked. */
+enum mend mend_stream(int fd, int backlog);
+
+/* A bound socket of datagrams. */
+enum mend mend_datagram(int fd);
+
+#endif
