@@ -37,17 +37,17 @@ static void on_turn(uv_prepare_t *handle) {
 int instance_init(struct instance *instance, char *out_why, size_t size) {
     struct timespec now;
     *instance = (struct instance){.generation = 1, .pid_fd = -1, .log_fd = -1};
-    int err = programs_open(&instance->programs, out_why, size);
-    if (err)
-        return err;
-    err = uv_loop_init(&instance->loop);
+    /* First, for libuv aborts when it is the first to find no descriptor left. */
+    int err = uv_loop_init(&instance->loop);
     if (!err)
         err = spawner_open(&instance->spawner, &instance->loop);
     if (err) {
         snprintf(out_why, size, "cannot make an event loop: %s", uv_strerror(err));
-        programs_close(&instance->programs);
         return err;
     }
+    err = programs_open(&instance->programs, out_why, size);
+    if (err)
+        return err;
     clock_gettime(CLOCK_REALTIME, &now);
     instance->last_number = (uint32_t)now.tv_sec & NUMBER_MASK;
     instance->started_ms = uv_now(&instance->loop);
