@@ -120,7 +120,7 @@ struct config {
     char *runtimes;     /* absolute; "" : the folder of the installation */
     char *user, *group; /* "" : stay */
     char *run_dir;      /* absolute */
-    uint64_t stop_timeout_ms, drain_timeout_ms, watchdog_ms;
+    uint64_t start_timeout_ms, stop_timeout_ms, drain_timeout_ms, watchdog_ms;
     uint64_t reload_spread_ms; /* over which the old connections are closed by a reload */
     char *log_file;            /* absolute; "" : stderr, or run_dir/crewman.log of a daemon */
     int log_level;

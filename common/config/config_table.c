@@ -59,6 +59,10 @@ static const struct config_row instance_rows[] = {
          "/run/crewman for root; $XDG_RUNTIME_DIR/crewman or /tmp/crewman-UID for others",
      .help = "The folder of the pid file and the admin socket. It tells instances on one "
              "machine apart."},
+    {"start_timeout", "\"1m\"", .type = CONFIG_DURATION, AT(start_timeout_ms), .min = SECOND,
+     .max = DAY,
+     .help = "How long a worker may take until it is ready, on_worker_start included. One that "
+             "is not is killed: the start or the reload fails."},
     {"stop_timeout", "\"2s\"", .type = CONFIG_DURATION, AT(stop_timeout_ms), .min = 100,
      .max = HOUR,
      .help =

@@ -12,8 +12,6 @@
 #include "instance.h"
 #include "kind.h"
 
-#define START_DEADLINE_MS 60000u
-
 static struct birth conceive(struct place *place, bool is_new) {
     struct pool *pool = place->pool;
     struct instance *instance = pool->instance;
@@ -48,12 +46,11 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
                           char *out_why, size_t size) {
     struct pool *pool = place->pool;
     struct birth birth = conceive(place, is_new);
-    uint64_t watchdog_ms = pool->instance->config->watchdog_ms;
     struct child_spec spec = {.label = place->label,
                               .own_count = birth.own_count,
                               .generation = birth.generation,
                               .number = birth.number,
-                              .start_ms = watchdog_ms ? watchdog_ms : START_DEADLINE_MS,
+                              .start_ms = birth.config->start_timeout_ms,
                               .orphan_ms = birth.config->drain_timeout_ms +
                                            birth.config->reload_spread_ms,
                               .siblings = &pool->children,

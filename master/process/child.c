@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
+#include "units.h"
 
 #define KILL_MARGIN_MS   2000u
 #define ABORT_GRACE_MS   5000u
@@ -143,8 +145,22 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         receive_drained(child, body);
 }
 
+/* `limit` is the key of the configuration that `ms` is from. */
+static void await(struct child *child, uv_timer_cb on_late, const char *limit, uint64_t ms,
+                  uint64_t margin_ms) {
+    child->limit = limit;
+    child->limit_ms = ms;
+    uv_timer_start(&child->timer, on_late, ms + margin_ms, 0);
+}
+
+static void kill_late(struct child *child, const char *what) {
+    char time[32];
+    duration_format(child->limit_ms, time, sizeof(time));
+    child_kill(child, "%s within %s (%s)", what, time, child->limit);
+}
+
 static void on_too_late(uv_timer_t *timer) {
-    child_kill(timer->data, "it did not end in time");
+    kill_late(timer->data, "it did not end");
 }
 
 /* A pipe that ends is the process ending, which the spawner tells: unless the app closed it,
@@ -158,7 +174,7 @@ static void on_end(void *owner, const char *reason) {
     if (!reason && child->role == CHILD_DRAINING)
         return;
     if (!reason) {
-        uv_timer_start(&child->timer, on_too_late, child->orphan_ms + ORPHAN_MARGIN_MS, 0);
+        await(child, on_too_late, "drain_timeout", child->orphan_ms, ORPHAN_MARGIN_MS);
         return;
     }
     log_error("%s: pid %d: control pipe: %s", child->label, child->spawned.pid, reason);
@@ -168,7 +184,7 @@ static void on_end(void *owner, const char *reason) {
 static const struct channel_events pipe_events = {on_message, on_end};
 
 static void on_not_ready(uv_timer_t *timer) {
-    child_kill(timer->data, "it was not ready in time");
+    kill_late(timer->data, "it was not ready");
 }
 
 /* Not a branch for each kind: what is there is inherited. */
@@ -220,7 +236,7 @@ static void begin_talk(struct child *child, const struct child_spec *spec, int p
         child_kill(child, "its plan could not be sent");
         return;
     }
-    uv_timer_start(&child->timer, on_not_ready, spec->start_ms, 0);
+    await(child, on_not_ready, "start_timeout", spec->start_ms, 0);
 }
 
 static int open_page(struct child *child) {
@@ -255,9 +271,12 @@ struct child *child_start(struct spawner *spawner, const struct child_spec *spec
     return NULL;
 }
 
-void child_kill(struct child *child, const char *why) {
-    if (!child->killed_for)
-        child->killed_for = why;
+void child_kill(struct child *child, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (!child->killed_for[0])
+        vsnprintf(child->killed_for, sizeof(child->killed_for), format, args);
+    va_end(args);
     spawner_kill(&child->spawned, SIGKILL);
 }
 
@@ -293,7 +312,8 @@ void child_drain(struct child *child, const char *reason, bool is_graceful, uint
          json_pack("{s:s, s:b, s:I, s:I}", "reason", reason, "graceful", (int)is_graceful,
                    "timeout_ms", (json_int_t)timeout_ms, "spread_ms", (json_int_t)spread_ms),
          -1);
-    uv_timer_start(&child->timer, on_too_late, timeout_ms + KILL_MARGIN_MS, 0);
+    await(child, on_too_late, is_graceful ? "drain_timeout" : "stop_timeout", timeout_ms,
+          KILL_MARGIN_MS);
 }
 
 void child_introduce(struct child *child, const struct child *other) {
@@ -333,8 +353,11 @@ void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms) 
     if (watchdog_ms == 0 || !child->is_ready || silent < watchdog_ms)
         return;
     if (!child->is_aborted) {
+        char time[32];
+        duration_format(watchdog_ms, time, sizeof(time));
         child->is_aborted = true;
-        child->killed_for = "its loop was stuck: no beat within the watchdog's time";
+        snprintf(child->killed_for, sizeof(child->killed_for),
+                 "its loop was stuck: no beat within %s (watchdog)", time);
         spawner_kill(&child->spawned, SIGABRT);
     } else if (silent >= watchdog_ms + ABORT_GRACE_MS) {
         spawner_kill(&child->spawned, SIGKILL);
@@ -343,7 +366,7 @@ void child_watch(struct child *child, uint64_t watchdog_ms, uint64_t paused_ms) 
 
 bool child_has_ended_well(const struct child *child, int status, int signal) {
     if (child->is_dismissed && signal == SIGKILL)
-        return !child->killed_for;
+        return !child->killed_for[0];
     return status == 0 && !signal &&
-           (child->is_drained || (child->is_expected && !child->killed_for));
+           (child->is_drained || (child->is_expected && !child->killed_for[0]));
 }

@@ -81,8 +81,10 @@ struct child {
     uint64_t closed;               /* connections that it closed as it drained */
     bool is_ready, is_drained, is_expected; /* its end: asked for */
     bool is_dismissed;
-    bool is_aborted;        /* the watchdog sent SIGABRT */
-    const char *killed_for; /* why we killed it, for the obituary; static */
+    bool is_aborted;     /* the watchdog sent SIGABRT */
+    char killed_for[96]; /* why we killed it, for the obituary; "": we did not */
+    const char *limit;   /* the key that the timer's time is from, for people */
+    uint64_t limit_ms;
 };
 
 static inline struct child *child_of(struct list *node) {
@@ -104,8 +106,9 @@ void child_promote(struct child *child);
 /* It is not wanted any more and has served nobody yet: end it at once, which is no fault. */
 void child_dismiss(struct child *child);
 
-/* End it at once. `why` is static text for the obituary. */
-void child_kill(struct child *child, const char *why);
+/* End it at once. `format` is a text for the obituary; the first one counts. */
+void child_kill(struct child *child, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Give it the page of another to read, once that one is ready; and take it back. */
 void child_introduce(struct child *child, const struct child *other);

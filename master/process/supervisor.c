@@ -147,9 +147,9 @@ static char *describe_end(const struct child *child, int status, int signal) {
     if (child->refusal)
         return memory_copy_text(child->refusal);
     if (signal)
-        return memory_format(
-            "killed by %s%s%s%s", process_signal_name(signal), child->killed_for ? " (" : "",
-            child->killed_for ? child->killed_for : "", child->killed_for ? ")" : "");
+        return memory_format("killed by %s%s%s%s", process_signal_name(signal),
+                             child->killed_for[0] ? " (" : "", child->killed_for,
+                             child->killed_for[0] ? ")" : "");
     return memory_format("exited with code %d", status);
 }
 

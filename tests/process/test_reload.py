@@ -181,8 +181,8 @@ def test_a_signal_finds_each_error_of_the_config_in_the_log(probe):
 
 
 def test_an_app_that_hangs_at_start_does_not_hang_the_reload_of_others(probe):
-    """The start deadline is the watchdog: a hanging newcomer is given up, the old one serves on."""
-    instance = probe(top={"watchdog": "3s"})
+    """A hanging newcomer is given up at start_timeout, the old one serves on."""
+    instance = probe(top={"start_timeout": "3s"})
     instance.expect_errors("")
     with WebSocket(instance.port) as client:
         pid = client.ask("!pid")
