@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "loading.h"
 #include "master.h"
+#include "signals.h"
 #include "program.h"
 #include "say.h"
 #include "verbs.h"
@@ -36,6 +37,7 @@ static bool may_become_daemon(void) {
 int verb_start(struct options *options) {
     if (options->is_daemon && !may_become_daemon())
         return EXIT_USAGE;
+    signals_hold();
     struct master_options start = {.source = source_of(options),
                                    .is_daemon = options->is_daemon,
                                    .report_fd = -1,

@@ -7,20 +7,75 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
-static _Noreturn void wait_for_report(int fd) {
-    unsigned char byte = 1;
-    ssize_t got;
-    do
-        got = read(fd, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got != 1) {
-        fputs("crewman: the daemon died while it started\n", stderr);
-        byte = 1;
+#include "signals.h"
+
+#define SILENCE_MS 15000
+/* For a start that is given up, after SIGTERM. */
+#define END_MS 10000
+
+static _Noreturn void leave(const char *why, int exit_code) {
+    if (why)
+        fprintf(stderr, "crewman: %s\n", why);
+    _exit(exit_code);
+}
+
+static bool is_readable(int fd, int timeout_ms) {
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return poll(&one, 1, timeout_ms) == 1;
+}
+
+/* Its own parent is still here: the number is nobody else's. */
+static _Noreturn void give_up(pid_t pid, const char *why) {
+    int process = pidfd_open(pid, 0);
+    kill(pid, SIGTERM);
+    kill(pid, SIGCONT);
+    if (process < 0 || !is_readable(process, END_MS))
+        kill(pid, SIGKILL);
+    leave(why, EXIT_FAILURE);
+}
+
+/* Of the signals that are held back those that end a command. */
+static int watch_ends(void) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    sigset_t ends;
+    sigemptyset(&ends);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (!signals_ignores(numbers[i]))
+            sigaddset(&ends, numbers[i]);
+    return signalfd(-1, &ends, SFD_CLOEXEC);
+}
+
+/* Back after a sign of life. What has been said already goes before a signal. */
+static void take_report(int fd) {
+    unsigned char byte;
+    ssize_t got = read(fd, &byte, 1);
+    if (got == 0)
+        leave("the daemon died while it started", EXIT_FAILURE);
+    if (got == 1 && byte != DAEMON_LIVES)
+        leave(NULL, byte);
+}
+
+static _Noreturn void wait_for_report(int fd, pid_t pid) {
+    struct pollfd both[] = {{.fd = fd, .events = POLLIN},
+                            {.fd = watch_ends(), .events = POLLIN}};
+    for (;;) {
+        int count = poll(both, 2, SILENCE_MS);
+        if (count == 0)
+            give_up(pid, "the daemon shows no sign of life; it was not started");
+        if (count > 0 && both[0].revents)
+            take_report(fd);
+        else if (count > 0 && both[1].revents)
+            give_up(pid, "interrupted; the instance was not started");
     }
-    _exit(byte);
 }
 
 int daemon_fork(void) {
@@ -37,7 +92,7 @@ int daemon_fork(void) {
     }
     if (pid > 0) {
         close(report[1]);
-        wait_for_report(report[0]);
+        wait_for_report(report[0], pid);
     }
     close(report[0]);
     setsid();

@@ -22,8 +22,10 @@
 #include "pool.h"
 #include "process.h"
 #include "reloads.h"
+#include "report.h"
 #include "say.h"
 #include "setup.h"
+#include "signals.h"
 #include "supervisor.h"
 
 #define WATCH_MS     1000u
@@ -38,7 +40,7 @@ struct master {
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t watch; /* once a second */
     uint64_t watched_ms;
-    int report_fd;
+    struct report report;
     int exit_code;
 };
 
@@ -49,15 +51,9 @@ static int say(const char *text) {
 
 /* The start is decided: a daemon's parent may go, and its terminal is given back. */
 static void report(struct master *master, int exit_code) {
-    unsigned char byte = (unsigned char)exit_code;
-    if (master->report_fd < 0)
-        return;
-    if (exit_code == EXIT_SUCCESS)
+    if (report_is_awaited(&master->report) && exit_code == EXIT_SUCCESS)
         daemon_redirect(master->instance.log_fd);
-    if (write(master->report_fd, &byte, 1) != 1)
-        log_debug("the parent of the daemon is gone");
-    close(master->report_fd);
-    master->report_fd = -1;
+    report_tell(&master->report, exit_code);
 }
 
 static void stop(void *owner, bool is_graceful);
@@ -211,6 +207,12 @@ static int reopen_logs(void *owner) {
     return 0;
 }
 
+/* The command that waits for the start has been killed: what it says of it must stay true. */
+static void on_abandoned(void *owner) {
+    log_notice("the command that has started this instance is gone");
+    stop(owner, false);
+}
+
 static const struct admin_verbs admin_verbs = {stop, reload_for, reopen_logs, forget_client};
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -224,6 +226,7 @@ static void on_signal(uv_signal_t *handle, int number) {
         reloads_by_signal(&master->reloads, number == SIGUSR2);
 }
 
+/* Those that came before are answered now. */
 static void watch_signals(struct master *master) {
     static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT,  SIGQUIT,
                                               SIGHUP,  SIGUSR1, SIGUSR2};
@@ -232,6 +235,7 @@ static void watch_signals(struct master *master) {
         master->signals[i].data = master;
         uv_signal_start(&master->signals[i], on_signal, numbers[i]);
     }
+    signals_release();
 }
 
 /* When we were stopped, or the machine gave us no time, the beats of meanwhile wait in the
@@ -318,7 +322,7 @@ static void tear_down(struct master *master) {
 
 static int init(struct master *master, const struct master_options *options) {
     struct instance *instance = &master->instance;
-    *master = (struct master){.options = options, .report_fd = options->report_fd};
+    *master = (struct master){.options = options, .report.fd = options->report_fd};
     char why[512];
     int err = instance_init(instance, why, sizeof(why));
     if (err) {
@@ -332,6 +336,13 @@ static int init(struct master *master, const struct master_options *options) {
     admin_init(&master->admin, instance, &admin_verbs, master);
     uv_timer_init(&instance->loop, &master->watch);
     master->watch.data = master;
+    err =
+        report_open(&master->report, &instance->loop, options->report_fd, on_abandoned, master);
+    if (err) {
+        snprintf(why, sizeof(why), "cannot report on the start: %s", uv_strerror(err));
+        say(why);
+        return err;
+    }
     watch_signals(master);
     return 0;
 }

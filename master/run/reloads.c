@@ -44,10 +44,12 @@ void reloads_done(struct reloads *reloads) {
 }
 
 void reloads_by_signal(struct reloads *reloads, bool is_graceful) {
-    if (reloads->instance->phase != INSTANCE_RUNNING)
+    const struct instance *instance = reloads->instance;
+    if (instance->phase == INSTANCE_STOPPING)
         return;
-    if (reloads->instance->is_reloading) {
-        log_notice("reload: one is running; another follows it");
+    if (instance->is_reloading || instance->phase == INSTANCE_STARTING) {
+        log_notice("reload: %s; another follows it",
+                   instance->is_reloading ? "one is running" : "the start is");
         reloads->is_wanted_again = true;
         reloads->again_is_graceful = is_graceful;
         return;

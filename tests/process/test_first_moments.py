@@ -1,11 +1,15 @@
 """The time between a start and READY: how long it may take, and what may happen meanwhile."""
 
 import json
+import os
+import signal
 import subprocess
 
 import pytest
 
 import crew
+from test_faults import start_copy
+from ws import WebSocket
 
 
 @pytest.fixture
@@ -53,3 +57,88 @@ def test_start_timeout_is_named(slow):
     slow.expect_errors("a/0")
     done = slow.start(expect=1)
     assert "a/0 did not start: killed by SIGKILL (it was not ready within 1s (start_timeout))" in done.stderr
+
+
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_a_start_that_is_interrupted_leaves_nothing(slow, number):
+    starting = begin(slow)
+    starting.send_signal(number)
+    assert starting.wait(30) == 1
+    assert "crewman: interrupted; the instance was not started\n" in starting.stderr.read()
+    crew.wait_for(lambda: not slow.processes(), 10, "the end of all processes")
+
+
+def test_a_start_whose_command_is_killed_leaves_nothing(slow):
+    starting = begin(slow)
+    starting.kill()
+    assert starting.wait(30) == -signal.SIGKILL
+    crew.wait_for(lambda: not slow.processes(), 20, "the end of all processes")
+
+
+def test_a_reload_signal_does_not_end_the_command_that_waits(slow):
+    starting = begin(slow)
+    starting.send_signal(signal.SIGUSR1)
+    slow.let_go()
+    assert starting.wait(30) == 0, starting.stderr.read()
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal_in_the_first_moments_means_what_the_command_says(probe, number):
+    """Wherever it comes: the code is 0 and the instance runs, or it is not and nothing is left."""
+    instance = probe(is_started=False)
+    for _ in range(5):
+        starting = subprocess.Popen([str(crew.CREWMAN), "start", "-d", "-c", str(instance.config_path)],
+                                    env=instance.env, stdin=subprocess.DEVNULL, cwd=instance.folder,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        starting.send_signal(number)
+        if starting.wait(30) == 0:
+            assert instance.is_ready()
+            instance.stop()
+        else:
+            crew.wait_for(lambda: not instance.processes(), 10, "the end of all processes")
+
+
+def test_a_daemon_that_stands_still_while_it_starts_is_given_up(slow):
+    """Its command waits no longer than 15 s for a sign of life."""
+    starting = begin(slow)
+    crew.suspend(slow.master_pid())
+    assert starting.wait(60 * crew.PATIENCE) == 1
+    assert "shows no sign of life; it was not started" in starting.stderr.read()
+    crew.wait_for(lambda: not slow.processes(), 20, "the end of all processes")
+
+
+def test_a_reload_that_is_asked_for_during_the_start_follows_it(slow):
+    starting = begin(slow)
+    os.kill(slow.master_pid(), signal.SIGHUP)
+    slow.let_go()
+    assert starting.wait(30) == 0, starting.stderr.read()
+    crew.wait_for(lambda: slow.status()["master"]["generation"] == 2, 20, "generation 2")
+
+
+IMPATIENT_WORKER = """#!/usr/bin/python3 -B
+import os, signal, sys
+if "--describe" not in sys.argv:
+    os.kill(os.getpid(), signal.{name})
+os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT"])
+def test_a_signal_to_a_worker_that_has_no_handlers_yet_does_not_end_it(probe, name):
+    """As of `kill -USR1` to all processes of the name: it comes before the program's first line."""
+    instance = probe(is_started=False)
+    programs = instance.folder / "bin"
+    start_copy(instance)
+    instance.stop()
+    worker = programs / "crewman-worker"
+    worker.unlink()
+    worker.write_text(IMPATIENT_WORKER.format(name=name, real=str(crew.WORKER)))
+    worker.chmod(0o755)
+    subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path], check=True,
+                   env=instance.env, timeout=60)
+    assert [row["restarts"] for row in instance.workers()] == [0]
+    with WebSocket(instance.port) as client:
+        assert client.ask("hello") == "hello"
