@@ -218,19 +218,23 @@ static const struct listener_ops listens = {
 
 void admin_init(struct admin *admin, struct instance *instance, const struct admin_verbs *verbs,
                 void *owner) {
-    *admin = (struct admin){.instance = instance, .verbs = verbs, .owner = owner};
+    *admin = (struct admin){
+        .instance = instance, .verbs = verbs, .owner = owner, .name = UNIX_NAME_NONE};
     list_init(&admin->clients);
 }
 
 int admin_open(struct admin *admin) {
     struct sockets_unix options = {.mode = 0600, .backlog = 16};
-    int fd = sockets_listen_unix(instance_path(admin->instance, "admin.sock"), &options);
+    const char *path = instance_path(admin->instance, "admin.sock");
+    int fd = sockets_listen_unix(path, &options, &admin->name);
     if (fd < 0)
         return fd;
     int err =
         listener_open(&admin->listener, &admin->instance->loop, NULL, fd, &listens, admin);
-    if (err)
+    if (err) {
         close(fd);
+        unix_name_remove(&admin->name);
+    }
     return err;
 }
 
@@ -238,7 +242,7 @@ int admin_open(struct admin *admin) {
 void admin_stop(struct admin *admin) {
     if (!admin->listener.is_open)
         return;
-    unlink(instance_path(admin->instance, "admin.sock"));
+    unix_name_remove(&admin->name);
     listener_close(&admin->listener);
 }
 

@@ -12,6 +12,7 @@
 
 #include "list.h"
 #include "listener.h"
+#include "unix_name.h"
 
 struct instance;
 struct admin_client;
@@ -34,6 +35,7 @@ struct admin {
     const struct admin_verbs *verbs;
     void *owner;
     struct listener listener;
+    struct unix_name name; /* of its socket */
     struct list clients;
     size_t count;
 };

@@ -10,12 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "identity.h"
 #include "memory.h"
-#include "unix_socket.h"
 
 struct bound {
     int fd;
@@ -24,10 +22,8 @@ struct bound {
 
 struct sockets {
     struct listen_address address;
-    char *text;   /* as configured, for messages */
-    char *path;   /* of a unix socket, "" otherwise */
-    dev_t device; /* of that path, to remove nobody else's */
-    ino_t inode;
+    char *text;            /* as configured, for messages */
+    struct unix_name name; /* of a unix socket */
     bool is_per_slot;
     bool is_beside; /* others of ours have what overlaps, or had */
     unsigned refs;
@@ -36,25 +32,8 @@ struct sockets {
     unsigned count;
 };
 
-/* Does anybody listen there? If not, the file is left over from a process that was killed. */
-static int remove_stale(const struct sockaddr_un *address) {
-    struct stat file;
-    if (lstat(address->sun_path, &file) != 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(file.st_mode))
-        return -EEXIST;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int result = connect(fd, (const struct sockaddr *)address, sizeof(*address));
-    int err = result == 0 ? 0 : errno;
-    close(fd);
-    if (err != ECONNREFUSED)
-        return -EADDRINUSE;
-    return unlink(address->sun_path) == 0 ? 0 : -errno;
-}
-
-static int give_away(const char *path, const struct sockets_unix *options) {
+/* By name or number; (uid_t)-1 and (gid_t)-1 are "leave". */
+static int find_owners(const struct sockets_unix *options, uid_t *out_user, gid_t *out_group) {
     struct account owner = {.uid = (uid_t)-1};
     gid_t group = (gid_t)-1;
     int err = 0;
@@ -62,49 +41,32 @@ static int give_away(const char *path, const struct sockets_unix *options) {
         err = identity_find_user(options->user, &owner);
     if (!err && options->group && options->group[0])
         err = identity_find_group(options->group, &group);
-    if (err)
-        return err;
-    if (chmod(path, options->mode) != 0)
-        return -errno;
-    if (owner.uid == (uid_t)-1 && group == (gid_t)-1)
-        return 0;
-    return chown(path, owner.uid, group) == 0 ? 0 : -errno;
-}
-
-/* Until the mode is right nobody else may connect: the path is made with none of the others'
- * bits. */
-static int bind_unix(int fd, const struct sockaddr_un *address,
-                     const struct sockets_unix *options, bool *out_is_bound) {
-    mode_t before = umask(0177);
-    int result = bind(fd, (const struct sockaddr *)address, sizeof(*address));
-    int err = result == 0 ? 0 : -errno;
-    umask(before);
-    *out_is_bound = err == 0;
-    if (!err)
-        err = give_away(address->sun_path, options);
-    if (!err && listen(fd, options->backlog) != 0)
-        err = -errno;
+    *out_user = owner.uid;
+    *out_group = group;
     return err;
 }
 
-int sockets_listen_unix(const char *path, const struct sockets_unix *options) {
-    struct sockaddr_un address;
-    int err = unix_socket_address(path, &address);
-    if (!err)
-        err = remove_stale(&address);
+int sockets_listen_unix(const char *path, const struct sockets_unix *options,
+                        struct unix_name *out_name) {
+    uid_t user;
+    gid_t group;
+    int err = find_owners(options, &user, &group);
     if (err)
         return err;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    bool is_bound = false;
-    err = bind_unix(fd, &address, options, &is_bound);
-    if (!err)
-        return fd;
-    close(fd);
-    if (is_bound)
-        unlink(path);
-    return err;
+    struct unix_name name = UNIX_NAME_NONE;
+    err = unix_name_bind(&name, fd, path, options->mode, user, group);
+    if (!err && listen(fd, options->backlog) != 0)
+        err = -errno;
+    if (err) {
+        unix_name_remove(&name);
+        close(fd);
+        return err;
+    }
+    *out_name = name;
+    return fd;
 }
 
 static bool is_datagram(const struct sockets *sockets) {
@@ -146,15 +108,9 @@ static int open_unix(struct sockets *sockets, const struct config_service *confi
                                    .backlog = sockets->backlog,
                                    .user = config->socket_user,
                                    .group = config->socket_group};
-    struct stat file;
-    int fd = sockets_listen_unix(address->sun_path, &options);
+    int fd = sockets_listen_unix(address->sun_path, &options, &sockets->name);
     if (fd < 0)
         return fd;
-    sockets->path = memory_copy_text(address->sun_path);
-    if (stat(sockets->path, &file) == 0) {
-        sockets->device = file.st_dev;
-        sockets->inode = file.st_ino;
-    }
     add(sockets, fd);
     return 0;
 }
@@ -185,6 +141,7 @@ static int open_all(const struct config_service *config, bool is_beside,
     }
     struct sockets *sockets = memory_new(sizeof(*sockets));
     sockets->refs = 1;
+    sockets->name = UNIX_NAME_NONE;
     sockets->address = config->listen;
     sockets->text = memory_copy_text(config->listen_text);
     sockets->backlog = (int)config->backlog;
@@ -220,9 +177,8 @@ struct sockets *sockets_ref(struct sockets *sockets) {
 
 /* Is the path, if it has one, still that of our socket? */
 static bool is_reachable(const struct sockets *sockets) {
-    struct stat file;
-    return !sockets->path || (lstat(sockets->path, &file) == 0 &&
-                              file.st_dev == sockets->device && file.st_ino == sockets->inode);
+    const struct sockaddr_un *address = (const void *)&sockets->address.addr;
+    return !sockets->address.is_unix || unix_name_is_at(&sockets->name, address->sun_path);
 }
 
 bool sockets_fit(const struct sockets *sockets, const struct config_service *config) {
@@ -285,11 +241,9 @@ void sockets_unref(struct sockets *sockets) {
         return;
     for (unsigned i = 0; i < sockets->count; i++)
         stop_listening(sockets, sockets->list[i].fd);
-    if (sockets->path && is_reachable(sockets))
-        unlink(sockets->path);
+    unix_name_remove(&sockets->name);
     free(sockets->list);
     free(sockets->text);
-    free(sockets->path);
     free(sockets);
 }
 

@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "mend.h"
+#include "unix_name.h"
 
 struct sockets;
 
@@ -67,6 +68,7 @@ struct sockets_unix {
 
 /* A listening unix socket at `path`: a stale one, on which nobody listens, is replaced.
  * -EADDRINUSE when somebody does, -EEXIST when it is no socket. */
-int sockets_listen_unix(const char *path, const struct sockets_unix *options);
+int sockets_listen_unix(const char *path, const struct sockets_unix *options,
+                        struct unix_name *out_name);
 
 #endif

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -248,16 +250,20 @@ static void a_path_that_is_somebody_elses_by_now_stays(void **state) {
 static void a_stale_path_is_replaced_a_served_one_is_not(void **state) {
     (void)state;
     struct sockets_unix options = {.mode = 0600, .backlog = 4};
-    int fd = sockets_listen_unix(path, &options);
+    struct unix_name name = UNIX_NAME_NONE;
+    int fd = sockets_listen_unix(path, &options, &name);
     assert_true(fd >= 0);
-    assert_int_equal(sockets_listen_unix(path, &options), -EADDRINUSE);
+    assert_int_equal(sockets_listen_unix(path, &options, &name), -EADDRINUSE);
     assert_int_equal(connect_to_path(), 0);
     close(fd); /* as a process that is killed leaves it */
+    close(name.folder);
     assert_int_equal(access(path, F_OK), 0);
-    fd = sockets_listen_unix(path, &options);
+    fd = sockets_listen_unix(path, &options, &name);
     assert_true(fd >= 0);
     assert_int_equal(connect_to_path(), 0);
     close(fd);
+    unix_name_remove(&name);
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 /* Neither a file nor a link is removed for it, and it is called what it is. */
@@ -280,22 +286,72 @@ static void what_is_no_socket_is_left_alone(void **state) {
     assert_null(sockets);
 }
 
+struct swapper {
+    const char *victim;
+    atomic_bool is_over;
+};
+
+/* Whoever owns the folder puts a link in the place of the socket, again and again. */
+static void *swap(void *arg) {
+    struct swapper *swapper = arg;
+    while (!swapper->is_over) {
+        (void)unlink(path);
+        (void)symlink(swapper->victim, path);
+        (void)unlink(path);
+    }
+    return NULL;
+}
+
+static void no_link_leads_to_what_is_given_away(void **state) {
+    (void)state;
+    char victim[128];
+    struct sockets_unix options = {
+        .mode = 0666, .backlog = 4, .user = "nobody", .group = "nogroup"};
+    struct stat file;
+    pthread_t thread;
+    if (geteuid() != 0)
+        skip();
+    snprintf(victim, sizeof(victim), "%s/victim", folder);
+    int fd = open(victim, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    struct swapper swapper = {.victim = victim};
+    assert_int_equal(pthread_create(&thread, NULL, swap, &swapper), 0);
+    for (int i = 0; i < 2000; i++) {
+        struct unix_name name = UNIX_NAME_NONE;
+        int listener = sockets_listen_unix(path, &options, &name);
+        if (listener < 0)
+            continue;
+        unix_name_remove(&name);
+        close(listener);
+    }
+    swapper.is_over = true;
+    pthread_join(thread, NULL);
+    assert_int_equal(fstat(fd, &file), 0);
+    assert_int_equal(file.st_mode & 07777, 0600);
+    assert_int_equal(file.st_uid, 0);
+    assert_int_equal(file.st_nlink, 1);
+    close(fd);
+    unlink(victim);
+}
+
 static void a_failure_leaves_nothing(void **state) {
     (void)state;
     struct sockets_unix options = {.mode = 0600, .backlog = 4, .user = "no-such-user"};
+    struct unix_name name = UNIX_NAME_NONE;
     char longer[200];
     int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
     close(before);
-    assert_int_equal(sockets_listen_unix(path, &options), -ENOENT);
+    assert_int_equal(sockets_listen_unix(path, &options, &name), -ENOENT);
     assert_int_equal(access(path, F_OK), -1);
     options.user = NULL;
     options.group = "no-such-group";
-    assert_int_equal(sockets_listen_unix(path, &options), -ENOENT);
+    assert_int_equal(sockets_listen_unix(path, &options, &name), -ENOENT);
     assert_int_equal(access(path, F_OK), -1);
+    options.group = NULL;
     memset(longer, 'x', sizeof(longer) - 1);
     longer[0] = '/';
     longer[sizeof(longer) - 1] = '\0';
-    assert_int_equal(sockets_listen_unix(longer, &options), -ENAMETOOLONG);
+    assert_int_equal(sockets_listen_unix(longer, &options, &name), -ENAMETOOLONG);
     int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
     assert_int_equal(after, before); /* no descriptor either */
     close(after);
@@ -532,6 +588,7 @@ int main(void) {
         IN_FOLDER(a_path_that_is_somebody_elses_by_now_stays),
         IN_FOLDER(a_stale_path_is_replaced_a_served_one_is_not),
         IN_FOLDER(what_is_no_socket_is_left_alone),
+        IN_FOLDER(no_link_leads_to_what_is_given_away),
         IN_FOLDER(a_failure_leaves_nothing),
         cmocka_unit_test(an_address_moves_to_one_that_overlaps),
         cmocka_unit_test(addresses_that_do_not_overlap),
