@@ -37,7 +37,8 @@ enum counter_kind {
     X(SERVICES, services, MARK, "Which services it has: score_services() of their names.")     \
     X(FULL_SERVICES, full_services, MARK, "Bit i: the i-th of them takes no connections.")     \
     X(TURNED_AWAY, turned_away, TOTAL, "Connections turned away for want of a place.")         \
-    X(OVER_ADDRESS, over_address, TOTAL, "Refused: too many from one client address.")
+    X(OVER_ADDRESS, over_address, TOTAL, "Refused: too many from one client address.")         \
+    X(SESSION_ERRORS, session_errors, TOTAL, "Sessions that could not be read or stored.")
 
 enum counter_id {
 #define COUNTER_MEMBER(id, name, kind, help) COUNTER_##id,

@@ -33,6 +33,7 @@ struct conns_totals {
     uint64_t turned_away;   /* of them: for want of a place */
     uint64_t over_address;  /* connections and requests: too many of one client */
     uint64_t evicted;       /* peers and connections ended to make room */
+    uint64_t session_errors;
     uint64_t protocol_errors, limit_errors, timeouts;
 };
 

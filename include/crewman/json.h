@@ -35,8 +35,8 @@ static inline json_t *crew_msg_json(const crew_msg *msg, json_error_t *out_error
  * value that cannot be written (NULL, one that holds itself). Workerman: json(). */
 static inline int crew_reply_json(crew_request *request, int status, const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!text)
-        return CREW_EINVAL;
+    if (!text) /* no status is 0: CREW_EINVAL, and the worker knows that the answer failed */
+        return crew_reply(request, 0, NULL, NULL, 0);
     int result = crew_reply(request, status, "application/json", text, strlen(text));
     free(text);
     return result;

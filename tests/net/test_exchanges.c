@@ -123,6 +123,63 @@ static void take(struct crew_request *request, const char *text) {
     assert_true(intake_data(request, data, len));
 }
 
+static void answer_in_vain(crew_conn *conn, crew_request *request) {
+    (void)conn;
+    assert_int_equal(crew_reply(request, 999, NULL, "a", 1), CREW_EINVAL);
+    assert_int_equal(crew_reply(request, 200, NULL, NULL, 1), CREW_EINVAL);
+    assert_int_equal(crew_reply_header(request, "A", "b"), 0); /* it waits still */
+}
+
+static void answer_at_the_third_attempt(crew_conn *conn, crew_request *request) {
+    answer_in_vain(conn, request);
+    assert_int_equal(crew_reply(request, 200, NULL, "a", 1), CREW_SENT);
+    assert_int_equal(crew_reply(request, 200, NULL, "a", 1), CREW_ESTATE);
+}
+
+static void fail_each_way(crew_conn *conn, crew_request *request) {
+    const char *target = crew_request_target(request);
+    (void)conn;
+    if (strcmp(target, "/file") == 0)
+        assert_int_equal(crew_reply_file(request, "/no such file"), CREW_ENOENT);
+    else if (strcmp(target, "/redirect") == 0)
+        assert_int_equal(crew_reply_redirect(request, 200, "/"), CREW_EINVAL);
+    else if (strcmp(target, "/begin") == 0)
+        assert_int_equal(crew_reply_begin(request, 204, NULL), CREW_EINVAL);
+}
+
+#define IN_VAIN "is 500 the answer could not be sent\n; "
+
+static void test_an_answer_that_failed_is_500(void **state) {
+    (void)state;
+    struct stage *stage = begin(answer_in_vain);
+    come(stage, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    expect_sent("/1 " IN_VAIN);
+    stage->service.app.on_request = answer_at_the_third_attempt;
+    come(stage, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    expect_sent("/2 is 200 a; ");
+    stage->service.app.on_request = fail_each_way;
+    come(stage, "GET /file HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    come(stage, "GET /redirect HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    come(stage, "GET /begin HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    expect_sent("/file " IN_VAIN "/redirect " IN_VAIN "/begin " IN_VAIN);
+    stage_free(stage);
+}
+
+/* Of two that wait: by its id, in a callback of something else. */
+static void test_a_later_answer_that_failed_is_500(void **state) {
+    (void)state;
+    struct stage *stage = begin(keep_it);
+    come(stage, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    come(stage, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    uint64_t second = crew_request_id(asked[1]);
+    assert_int_equal(crew_reply(asked[1], 1, NULL, "", 0), CREW_EINVAL);
+    expect_sent("/2 " IN_VAIN);
+    assert_null(crew_request_find(second));
+    assert_int_equal(crew_reply(asked[0], 200, NULL, "a", 1), CREW_SENT);
+    expect_sent("/1 is 200 a; ");
+    stage_free(stage);
+}
+
 static void test_several_wait_on_one_connection(void **state) {
     (void)state;
     struct stage *stage = begin(keep_it);
@@ -196,6 +253,8 @@ static void test_one_is_refused_and_the_others_go_on(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_answer_that_failed_is_500),
+        cmocka_unit_test(test_a_later_answer_that_failed_is_500),
         cmocka_unit_test(test_several_wait_on_one_connection),
         cmocka_unit_test(test_bodies_come_in_turns),
         cmocka_unit_test(test_pieces_go_to_the_app_as_they_come),

@@ -350,6 +350,18 @@ def test_a_folder_that_has_gone_costs_one_answer(files):
     assert browser.text("/all") == ""
 
 
+def test_an_app_that_does_not_look_at_the_answer_leaves_nobody_waiting(files):
+    instance = files()
+    instance.sessions.rmdir()
+    browser = Browser(instance.port)
+    answer = browser.get("/deaf?name=secret&value=1")
+    assert (answer.status, answer.body) == (500, b"the answer could not be sent\n")
+    instance.wait_log(r'service "probe": GET /deaf: the answer failed \(No such file or directory\)')
+    instance.wait_log(f'service "probe": cannot store a session in {instance.sessions}: No such')
+    assert "secret" not in instance.log()
+    crew.wait_for(lambda: instance.workers()[0]["session_errors"] == 1, 5, "the count")
+
+
 def test_a_folder_that_is_not_there_refuses_the_start(instances, tmp_path):
     instance = instances({"app": crew.app("sessions"), "services": {"probe": {
         "listen": f"http://127.0.0.1:{crew.free_port()}", "workers": 1,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cookie.h"
+#include "failed_answer.h"
 #include "mime.h"
 #include "reply.h"
 #include "reply_file.h"
@@ -104,15 +105,15 @@ int crew_reply_close(crew_request *request) {
 
 int crew_reply(crew_request *request, int status, const char *type, const void *body,
                size_t len) {
-    return reply_whole(request, status, type, body, len);
+    return failed_answer_note(request, reply_whole(request, status, type, body, len));
 }
 
 int crew_reply_redirect(crew_request *request, int status, const char *location) {
-    return reply_redirect(request, status, location);
+    return failed_answer_note(request, reply_redirect(request, status, location));
 }
 
 int crew_reply_begin(crew_request *request, int status, const char *type) {
-    return reply_begin(request, status, type);
+    return failed_answer_note(request, reply_begin(request, status, type));
 }
 
 int crew_reply_write(crew_request *request, const void *data, size_t len) {
@@ -123,7 +124,7 @@ int crew_reply_end(crew_request *request) {
     return reply_end(request);
 }
 
-int crew_reply_file(crew_request *request, const char *path) {
+static int answer_file(struct crew_request *request, const char *path) {
     struct reply_file file;
     int error = reply_check_whole(request);
     if (error)
@@ -139,6 +140,10 @@ int crew_reply_file(crew_request *request, const char *path) {
     int result = reply_file_send(request, &file);
     reply_file_close(&file);
     return result;
+}
+
+int crew_reply_file(crew_request *request, const char *path) {
+    return failed_answer_note(request, answer_file(request, path));
 }
 
 int crew_reply_sse_sized(crew_request *request, const struct crew_sse *given, size_t size) {

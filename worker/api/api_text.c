@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crewman.h"
+#include "failed_answer.h"
 #include "scratch.h"
 #include "worker.h"
 
@@ -57,7 +58,7 @@ static int send_formatted(const struct target *to, const char *format, va_list a
     struct formatted text;
     int result = format_text(&text, format, args);
     if (result)
-        return result;
+        return failed_answer_note(to->request, result);
     result = to->conn ? crew_conn_send_text(to->conn, text.data, text.len)
                       : crew_reply(to->request, to->status, to->type, text.data, text.len);
     drop_text(&text);

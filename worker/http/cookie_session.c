@@ -5,12 +5,14 @@
  */
 #include "cookie_session.h"
 
+#include <inttypes.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cookie.h"
 #include "http_chars.h"
+#include "log.h"
 #include "networks.h"
 #include "request.h"
 #include "service.h"
@@ -42,6 +44,28 @@ static bool is_id(const char *text) {
     return text && strlen(text) == COOKIE_ID_LEN && strspn(text, alphabet) == COOKIE_ID_LEN;
 }
 
+/* Not the app's or the client's doing: the disk is full, the folder has gone. */
+static bool is_of_store(int error) {
+    return error && error != CREW_ENOENT && error != CREW_ETOOBIG && error != CREW_EINVAL;
+}
+
+/* Answers `error`. */
+static int note(struct crew_request *request, int error, const char *what) {
+    struct cookie_store *store = store_of(request);
+    struct conns *conns = conns_of(request->conn);
+    const char *dir = store->config->dir;
+    if (!is_of_store(error))
+        return error;
+    conns->totals.session_errors++;
+    uint64_t count = news_add(&store->news, conns_now(conns));
+    if (count > 0)
+        log_warning("service \"%s\": cannot %s a session%s%s: %s; such errors since the last "
+                    "line: %" PRIu64,
+                    service_of(request->conn)->config->name, what, dir[0] ? " in " : "", dir,
+                    crew_strerror(error), count);
+    return error;
+}
+
 static int load(struct crew_request *request, struct cookie_session *session) {
     struct cookie_store *store = store_of(request);
     const char *id = crew_request_cookie(request, store->config->cookie);
@@ -50,7 +74,7 @@ static int load(struct crew_request *request, struct cookie_session *session) {
     json_t *data;
     int error = store->ops->load(store, id, &data);
     if (error)
-        return error == CREW_ENOENT ? 0 : error;
+        return error == CREW_ENOENT ? 0 : note(request, error, "read");
     json_decref(session->data);
     session->data = data;
     session->is_stored = true;
@@ -199,18 +223,20 @@ static int end(struct crew_request *request, struct cookie_session *session) {
     return error || !had_cookie ? error : announce(request, "");
 }
 
-int cookie_session_commit(struct crew_request *request) {
-    struct cookie_session *session = request->cookies;
+static int commit(struct crew_request *request, struct cookie_session *session) {
     struct cookie_store *store = store_of(request);
-    if (!session || session->is_over)
-        return 0;
-    session->is_over = true;
-    if (!session->is_changed)
-        return 0;
     if (json_object_size(session->data) == 0)
         return end(request, session);
     const struct cookie_changes changes = {session->is_cleared, session->changes};
     if (!session->is_stored)
         return store_anew(request, session, &changes);
     return settle(request, store->ops->change(store, session->id, &changes));
+}
+
+int cookie_session_commit(struct crew_request *request) {
+    struct cookie_session *session = request->cookies;
+    if (!session || session->is_over)
+        return 0;
+    session->is_over = true;
+    return session->is_changed ? note(request, commit(request, session), "store") : 0;
 }

@@ -17,6 +17,7 @@
 
 #include "idmap.h"
 #include "list.h"
+#include "news.h"
 
 #define COOKIE_ID_LEN 32u /* of [A-Za-z0-9_-]: 192 random bits */
 
@@ -56,6 +57,7 @@ struct cookie_store {
     struct list by_use;    /* memory: the one that was not used for longest comes first */
     int dir;               /* file */
     DIR *walk;             /* file: where the sweep is */
+    struct news news;      /* of its errors */
 };
 
 /* The session services of a worker; `out_why` says why not. */

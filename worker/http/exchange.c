@@ -67,6 +67,8 @@ void exchange_free(struct crew_request *request) {
     struct worker *worker = service_of(request->conn)->worker;
     if (request->id)
         idmap_take(&worker->http.exchanges.requests, request->id);
+    if (request->failed)
+        list_remove(&request->in_failed);
     request->is_over = true;
     request->held.release = release;
     guard_hold(&worker->guard, &request->held);

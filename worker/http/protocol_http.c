@@ -28,6 +28,7 @@ static bool is_http(const struct crew_conn *conn) {
 
 void protocol_http_shared_init(struct http_shared *shared) {
     exchange_table_init(&shared->exchanges);
+    failed_answer_init(&shared->failed_answers);
 }
 
 void protocol_http_shared_done(struct http_shared *shared) {
@@ -317,7 +318,8 @@ static int send_answer(struct crew_conn *conn, const void *data, size_t len,
     struct crew_request *request = protocol_http_request(conn);
     if (!request)
         return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
-    return reply_whole(request, 200, "text/html;charset=utf-8", data, len);
+    return failed_answer_note(request,
+                              reply_whole(request, 200, "text/html;charset=utf-8", data, len));
 }
 
 static void goodbye(struct crew_conn *conn, int code, const char *text) {

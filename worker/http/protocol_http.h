@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "exchange.h"
+#include "failed_answer.h"
 #include "http_date.h"
 #include "protocol.h"
 
@@ -21,6 +22,7 @@ struct crew_request;
 /* What all HTTP connections of a worker share. */
 struct http_shared {
     struct exchanges exchanges;
+    struct failed_answers failed_answers;
     char date[HTTP_DATE_LEN + 1]; /* the Date field's value, of this second */
     uint64_t date_s;
 };

@@ -19,6 +19,7 @@
 #include "http_body.h"
 #include "http_head.h"
 #include "http_target.h"
+#include "list.h"
 
 /* The largest head of an answer. */
 #define REQUEST_REPLY_HEAD_MAX 16384u
@@ -75,6 +76,8 @@ struct crew_request {
     struct codec_buffer *reply_fields; /* name, NUL, value, NUL of each that was added */
     bool is_head_only, is_chunked, closes_after, has_type;
     const char *subprotocol; /* chosen in on_handshake */
+    int failed;              /* the error of the first attempt to answer that failed, or 0 */
+    struct list in_failed;   /* with `failed`: see failed_answer.h */
 
     struct http_body body; /* the decoder of HTTP/1, if it has_body; last: it is not cleared */
 };

@@ -53,6 +53,7 @@ static void note_totals(struct worker *worker) {
     score_set(line->limit_errors, totals->limit_errors);
     score_set(line->timeouts, totals->timeouts);
     score_set(line->evicted, totals->evicted);
+    score_set(line->session_errors, totals->session_errors);
     score_set(line->timers, timers_count(&worker->timers));
 }
 

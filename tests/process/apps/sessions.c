@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Cookie sessions by path: /get, /set, /del, /clear, /login, /id, /all, /slow (as /set,
- * answered when the file &go= is there), /wrong (with an answer that is refused first), with
- * ?name= and &value=; and /json, which gives a body back in an object.
+ * answered when the file &go= is there), /wrong (with an answer that is refused first), /deaf
+ * (as /set, whatever becomes of the answer), with ?name= and &value=; and /json, which gives a
+ * body back in an object.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,9 @@ static void on_request(crew_conn *conn, crew_request *request) {
         int result = crew_reply(request, 200, "no\ntype", "", 0);
         answer_result(request,
                       result == CREW_EINVAL ? crew_session_set(request, name, "again") : 0);
+    } else if (strcmp(path, "/deaf") == 0) {
+        crew_session_set(request, name, value);
+        crew_reply(request, 200, "text/plain", "ok", 2);
     } else if (strcmp(path, "/late") == 0) {
         crew_reply_begin(request, 200, "text/plain");
         int result = crew_session_set(request, name, value);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See failed_answer.h. The last step of an exchange whose app gave it up without a word.
+ */
+#include "failed_answer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "conn.h"
+#include "log.h"
+#include "reply.h"
+#include "request.h"
+#include "service.h"
+#include "worker.h"
+
+#define TARGET_MAX 100
+
+void failed_answer_init(struct failed_answers *answers) {
+    *answers = (struct failed_answers){0};
+    list_init(&answers->requests);
+}
+
+/* Without the query, which may hold secrets. */
+static int target_len(const struct http_slice *target) {
+    const char *query = memchr(target->data, '?', target->len);
+    size_t len = query ? (size_t)(query - target->data) : target->len;
+    return len < TARGET_MAX ? (int)len : TARGET_MAX;
+}
+
+static void say(struct failed_answers *answers, const struct crew_request *request) {
+    const struct http_head *head = &request->head;
+    uint64_t count = news_add(&answers->news, conns_now(conns_of(request->conn)));
+    if (count > 0)
+        log_warning("service \"%s\": %.*s %.*s: the answer failed (%s), and the app sent no "
+                    "other: answered 500; such requests since the last line: %" PRIu64,
+                    service_of(request->conn)->config->name, (int)head->method.len,
+                    head->method.data, target_len(&head->target), head->target.data,
+                    crew_strerror(request->failed), count);
+}
+
+static void answer(struct failed_answers *answers, struct crew_request *request) {
+    static const char text[] = "the answer could not be sent\n";
+    say(answers, request);
+    if (request->reply_fields)
+        request->reply_fields->len = 0; /* they were for the answer that failed */
+    request->has_type = false;
+    int result = reply_whole(request, 500, "text/plain", text, sizeof(text) - 1);
+    if (result < 0)
+        request->wire->refuse(request, 500, result, "the answer could not be sent");
+}
+
+static void release(struct guard_held *held) {
+    struct failed_answers *answers = (struct failed_answers *)(void *)held;
+    answers->is_held = false;
+    while (!list_is_empty(&answers->requests)) {
+        struct crew_request *request =
+            list_entry(answers->requests.next, struct crew_request, in_failed);
+        list_remove(&request->in_failed);
+        if (request->conn->state <= CONN_OPEN && request->reply == REPLY_NONE)
+            answer(answers, request);
+    }
+}
+
+/* Is it the caller's mistake that there is nothing to answer? */
+static bool is_failure(const struct crew_request *request, int result) {
+    return result < 0 && result != CREW_ESTATE && result != CREW_ECLOSED && request &&
+           !request->is_over && !request->is_handshake && request->reply == REPLY_NONE;
+}
+
+int failed_answer_note(struct crew_request *request, int result) {
+    if (!is_failure(request, result) || request->failed)
+        return result;
+    struct worker *worker = service_of(request->conn)->worker;
+    struct failed_answers *answers = &worker->http.failed_answers;
+    request->failed = result;
+    list_append(&answers->requests, &request->in_failed);
+    if (!answers->is_held) {
+        answers->is_held = true;
+        answers->held.release = release;
+        guard_hold(&worker->guard, &answers->held);
+    }
+    return result;
+}

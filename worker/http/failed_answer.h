@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Answers that failed: the app called crew_reply…(), got an error, and may not have looked at
+ * it. A request of which no other answer has come when the outermost callback has returned is
+ * answered 500, with a line in the log; else its client would wait for ever. Called by the
+ * functions of the API that answer, and by exchange.c.
+ */
+#ifndef CREWMAN_FAILED_ANSWER_H
+#define CREWMAN_FAILED_ANSWER_H
+
+#include "guard.h"
+#include "list.h"
+#include "news.h"
+
+struct crew_request;
+
+/* Of a worker. */
+struct failed_answers {
+    struct guard_held held; /* first */
+    bool is_held;
+    struct list requests; /* of struct crew_request.in_failed */
+    struct news news;
+};
+
+void failed_answer_init(struct failed_answers *answers);
+
+/* `result` of an attempt to answer `request` (NULL: none was given). Answers `result`. */
+int failed_answer_note(struct crew_request *request, int result);
+
+#endif
