@@ -7,20 +7,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "memfd.h"
 
 _Static_assert(sizeof(struct score_page) <= SCORE_PAGE_SIZE, "the rows outgrow their page");
 _Static_assert(sizeof(struct score_line) == COUNTER_COUNT * sizeof(uint64_t),
                "a row is a field");
 
 int scoreboard_create(void) {
-    int fd = memfd_create("crewman-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_open("crewman-scoreboard", 0600);
     if (fd < 0)
-        return -errno;
-    if (fchmod(fd, 0600) == 0 && ftruncate(fd, SCORE_PAGE_SIZE) == 0 &&
+        return fd;
+    if (ftruncate(fd, SCORE_PAGE_SIZE) == 0 &&
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
         return fd;
     int err = errno;
@@ -35,10 +36,7 @@ int scoreboard_seal(int fd) {
 }
 
 int scoreboard_reopen(int fd) {
-    char path[32];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    int again = open(path, O_RDONLY | O_CLOEXEC);
-    return again < 0 ? -errno : again;
+    return memfd_reopen(fd);
 }
 
 /* Nobody can change its size any more, and there is enough of it: else a read could kill us. */
