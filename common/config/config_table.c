@@ -43,9 +43,9 @@ static const struct config_row instance_rows[] = {
      AT(runtimes), .computed = "lib/crewman/runtimes of the installation",
      .help = "The folder of the language runtimes."},
     {"pin", "true", .type = CONFIG_BOOL, AT(pin),
-     .help = "Workers run the program crewman-worker that was there when the instance was "
-             "started, even "
-             "when its file is replaced or removed. false starts it by its path."},
+     .help = "Workers load a sealed copy of the app, made at start and reload, and run the "
+             "program crewman-worker as it was at the start: a change of either file has no "
+             "effect until a reload, or a restart. false loads both by their paths."},
     {"user", "\"\"", .type = CONFIG_USER, AT(user), .reload = CONFIG_RELOAD_NEVER,
      .computed = "stay who started it",
      .help =
@@ -121,7 +121,8 @@ static const struct config_row service_rows[] = {
     {"reloadable", "true", .type = CONFIG_BOOL, AT_SERVICE(reloadable),
      .help =
          "Whether a reload replaces its workers. With false they stay as they are, with "
-         "the code and the settings they have, until they end, `listen` changes or a restart."},
+         "the code and the settings they have, until `listen` changes or a restart. One that "
+         "has died comes back with the old code (see pin) and the new settings."},
     {"settings", "{}", .example = "{ \"greeting\": \"hello\" }", .type = CONFIG_OBJECT,
      AT_SERVICE(settings),
      .help = "The app's own settings: any JSON object, which the app reads with "

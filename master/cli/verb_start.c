@@ -64,13 +64,17 @@ static void print_effective(const struct config *config) {
     json_decref(effective);
 }
 
-static void on_checked(void *owner, struct config *config, const struct config_errors *errors) {
+static void on_checked(void *owner, struct config *config, const struct pins *pins,
+                       const struct config_errors *errors) {
     struct checking *checking = owner;
     checking->exit_code = config ? EXIT_DONE : EXIT_FAILED;
     for (size_t i = 0; i < errors->count; i++)
         say_line(stderr, "%s", errors->lines[i]);
-    if (config && checking->prints)
+    if (config && checking->prints) {
         print_effective(config);
+        for (size_t i = 0; i < pins->note_count; i++)
+            say_line(stderr, "note: %s", pins->notes[i]);
+    }
     config_free(config);
 }
 

@@ -19,7 +19,8 @@ static struct birth conceive(struct place *place, bool is_new) {
                           .config = is_new ? instance->next : instance->config,
                           .generation = instance->generation + (is_new ? 1 : 0),
                           .number = instance_next_number(instance),
-                          .is_new = is_new};
+                          .is_new = is_new,
+                          .pin = pool_pin(pool, is_new)};
     pool->kind->equip(&birth);
     return birth;
 }

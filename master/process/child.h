@@ -37,7 +37,7 @@ struct child_events {
 };
 
 /* Descriptors of its kind, behind those of descriptors.h. */
-#define CHILD_OWN_MAX   CONFIG_SERVICES_MAX
+#define CHILD_OWN_MAX   (CONFIG_SERVICES_MAX + 1) /* listeners, and the app's copy */
 #define CHILD_LABEL_MAX 96
 
 /* All is borrowed for the call, but for `plan`, `siblings`, `events` and `owner`. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "child.h"
+#include "pin.h"
 #include "pool.h"
 #include "program.h"
 
@@ -21,7 +22,8 @@ struct birth {
     const struct config *config; /* that it is to run under */
     unsigned generation;
     uint32_t number;
-    bool is_new; /* of a generation that is not in force yet */
+    bool is_new;           /* of a generation that is not in force yet */
+    const struct pin *pin; /* of its app, or NULL */
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;
 };

@@ -26,7 +26,7 @@ static int listener_of(const struct birth *birth, const struct config_service *c
     return service_listener(service, birth->place->index, birth->is_new);
 }
 
-/* A listener for each service that has an address. */
+/* A listener for each service that has an address; behind those the copy of the app. */
 static void equip(struct birth *birth) {
     const struct config_service *config;
     size_t at = 0;
@@ -35,6 +35,8 @@ static void equip(struct birth *birth) {
         if (fd >= 0)
             birth->own_fds[birth->own_count++] = fd;
     }
+    if (birth->pin)
+        birth->own_fds[birth->own_count++] = birth->pin->fd;
 }
 
 /* Their listeners stand behind each other, as equip() has put them. */
@@ -65,16 +67,20 @@ static json_t *plan(const struct birth *birth) {
     const struct pool *pool = birth->place->pool;
     const struct config *config = birth->config;
     const struct config_service *agreed = birth->is_new ? pool->next : pool->config;
-    return json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s:s, s:I, "
-                     "s:I}",
-                     "name", pool->name, "services", services(birth), "app", app_of(birth),
-                     "runtimes", config->runtimes, "slot", (int)birth->place->index,
-                     "generation", (int)birth->generation, "process", (json_int_t)birth->number,
-                     "stdout_is_log", pool->instance->is_daemon ? 1 : 0, "user", agreed->user,
-                     "group", agreed->group, "log_level",
-                     log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
-                     (json_int_t)config->drain_timeout_ms, "spread_ms",
-                     (json_int_t)config->reload_spread_ms);
+    json_t *plan = json_pack(
+        "{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s:s, s:I, "
+        "s:I}",
+        "name", pool->name, "services", services(birth), "app", app_of(birth), "runtimes",
+        config->runtimes, "slot", (int)birth->place->index, "generation",
+        (int)birth->generation, "process", (json_int_t)birth->number, "stdout_is_log",
+        pool->instance->is_daemon ? 1 : 0, "user", agreed->user, "group", agreed->group,
+        "log_level", log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
+        (json_int_t)config->drain_timeout_ms, "spread_ms",
+        (json_int_t)config->reload_spread_ms);
+    if (birth->pin)
+        json_object_set_new(plan, "app_fd",
+                            json_integer(DESCRIPTOR_OWN + birth->own_count - 1));
+    return plan;
 }
 
 const struct kind *kind_worker(void) {

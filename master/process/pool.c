@@ -67,6 +67,19 @@ static void put_in_order(struct pool *pool, const struct config *config) {
     }
 }
 
+struct pin *pool_pin(const struct pool *pool, bool is_new) {
+    return is_new && !pool->is_kept ? pool->next_pin : pool->pin;
+}
+
+/* Of a pool that is kept the new app has been tried by nobody. */
+static void adopt_pin(struct pool *pool) {
+    struct pin *rest = pool->is_kept ? pool->next_pin : pool->pin;
+    if (!pool->is_kept)
+        pool->pin = pool->next_pin;
+    pool->next_pin = NULL;
+    pin_unref(rest);
+}
+
 void pool_adopt(struct pool *pool, const struct config *config) {
     struct list *node, *after;
     list_each_safe (node, after, &pool->services) {
@@ -77,6 +90,7 @@ void pool_adopt(struct pool *pool, const struct config *config) {
             service_free(service);
     }
     put_in_order(pool, config);
+    adopt_pin(pool);
     pool->config = pool->next;
     pool->next = NULL;
     pool_grow(pool, pool->config->workers);
@@ -111,6 +125,8 @@ void pool_free(struct pool *pool) {
     }
     list_each_safe (node, after, &pool->services)
         service_free(service_of(node));
+    pin_unref(pool->pin);
+    pin_unref(pool->next_pin);
     free(pool->places);
     free(pool);
 }
@@ -130,6 +146,13 @@ bool pool_changes(const struct pool *pool) {
         if (!service->next || service->is_moving || service_is_new(service))
             return true;
     }
+    return false;
+}
+
+bool pool_serves(const struct pool *pool) {
+    for (unsigned i = 0; i < pool->place_count; i++)
+        if (pool->places[i]->serving)
+            return true;
     return false;
 }
 

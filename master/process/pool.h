@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "list.h"
+#include "pin.h"
 #include "service.h"
 #include "slot.h"
 #include "tally.h"
@@ -44,6 +45,7 @@ struct pool {
     const struct config_service *config; /* in force, of one of its services: what all agree in;
                                             NULL of a pool that leaves */
     const struct config_service *next;   /* likewise of the reload that runs, or NULL */
+    struct pin *pin, *next_pin;          /* likewise, of the app; NULL: none */
     bool is_kept;                        /* the reload leaves its workers as they are */
     struct place **places;
     unsigned place_count;
@@ -74,6 +76,10 @@ struct service *pool_add(struct pool *pool, const struct config_service *config,
                          struct sockets *sockets);
 struct service *pool_service(const struct pool *pool, const char *name);
 
+/* The copy of the app that a child loads, in force or of the reload that runs; NULL: none. Of a
+ * pool that is kept it stays the old one. */
+struct pin *pool_pin(const struct pool *pool, bool is_new);
+
 /* More places, EMPTY. */
 void pool_grow(struct pool *pool, unsigned count);
 
@@ -95,6 +101,8 @@ bool pool_changes(const struct pool *pool);
 struct child *place_next_child(const struct place *place, const struct child *after);
 
 /* Of a reload: a child that serves a pool which is not reloadable stays. */
+/* Does anybody serve? */
+bool pool_serves(const struct pool *pool);
 bool pool_keeps(const struct pool *pool, unsigned slot);
 bool pool_has_canary(const struct pool *pool);
 

@@ -41,6 +41,8 @@ void changeover_undo(struct instance *instance) {
             continue;
         }
         pool->next = NULL;
+        pin_unref(pool->next_pin);
+        pool->next_pin = NULL;
         undo_services(pool);
         supervisor_tell(pool->places[0], SLOT_ON_CANCEL);
     }
@@ -101,16 +103,27 @@ static int prepare_service(struct instance *instance, const struct config_servic
     return is_moving ? 0 : sockets_grow(service->sockets, config->workers, why, size);
 }
 
-int changeover_prepare(struct instance *instance, char *out_why, size_t size) {
+/* The services of a pool agree in their app; one that is built in has none. */
+static void expect_pin(struct pool *pool, const struct config_service *config,
+                       const struct pins *pins) {
+    if (config->app[0] && !pool->next_pin)
+        pool->next_pin = pin_ref(pins_find(pins, config->app));
+}
+
+int changeover_prepare(struct instance *instance, const struct pins *pins, char *out_why,
+                       size_t size) {
     const struct config *next = instance->next;
     struct list *node;
     rivals_end(instance); /* of the reload before */
-    for (size_t i = 0; i < next->service_count; i++)
+    for (size_t i = 0; i < next->service_count; i++) {
         if (prepare_service(instance, &next->services[i], out_why, size) != 0)
             return -1;
+        expect_pin(pool_find(instance, &next->services[i]), &next->services[i], pins);
+    }
     list_each (node, &instance->pools) {
         struct pool *pool = pool_of(node);
-        pool->is_kept = pool->next && !pool->next->reloadable && !pool_changes(pool);
+        pool->is_kept =
+            pool->next && !pool->next->reloadable && !pool_changes(pool) && pool_serves(pool);
     }
     return 0;
 }

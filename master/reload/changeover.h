@@ -10,10 +10,12 @@
 #include <stddef.h>
 
 struct instance;
+struct pins;
 
-/* Bind and make what instance->next needs. 0, or -1 with a line for people: what was made
- * stays, until changeover_undo(). */
-int changeover_prepare(struct instance *instance, char *out_why, size_t size);
+/* Bind and make what instance->next needs, whose apps `pins` has. 0, or -1 with a line for
+ * people: what was made stays, until changeover_undo(). */
+int changeover_prepare(struct instance *instance, const struct pins *pins, char *out_why,
+                       size_t size);
 
 /* The pools that get a canary, once all is prepared. */
 unsigned changeover_canaries(const struct instance *instance);

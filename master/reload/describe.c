@@ -20,6 +20,7 @@
 #define DEADLINE_MS 10000u
 #define OUTPUT_MAX  (1024u * 1024u)
 #define ERRORS_MAX  4096u
+#define PIN_FD      3 /* of its descriptors: where it copies the app to */
 
 /* What comes out of one of its descriptors. */
 struct output {
@@ -167,9 +168,11 @@ static int open_output(struct describe *describe, uv_loop_t *loop, struct output
 
 static int spawn(struct describe *describe, struct spawner *spawner,
                  const struct program *worker, const struct config *config, const int *fds) {
-    char *const options_of[][2] = {
-        {"--user", config->user}, {"--group", config->group}, {"--runtimes", config->runtimes}};
-    char *arguments[10] = {worker->path, "--describe"};
+    char *const options_of[][2] = {{"--user", config->user},
+                                   {"--group", config->group},
+                                   {"--runtimes", config->runtimes},
+                                   {"--pin", fds[PIN_FD] < 0 ? "" : "3"}};
+    char *arguments[12] = {worker->path, "--describe"};
     int count = 2;
     for (size_t i = 0; i < sizeof(options_of) / sizeof(options_of[0]); i++) {
         if (options_of[i][1][0]) {
@@ -181,29 +184,29 @@ static int spawn(struct describe *describe, struct spawner *spawner,
     struct spawn_spec process = {.program = program_file(worker, config->pin),
                                  .arguments = arguments,
                                  .fds = fds,
-                                 .count = 3};
+                                 .count = fds[PIN_FD] < 0 ? PIN_FD : PIN_FD + 1};
     describe->process.ended = on_ended;
     return spawner_start(spawner, &describe->process, &process);
 }
 
 /* Its outputs, and the process that writes to them. */
 static int open_all(struct describe *describe, struct spawner *spawner,
-                    const struct program *worker, const struct config *config) {
-    int fds[3] = {-1, -1, -1};
+                    const struct program *worker, int pin_fd, const struct config *config) {
+    int fds[PIN_FD + 1] = {-1, -1, -1, [PIN_FD] = pin_fd};
     int err = open_output(describe, spawner->loop, &describe->out, OUTPUT_MAX, &fds[1]);
     int other = open_output(describe, spawner->loop, &describe->err, ERRORS_MAX, &fds[2]);
     if (!err)
         err = other;
     if (!err)
         err = spawn(describe, spawner, worker, config, fds);
-    for (int i = 1; i < 3; i++)
+    for (int i = 1; i < PIN_FD; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     return err;
 }
 
 struct describe *describe_start(struct spawner *spawner, const struct program *worker,
-                                const char *app, const struct config *config,
+                                const char *app, int pin_fd, const struct config *config,
                                 describe_callback callback, void *owner, char *out_why,
                                 size_t size) {
     struct describe *describe = memory_new(sizeof(*describe));
@@ -214,7 +217,7 @@ struct describe *describe_start(struct spawner *spawner, const struct program *w
     uv_timer_init(spawner->loop, &describe->deadline);
     describe->deadline.data = describe;
     describe->open = 1;
-    int err = open_all(describe, spawner, worker, config);
+    int err = open_all(describe, spawner, worker, pin_fd, config);
     if (err) {
         snprintf(out_why, size, "cannot start %s: %s", worker->path, uv_strerror(err));
         close_all(describe);

@@ -19,9 +19,11 @@ struct describe;
 typedef void (*describe_callback)(void *owner, json_t *description, const char *why);
 
 /* NULL: out of memory, or the program `worker` could not be started; then `out_why` has the
- * line. `config`: of the instance, whose user, group, runtimes and pin count. */
+ * line. `pin_fd` (borrowed for the call, -1: none): where it is to copy the app to; then the
+ * description says whether it did ("pinned"). `config`: of the instance, whose user, group,
+ * runtimes and pin count. */
 struct describe *describe_start(struct spawner *spawner, const struct program *worker,
-                                const char *app, const struct config *config,
+                                const char *app, int pin_fd, const struct config *config,
                                 describe_callback callback, void *owner, char *out_why,
                                 size_t size);
 

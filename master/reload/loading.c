@@ -4,11 +4,16 @@
  */
 #include "loading.h"
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "describe.h"
 #include "memory.h"
+
+#define LIBRARIES_MAX 64
 
 struct loading {
     struct spawner *spawner;
@@ -22,6 +27,8 @@ struct loading {
     size_t count, next;
     json_t **descriptions;
     struct describe *describe;
+    struct pin *pin; /* of the app that is being described, or NULL */
+    struct pins pins;
     bool is_cancelled;
 };
 
@@ -33,6 +40,8 @@ static void on_closed(uv_handle_t *handle) {
     }
     free(loading->apps);
     free(loading->descriptions);
+    pin_unref(loading->pin);
+    pins_done(&loading->pins);
     config_errors_done(&loading->errors);
     config_free(loading->config);
     free(loading);
@@ -46,7 +55,7 @@ static void on_finish(uv_timer_t *timer) {
         config_free(config);
         config = NULL;
     }
-    loading->done->on_done(loading->owner, config, &loading->errors);
+    loading->done->on_done(loading->owner, config, &loading->pins, &loading->errors);
     uv_close((uv_handle_t *)&loading->later, on_closed);
 }
 
@@ -69,6 +78,44 @@ static void merge(struct loading *loading) {
     finish(loading);
 }
 
+/* Whatever the app's process says is taken for no more than text. */
+static void take_build_id(struct pin *pin, const json_t *description) {
+    const char *text = json_string_value(json_object_get(description, "build_id"));
+    size_t len = text ? strspn(text, "0123456789abcdef") : 0;
+    if (len > 0 && len <= PIN_BUILD_ID_MAX && !text[len])
+        memcpy(pin->build_id, text, len + 1);
+}
+
+static void note_libraries(struct loading *loading, const json_t *description) {
+    const json_t *list = json_object_get(description, "libraries");
+    for (size_t i = 0; i < json_array_size(list) && i < LIBRARIES_MAX; i++) {
+        const char *path = json_string_value(json_array_get(list, i));
+        if (path && strlen(path) < PATH_MAX)
+            pins_note(&loading->pins,
+                      memory_format("%s is loaded by its path and not pinned; replace it by "
+                                    "mv, not in place",
+                                    path));
+    }
+}
+
+/* What the describe child has made of the empty file that it was given. */
+static void take_pin(struct loading *loading, const json_t *description) {
+    struct pin *pin = loading->pin;
+    char why[512];
+    loading->pin = NULL;
+    if (!json_is_true(json_object_get(description, "pinned"))) {
+        pins_note(&loading->pins,
+                  memory_format("%s: what a runtime runs is not pinned", pin->path));
+        pin_unref(pin);
+        return;
+    }
+    pins_add(&loading->pins, pin);
+    take_build_id(pin, description);
+    note_libraries(loading, description);
+    if (pin_seal(pin, why, sizeof(why)) != 0)
+        add_error(loading, why);
+}
+
 static void describe_next(struct loading *loading);
 
 static void on_described(void *owner, json_t *description, const char *why) {
@@ -76,8 +123,25 @@ static void on_described(void *owner, json_t *description, const char *why) {
     loading->describe = NULL;
     if (!description)
         add_error(loading, why);
+    else if (loading->pin)
+        take_pin(loading, description);
+    pin_unref(loading->pin);
+    loading->pin = NULL;
     loading->descriptions[loading->next++] = description;
     describe_next(loading);
+}
+
+static int begin_describe(struct loading *loading, char *why, size_t size) {
+    const char *app = loading->apps[loading->next];
+    int err = loading->config->pin ? pin_new(app, &loading->pin) : 0;
+    if (err) {
+        snprintf(why, size, "%s: cannot be pinned: %s", app, strerror(-err));
+        return err;
+    }
+    loading->describe = describe_start(loading->spawner, loading->worker, app,
+                                       loading->pin ? loading->pin->fd : -1, loading->config,
+                                       on_described, loading, why, size);
+    return loading->describe ? 0 : -1;
 }
 
 static void describe_next(struct loading *loading) {
@@ -89,10 +153,7 @@ static void describe_next(struct loading *loading) {
             merge(loading);
         return;
     }
-    loading->describe =
-        describe_start(loading->spawner, loading->worker, loading->apps[loading->next],
-                       loading->config, on_described, loading, why, sizeof(why));
-    if (!loading->describe) {
+    if (begin_describe(loading, why, sizeof(why)) != 0) {
         add_error(loading, why);
         finish(loading);
     }

@@ -8,6 +8,7 @@
 #define CREWMAN_LOADING_H
 
 #include "config.h"
+#include "pin.h"
 #include "program.h"
 #include "spawner.h"
 
@@ -23,8 +24,10 @@ struct loading_source {
 
 struct loading_done {
     /* Once, from the loop, never from inside loading_start(). `config` is the callee's, NULL on
-     * failure; then `errors` has at least one line (borrowed). */
-    void (*on_done)(void *owner, struct config *config, const struct config_errors *errors);
+     * failure; then `errors` has at least one line. `pins`: the copies of its apps. Both are
+     * borrowed. */
+    void (*on_done)(void *owner, struct config *config, const struct pins *pins,
+                    const struct config_errors *errors);
 };
 
 /* `worker` stays open until it is done, `source` is borrowed for the call. */

@@ -36,6 +36,11 @@ static void log_refusal(const char *why) {
     }
 }
 
+static void log_notes(const struct pins *pins) {
+    for (size_t i = 0; i < pins->note_count; i++)
+        log_info("reload: %s", pins->notes[i]);
+}
+
 static void finish(struct reload *reload, const char *why) {
     struct instance *instance = reload->instance;
     if (why)
@@ -200,11 +205,11 @@ static void refuse(struct reload *reload, const struct config_errors *errors) {
     free(why);
 }
 
-static void begin(struct reload *reload) {
+static void begin(struct reload *reload, const struct pins *pins) {
     struct instance *instance = reload->instance;
     char why[512];
     instance->next = reload->config;
-    if (changeover_prepare(instance, why, sizeof(why)) != 0) {
+    if (changeover_prepare(instance, pins, why, sizeof(why)) != 0) {
         changeover_undo(instance);
         fail(reload, ROLLOUT_ON_REFUSED, why);
         return;
@@ -214,7 +219,8 @@ static void begin(struct reload *reload) {
               NULL, NULL);
 }
 
-static void on_loaded(void *owner, struct config *config, const struct config_errors *errors) {
+static void on_loaded(void *owner, struct config *config, const struct pins *pins,
+                      const struct config_errors *errors) {
     struct reload *reload = owner;
     struct config_errors conflicts = {0};
     reload->loading = NULL;
@@ -225,7 +231,8 @@ static void on_loaded(void *owner, struct config *config, const struct config_er
         refuse(reload, &conflicts);
         config_errors_done(&conflicts);
     } else {
-        begin(reload);
+        log_notes(pins);
+        begin(reload, pins);
     }
 }
 

@@ -271,9 +271,9 @@ static void start_all(struct master *master) {
     }
 }
 
-static int set_up(struct master *master, char *out_why, size_t size) {
+static int set_up(struct master *master, const struct pins *pins, char *out_why, size_t size) {
     struct instance *instance = &master->instance;
-    int err = setup_instance(instance, out_why, size);
+    int err = setup_instance(instance, pins, out_why, size);
     if (err)
         return err;
     err = admin_open(&master->admin);
@@ -283,7 +283,8 @@ static int set_up(struct master *master, char *out_why, size_t size) {
     return err;
 }
 
-static void on_loaded(void *owner, struct config *config, const struct config_errors *errors) {
+static void on_loaded(void *owner, struct config *config, const struct pins *pins,
+                      const struct config_errors *errors) {
     struct master *master = owner;
     char why[1024];
     master->loading = NULL;
@@ -294,10 +295,12 @@ static void on_loaded(void *owner, struct config *config, const struct config_er
         fail_start(master, NULL);
         return;
     }
-    if (set_up(master, why, sizeof(why)) != 0) {
+    if (set_up(master, pins, why, sizeof(why)) != 0) {
         fail_start(master, why);
         return;
     }
+    for (size_t i = 0; i < pins->note_count; i++)
+        log_info("%s", pins->notes[i]);
     master->watched_ms = uv_now(&master->instance.loop);
     uv_timer_start(&master->watch, on_watch, WATCH_MS, WATCH_MS);
     start_all(master);

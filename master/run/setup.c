@@ -109,7 +109,8 @@ static int check_user(const char *user, const char *group, char *why, size_t siz
 
 /* Before the first worker is started: a name or an address that is wrong must not leave half an
  * instance. */
-static int make_pools(struct instance *instance, bool follows_crash, char *why, size_t size) {
+static int make_pools(struct instance *instance, const struct pins *pins, bool follows_crash,
+                      char *why, size_t size) {
     const struct config *config = instance->config;
     if (check_user(config->user, config->group, why, size) != 0)
         return -1;
@@ -124,16 +125,19 @@ static int make_pools(struct instance *instance, bool follows_crash, char *why, 
         if (!pool)
             pool = pool_new(instance, kind_worker(), service);
         pool_add(pool, service, sockets);
+        if (service->app[0] && !pool->pin)
+            pool->pin = pin_ref(pins_find(pins, service->app));
     }
     return 0;
 }
 
-int setup_instance(struct instance *instance, char *out_why, size_t size) {
+int setup_instance(struct instance *instance, const struct pins *pins, char *out_why,
+                   size_t size) {
     bool follows_crash = false;
     if (make_run_dir(instance->config, out_why, size) != 0 ||
         take_pidfile(instance, &follows_crash, out_why, size) != 0)
         return -1;
     if (set_up_log(instance, out_why, size) != 0)
         return -1;
-    return make_pools(instance, follows_crash, out_why, size);
+    return make_pools(instance, pins, follows_crash, out_why, size);
 }

@@ -10,10 +10,12 @@
 #include <stddef.h>
 
 struct instance;
+struct pins;
 
-/* Of an instance that has its configuration. 0, or negative with a line for people; what was
- * opened until then stays with the instance. */
-int setup_instance(struct instance *instance, char *out_why, size_t size);
+/* Of an instance that has its configuration, whose apps `pins` has. 0, or negative with a line
+ * for people; what was opened until then stays with the instance. */
+int setup_instance(struct instance *instance, const struct pins *pins, char *out_why,
+                   size_t size);
 
 /* A new descriptor of its log, close-on-exec, or a negative errno number. */
 int setup_open_log(const struct instance *instance);

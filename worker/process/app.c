@@ -10,7 +10,9 @@
 
 #include "config.h"
 #include "config_service.h"
+#include "copy.h"
 #include "library.h"
+#include "origin.h"
 #include "runtime.h"
 #include "sized.h"
 
@@ -82,14 +84,35 @@ static int check_services(const struct crew_app *app, const char *path, char *wh
     return 0;
 }
 
-int app_load(const char *path, const char *runtimes, const struct crew_app **out_app,
-             char *out_why, size_t size) {
+/* What the copy would not find, for it stands nowhere, comes first. */
+static int load_companions(const struct app_source *source, char *why, size_t size) {
+    struct elf_file file;
+    if (copy_map(source->copy_fd, &file) != 0) {
+        snprintf(why, size, "%s: its copy (descriptor %d) is no sealed file", source->path,
+                 source->copy_fd);
+        return CREW_EINVAL;
+    }
+    int err = origin_load(&file, source->path, why, size);
+    copy_unmap(&file);
+    return err;
+}
+
+static int load_object(const struct app_source *source, const struct crew_app **out_app,
+                       char *why, size_t size) {
+    int err = source->copy_fd < 0 ? 0 : load_companions(source, why, size);
+    if (err)
+        return err;
+    *out_app = library_open(source->path, source->copy_fd, "crew_app", "CREW_APP", why, size);
+    return *out_app ? 0 : CREW_EINVAL;
+}
+
+int app_load(const struct app_source *source, const struct crew_app **out_app, char *out_why,
+             size_t size) {
     const struct crew_app *app = NULL;
-    int err = 0;
-    if (runtime_extension(path))
-        err = runtime_load(path, runtimes, &app, out_why, size);
-    else if (!(app = library_open(path, "crew_app", "CREW_APP", out_why, size)))
-        err = CREW_EINVAL;
+    const char *path = source->path;
+    int err = runtime_extension(path)
+                  ? runtime_load(path, source->runtimes, &app, out_why, size)
+                  : load_object(source, &app, out_why, size);
     if (!err)
         err = check_head(app, path, out_why, size);
     if (!err)

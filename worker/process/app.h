@@ -11,12 +11,18 @@
 
 #include "crewman.h"
 
-/* Load `path`, a shared object or what a runtime in the folder `runtimes` runs ("": that of the
- * installation), and check its descriptor: magic, ABI, sizes, names. 0 and the descriptor
- * (borrowed, for good), or CREW_EINVAL with a line for people that names the file and both
- * versions where they differ. */
-int app_load(const char *path, const char *runtimes, const struct crew_app **out_app,
-             char *out_why, size_t size);
+/* Where an app comes from. */
+struct app_source {
+    const char *path;     /* a shared object, or what a runtime runs */
+    int copy_fd;          /* of the pinned copy, which stays open for good; -1: by its path */
+    const char *runtimes; /* their folder; "": that of the installation */
+};
+
+/* Load it and check its descriptor: magic, ABI, sizes, names. 0 and the descriptor (borrowed,
+ * for good), or CREW_EINVAL with a line for people that names the file and both versions where
+ * they differ. */
+int app_load(const struct app_source *source, const struct crew_app **out_app, char *out_why,
+             size_t size);
 
 /* Copy the service of that name, and its protocol if it has one, to which the service points
  * then; fields that the app's header did not have yet are zero. CREW_ENOENT without one. */

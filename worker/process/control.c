@@ -116,6 +116,8 @@ static int keep(int fd, char *why, size_t size) {
 /* Programs that the app starts must not hold a port or the page. */
 static int keep_descriptors(const struct plan *plan, char *why, size_t size) {
     int err = keep(DESCRIPTOR_PAGE, why, size);
+    if (!err)
+        err = keep(plan->app_fd, why, size);
     for (size_t i = 0; !err && i < plan->service_count; i++)
         err = keep(plan->services[i].listener_fd, why, size);
     return err;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crewman.h"
 
@@ -23,21 +24,38 @@ static bool is_other_file(const char *path) {
     return len < sizeof(magic) || memcmp(magic, ELFMAG, sizeof(magic)) != 0;
 }
 
-static void explain(const char *path, const char *text, char *why, size_t size) {
-    bool names_path = text && strncmp(text, path, strlen(path)) == 0;
-    if (is_other_file(path))
-        snprintf(why, size, "%s: not a shared object; expected one built by cc -shared -fPIC",
-                 path);
-    else
-        snprintf(why, size, "%s%s%s", names_path ? "" : path, names_path ? "" : ": ",
-                 text ? text : "cannot be loaded");
+int library_refuse_other(const char *path, char *out_why, size_t size) {
+    snprintf(out_why, size, "%s: not a shared object; expected one built by cc -shared -fPIC",
+             path);
+    return CREW_EINVAL;
 }
 
-const void *library_open(const char *path, const char *symbol, const char *macro, char *out_why,
-                         size_t size) {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+/* `name` is what was given to the loader, which puts it before its words; people know the path.
+ */
+static void explain(const char *path, const char *name, const char *text, char *why,
+                    size_t size) {
+    size_t len = strlen(name);
+    if (is_other_file(name)) {
+        library_refuse_other(path, why, size);
+        return;
+    }
+    if (!text)
+        text = "cannot be loaded";
+    if (strncmp(text, name, len) == 0)
+        text += len + strspn(text + len, ": ");
+    snprintf(why, size, "%s: %s", path, text);
+}
+
+/* The name of a copy has our process in it and not "self": debuggers and symbolizers, which are
+ * other processes, read what the loader remembers. */
+const void *library_open(const char *path, int fd, const char *symbol, const char *macro,
+                         char *out_why, size_t size) {
+    char copy[48];
+    const char *name = fd < 0 ? path : copy;
+    snprintf(copy, sizeof(copy), "/proc/%d/fd/%d", (int)getpid(), fd);
+    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
-        explain(path, dlerror(), out_why, size);
+        explain(path, name, dlerror(), out_why, size);
         return NULL;
     }
     const void *found = dlsym(library, symbol);

@@ -8,10 +8,14 @@
 
 #include <stddef.h>
 
-/* The symbol, borrowed for good; NULL with a line for people that begins with the path.
- * `macro`: what makes the symbol, for that line. */
-const void *library_open(const char *path, const char *symbol, const char *macro, char *out_why,
-                         size_t size);
+/* The symbol, borrowed for good; NULL with a line for people that begins with the path. `fd`:
+ * of the copy that is loaded in place of that file and stays open for good, or -1. `macro`:
+ * what makes the symbol, for that line. */
+const void *library_open(const char *path, int fd, const char *symbol, const char *macro,
+                         char *out_why, size_t size);
+
+/* CREW_EINVAL and the line for a file that is no shared object. */
+int library_refuse_other(const char *path, char *out_why, size_t size);
 
 /* CREW_EINVAL with a line for people when an `app` or a `runtime` (`what`) was compiled for
  * another ABI than ours. */

@@ -7,16 +7,19 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "app.h"
+#include "copy.h"
 #include "descriptors.h"
 #include "identity.h"
 #include "log.h"
 #include "privileges.h"
 #include "process.h"
+#include "runtime.h"
 #include "signals.h"
 #include "worker.h"
 
@@ -25,19 +28,23 @@
 static const char usage[] =
     "crewman-worker is started by crewman; try: crewman start APP.so\n"
     "\n"
-    "usage: crewman-worker --describe [--user USER] [--group GROUP] [--runtimes FOLDER] APP\n"
+    "usage: crewman-worker --describe [--user USER] [--group GROUP] [--runtimes FOLDER]\n"
+    "                      [--pin DESCRIPTOR] APP\n"
     "       crewman-worker --version\n";
 
 struct arguments {
     bool describes, shows_version;
-    const char *user, *group, *runtimes, *app;
+    const char *user, *group, *runtimes, *pin, *app;
 };
 
 static int read_arguments(int argc, char **argv, struct arguments *out) {
-    static const struct option options[] = {
-        {"describe", no_argument, NULL, 'd'},    {"user", required_argument, NULL, 'u'},
-        {"group", required_argument, NULL, 'g'}, {"runtimes", required_argument, NULL, 'r'},
-        {"version", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"describe", no_argument, NULL, 'd'},
+                                            {"user", required_argument, NULL, 'u'},
+                                            {"group", required_argument, NULL, 'g'},
+                                            {"runtimes", required_argument, NULL, 'r'},
+                                            {"pin", required_argument, NULL, 'p'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'd')
@@ -50,6 +57,8 @@ static int read_arguments(int argc, char **argv, struct arguments *out) {
             out->group = optarg;
         else if (option == 'r')
             out->runtimes = optarg;
+        else if (option == 'p')
+            out->pin = optarg;
         else
             return -EINVAL;
     }
@@ -72,20 +81,41 @@ static void set_up_memory(struct worker *worker) {
     list_init(&worker->services);
 }
 
+/* What `source` names, copied first where it is to be pinned; the script of a runtime is not.
+ */
+static int load_app(struct app_source *source, const char *pin, const struct crew_app **out_app,
+                    char *why, size_t size) {
+    if (pin && !runtime_extension(source->path)) {
+        source->copy_fd = copy_make(source->path, (int)strtol(pin, NULL, 10), why, size);
+        if (source->copy_fd < 0)
+            return source->copy_fd;
+    }
+    return app_load(source, out_app, why, size);
+}
+
+static json_t *describe_app(const struct crew_app *app, const struct app_source *source,
+                            char *why, size_t size) {
+    json_t *description = app_describe(app, source->path, why, size);
+    if (description && source->copy_fd >= 0)
+        copy_describe(source->path, source->copy_fd, description);
+    return description;
+}
+
 /* The app's constructors run in here: not before we are the user that its workers will be. */
 static int describe(struct worker *worker, const struct arguments *arguments) {
     const struct crew_app *app;
     struct identity identity;
+    struct app_source source = {arguments->app, -1,
+                                arguments->runtimes ? arguments->runtimes : ""};
     char why[1024];
     signals_release();
     set_up_memory(worker);
     worker->is_describing = true;
     if (identity_find(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
         identity_become(&identity, why, sizeof(why)) != 0 ||
-        app_load(arguments->app, arguments->runtimes ? arguments->runtimes : "", &app, why,
-                 sizeof(why)) != 0)
+        load_app(&source, arguments->pin, &app, why, sizeof(why)) != 0)
         return fail_describe(why);
-    json_t *description = app_describe(app, arguments->app, why, sizeof(why));
+    json_t *description = describe_app(app, &source, why, sizeof(why));
     if (!description)
         return fail_describe(why);
     int result = json_dumpf(description, stdout, JSON_COMPACT);

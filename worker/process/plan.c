@@ -51,8 +51,11 @@ static int check(const json_t *body, char *why, size_t size) {
         {"slot", 0, CONFIG_WORKERS_MAX - 1},
         {"generation", 1, INT32_MAX},
         {"process", 1, (1 << 24) - 1},
+        {"app_fd", 0, INT32_MAX},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        if (!json_object_get(body, ranges[i].key)) /* of those that need not be there */
+            continue;
         int err = check_range(body, ranges[i].key, ranges[i].min, ranges[i].max, why, size);
         if (err)
             return err;
@@ -125,6 +128,7 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
     plan.slot = (unsigned)number(body, "slot");
     plan.generation = (unsigned)number(body, "generation");
     plan.process = (uint32_t)number(body, "process");
+    plan.app_fd = json_object_get(body, "app_fd") ? (int)number(body, "app_fd") : -1;
     plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
     int level = log_level_parse(text(body, "log_level"));
     plan.log_level = level < 0 ? CREW_LOG_NOTICE : level;

@@ -28,6 +28,7 @@ struct plan {
     uint64_t drain_timeout_ms, spread_ms; /* for when the master is gone */
     char user[64], group[64];
     char app[4096];      /* path of its shared object, or of what a runtime runs; "": none */
+    int app_fd;          /* of its pinned copy; -1: it is loaded by its path */
     char runtimes[4096]; /* their folder; "": that of the installation */
 };
 

@@ -102,7 +102,7 @@ int runtime_load(const char *path, const char *folder, const struct crew_app **o
     if (err)
         return err;
     const struct crew_runtime *found =
-        library_open(file, "crew_runtime", "CREW_RUNTIME", out_why, size);
+        library_open(file, -1, "crew_runtime", "CREW_RUNTIME", out_why, size);
     if (!found || check(found, file, out_why, size) != 0)
         return CREW_EINVAL;
     sized_copy(&runtime, sizeof(runtime), found, found->size);

@@ -53,7 +53,8 @@ static int load(struct worker *worker, const struct crew_app **out_app, char *wh
     if (!worker->plan.app[0])
         return 0;
     struct guard_entry entry = guard_enter(&worker->guard, SCORE_IN_LOAD);
-    int err = app_load(worker->plan.app, worker->plan.runtimes, out_app, why, size);
+    struct app_source source = {worker->plan.app, worker->plan.app_fd, worker->plan.runtimes};
+    int err = app_load(&source, out_app, why, size);
     guard_leave(&worker->guard, entry);
     return err;
 }
