@@ -193,7 +193,18 @@ static const struct config_row service_rows[] = {
              "connection is answered 503 (HTTP, WebSocket) or closed."},
     {"limits.max_connections_per_address", "0", .type = CONFIG_COUNT,
      AT_SERVICE(limits.max_connections_per_address), .max = 10000000, .computed = "off",
-     .help = "The most connections of this service in one worker from one client address."},
+     .help = "Maximum connections of this service per worker from one client address; more are "
+             "answered 429 or closed. With 4 workers a client can have 4 times as many. Behind "
+             "trusted_proxies the client that the proxy names is counted, not the proxy. An "
+             "IPv6 address counts as its /64."},
+    {"limits.handshakes_per_address", "0", .type = CONFIG_COUNT,
+     AT_SERVICE(limits.handshakes_per_address), .max = 1000000, .computed = "off",
+     .help = "Maximum new connections a second, per worker, from one client address; more are "
+             "answered 429 or closed. Behind trusted_proxies: new WebSockets."},
+    {"limits.requests_per_address", "0", .type = CONFIG_COUNT,
+     AT_SERVICE(limits.requests_per_address), .max = 1000000, .computed = "off",
+     .help = "Maximum HTTP requests a second, per worker, from one client address, WebSocket "
+             "handshakes among them; more are answered 429."},
     {"limits.max_body", "\"10m\"", .type = CONFIG_SIZE, AT_SERVICE(limits.max_body),
      .max = 16 * GIB,
      .help = "The largest body of an HTTP request; a larger one is answered 413."},

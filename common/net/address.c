@@ -49,6 +49,23 @@ uint64_t address_key(const struct address *address) {
     return key;
 }
 
+/* Each step can be undone, so no two inputs give one output. */
+static uint64_t mix(uint64_t x) {
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93u;
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93u;
+    return x ^ (x >> 32);
+}
+
+uint64_t address_hash(const struct address *address, uint64_t seed) {
+    uint64_t key = address_key(address);
+    if (key == 0)
+        return 0;
+    key = mix(key ^ seed);
+    return key ? key : 1;
+}
+
 void address_show(const struct address *address, struct crew_addr *out_addr) {
     *out_addr = (struct crew_addr){.family = address->family, .port = address->port};
     if (address->family == CREW_ADDR_IPV4)

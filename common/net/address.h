@@ -20,9 +20,13 @@ struct address {
 /* A family that we do not know gives CREW_ADDR_NONE. */
 void address_set(struct address *address, const struct sockaddr *from, socklen_t len);
 
-/* What counts as one client: an IPv4 address, or the /64 network of an IPv6 one. No two of these
- * have the same key; 0: it has no address, as the peer of a unix socket. */
+/* What counts as one client: an IPv4 address, or the /64 network of an IPv6 one. No two of
+ * these have the same key; 0: it has no address, as the peer of a unix socket. */
 uint64_t address_key(const struct address *address);
+
+/* The same behind a bijection that a secret `seed` chooses: nobody can foresee its place in a
+ * table. 0 for no address, and for no other. */
+uint64_t address_hash(const struct address *address, uint64_t seed);
 
 void address_show(const struct address *address, struct crew_addr *out_addr);
 

@@ -81,6 +81,7 @@ struct crew_conn {
     bool is_due : 1;          /* on the list of settle_now() */
     bool is_admitted : 1;     /* counted among the connections of its address */
     bool is_turned_away : 1;  /* there was no place for it: see turned_away.h */
+    bool is_unnamed : 1;      /* a proxy's own: its PROXY header names no client */
     bool is_announced : 1;    /* on_connect was called */
     bool is_probed : 1;       /* a probe has no answer yet */
     bool is_over : 1;         /* above the high-water mark: on_buffer_full was called */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The key is the address mixed with a secret seed by a bijection of 64 bits: different
- * addresses (or /64 networks) never share a count, and their places in the table cannot be
- * foreseen.
+ * See peers.h.
  */
 #include "peers.h"
 
@@ -25,24 +23,6 @@ void peers_done(struct peers *peers) {
     idmap_done(&peers->counts);
 }
 
-/* Each step can be undone, so no two inputs give one output. */
-static uint64_t mix(uint64_t x) {
-    x ^= x >> 32;
-    x *= 0xd6e8feb86659fd93u;
-    x ^= x >> 32;
-    x *= 0xd6e8feb86659fd93u;
-    return x ^ (x >> 32);
-}
-
-/* 0 for a peer without an address. */
-static uint64_t key_of(const struct peers *peers, const struct address *address) {
-    uint64_t key = address_key(address);
-    if (key == 0)
-        return 0;
-    key = mix(key ^ peers->seed);
-    return key ? key : 1;
-}
-
 static struct peer *add(struct peers *peers, uint64_t key) {
     struct peer *peer = malloc(sizeof(*peer));
     if (!peer)
@@ -55,7 +35,7 @@ static struct peer *add(struct peers *peers, uint64_t key) {
 }
 
 bool peers_enter(struct peers *peers, const struct address *address, uint32_t limit) {
-    uint64_t key = key_of(peers, address);
+    uint64_t key = address_hash(address, peers->seed);
     if (key == 0)
         return true;
     struct peer *peer = idmap_find(&peers->counts, key);
@@ -69,18 +49,18 @@ bool peers_enter(struct peers *peers, const struct address *address, uint32_t li
 }
 
 uint32_t peers_count(const struct peers *peers, const struct address *address) {
-    struct peer *peer = idmap_find(&peers->counts, key_of(peers, address));
+    struct peer *peer = idmap_find(&peers->counts, address_hash(address, peers->seed));
     return peer ? peer->count : 0;
 }
 
 bool peers_are_one(const struct peers *peers, const struct address *a,
                    const struct address *b) {
-    uint64_t key = key_of(peers, a);
-    return key != 0 && key == key_of(peers, b);
+    uint64_t key = address_hash(a, peers->seed);
+    return key != 0 && key == address_hash(b, peers->seed);
 }
 
 void peers_leave(struct peers *peers, const struct address *address) {
-    struct peer *peer = idmap_find(&peers->counts, key_of(peers, address));
+    struct peer *peer = idmap_find(&peers->counts, address_hash(address, peers->seed));
     if (peer && --peer->count == 0)
         free(idmap_take(&peers->counts, peer->key));
 }

@@ -150,6 +150,12 @@ static void ended(struct crew_conn *conn) {
 
 static const struct endpoint_ops ops = {.admits = admits, .ended = ended};
 
+static void conn_ended(struct worker *worker) {
+    (void)worker;
+}
+
+static const struct service_events service_events = {.conn_ended = conn_ended};
+
 static void on_turned(void *owner) {
     (void)owner;
 }
@@ -181,6 +187,8 @@ struct stage *stage_new(enum listen_protocol protocol) {
     set_config(&stage->config, protocol);
     stage->service =
         (struct service){.worker = worker, .config = &stage->config, .listener_fd = -1};
+    stage->service.events = &service_events;
+    stage->service.acceptor.limit = worker->room.limit = STAGE_PEERS_MAX;
     if (protocol == LISTEN_HTTP)
         stage->service.app.on_request = on_request;
     /* Before a test makes memory short. */
@@ -200,7 +208,8 @@ void stage_start(struct stage *stage, const struct transport *transport) {
     assert_int_equal(service_start(&stage->service, why, sizeof(why)), 0);
     stage->service.endpoint.transport = transport;
     stage->service.endpoint.handler = &handler;
-    stage->service.endpoint.ops = &ops;
+    if (!stage->is_judging)
+        stage->service.endpoint.ops = &ops;
 }
 
 void stage_free(struct stage *stage) {
@@ -235,6 +244,7 @@ void stage_adopt(struct stage *stage, struct peer *peer) {
     struct crew_conn *conn = calloc(1, endpoint->transport->conn_size);
     assert_non_null(conn);
     peer_attach(peer, conn);
+    room_take(&stage->worker.room);
     assert_int_equal(conn_adopt(conn, endpoint, -1, &address), 0);
 }
 

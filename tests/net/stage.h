@@ -32,6 +32,7 @@ struct stage {
     bool is_deaf;        /* messages are not written down */
     /* What the app does in each callback; `msg` of a message, ping or pong. */
     void (*react)(struct crew_conn *conn, const char *event, const crew_msg *msg);
+    bool is_judging;               /* the service itself says who may stay, not these two: */
     enum endpoint_verdict verdict; /* of whoever comes */
     int status;                    /* told to whom it turns away */
     bool is_hurried;               /* work is left for the next turn */

@@ -153,3 +153,30 @@ def test_who_comes_in_a_crowd_is_answered_or_closed(probe):
             client.sock.close()
         assert first.get("/hello").status == 200
         crew.wait_for(lambda: instance.worker()["turned_away"] == 300, 10, "the count")
+
+
+def test_too_many_of_one_address_have_a_status_of_their_own(probe):
+    instance = probe("http", app="web", limits={"max_connections_per_address": 2})
+    with contextlib.ExitStack() as inside:
+        join(instance.port, 2, inside)
+        expect_turned_away(ask_at_once(instance.port), 429)
+        assert state_of(instance) == "ready"
+        crew.wait_for(lambda: instance.worker()["over_address"] == 1, 10, "the count")
+        assert instance.worker()["turned_away"] == 0
+    instance.wait_log('service "probe": limits.max_connections_per_address is 2; refused: 1, the last '
+                      "from 127.0.0.1$")
+
+
+def test_too_many_handshakes_of_one_address(probe):
+    instance = probe(limits={"handshakes_per_address": 5})
+    refused = 0
+    for _ in range(10_000):  # some six of them are within a second
+        try:
+            with WebSocket(instance.port) as client:
+                assert client.ask("hello") == "hello"
+        except Refused as refusal:
+            assert "429" in str(refusal)
+            refused += 1
+            break
+    assert refused == 1
+    instance.wait_log("limits.handshakes_per_address is 5; refused: 1")

@@ -199,6 +199,41 @@ def test_a_full_service_through_nginx(site):
     crew.wait_for(lambda: instance.worker()["turned_away"] == 2, 10, "the count")
 
 
+def test_limits_of_an_address_are_those_of_the_client(site, far_dial):
+    """Not of nginx, over whose connections all of them come."""
+    instance = site(limits={"max_connections_per_address": 1, "requests_per_address": 1000})
+    with FarClient(instance.front) as first, FarClient(instance.front) as again, \
+            FarClient(instance.front, "127.0.0.8") as other:
+        first.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert first.head().status == 200
+        answer = again.get("/who")
+        assert answer.status == 429 and answer["retry-after"] == "1"
+        for _ in range(3):
+            assert other.get("/who").body == b"127.0.0.8"
+        assert other.get("/go").body == b"went"
+        while first.chunk():
+            pass
+    with WebSocket(instance.front) as client:
+        assert client.ask("who?") == CLIENT
+        with FarClient(instance.front) as again:
+            assert again.get("/who").status == 429
+    instance.wait_log(f"limits.max_connections_per_address is 1; refused: 1, the last from {CLIENT}$")
+    crew.wait_for(lambda: instance.worker()["over_address"] == 2, 10, "the count")
+
+
+def test_requests_of_a_client_are_bounded(site):
+    instance = site(limits={"requests_per_address": 5})
+    statuses = []
+    with FarClient(instance.front, "127.0.0.8") as other:
+        while 429 not in statuses:  # within a second, sooner or later
+            assert len(statuses) < 10_000
+            with FarClient(instance.front) as client:
+                statuses.append(client.get("/who").status)
+        assert other.get("/who").status == 200
+    assert set(statuses) == {200, 429} and statuses.count(200) >= 5
+    instance.wait_log(f"limits.requests_per_address is 5; refused: 1, the last from {CLIENT}$")
+
+
 def test_websocket_through_nginx(site, far_dial):
     instance = site(websocket={"deflate": True}, heartbeat={"ping_interval": "1s",
                                                             "idle_timeout": "4s"})

@@ -69,6 +69,7 @@ void exchange_free(struct crew_request *request) {
         idmap_take(&worker->http.exchanges.requests, request->id);
     if (request->failed)
         list_remove(&request->in_failed);
+    admission_release(request);
     request->is_over = true;
     request->held.release = release;
     guard_hold(&worker->guard, &request->held);
@@ -123,6 +124,7 @@ static int error_of(int status) {
         return CREW_ETIMEOUT;
     case 413:
     case 414:
+    case 429:
     case 431:
         return CREW_ETOOBIG;
     default:

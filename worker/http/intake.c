@@ -22,9 +22,16 @@ static bool is_for_websocket(const struct service *service, bool asks) {
 
 enum intake intake_head(struct crew_request *request, bool has_body, bool asks_for_websocket) {
     const struct service *service = service_of(request->conn);
+    const char *why;
     if (service->proxies.count > 0 && !proxies_read_head(request->conn, &request->head))
         return INTAKE_REFUSED;
-    int status = http_target_parse(&request->head, &request->target);
+    int status =
+        admission_request(request, is_for_websocket(service, asks_for_websocket), &why);
+    if (status) {
+        exchange_refuse(request, status, why);
+        return INTAKE_REFUSED;
+    }
+    status = http_target_parse(&request->head, &request->target);
     if (status < 0) {
         exchange_refuse(request, -status,
                         status == -501 ? "this is no proxy: CONNECT is not implemented"

@@ -62,6 +62,7 @@ static int take(struct crew_conn *conn, const char *data, size_t len) {
     int used = proxy_protocol_parse(data, len, &proxy);
     if (used > 0 && proxy.has_addresses)
         set_peer(&conn->peer, &proxy.source);
+    conn->is_unnamed = used > 0 && !proxy.has_addresses;
     return used;
 }
 

@@ -70,6 +70,7 @@ struct crew_request {
     struct http_head *trailers;     /* fields alone, in the arena; NULL: none came */
     struct cookie_session *cookies; /* NULL: not asked for yet */
     bool is_handshake;              /* answered by what on_handshake returns */
+    bool is_counted;                /* as one of its client's: see admission.h */
 
     enum reply_state reply;
     bool is_over;                      /* no connection waits for its answer any more */

@@ -58,17 +58,12 @@ static bool has_no_place(struct service *service) {
 
 /* 0; or the HTTP status of its refusal. */
 static int judge(struct crew_conn *conn) {
-    struct service *service = service_of(conn);
-    uint32_t limit = service->config->limits.max_connections_per_address;
-    if (has_no_place(service))
+    if (has_no_place(service_of(conn)))
         return 503;
-    if (limit == 0)
-        return 0;
-    conn->is_admitted = peers_enter(&service->peers, conn_address(conn), limit);
-    if (conn->is_admitted)
-        return 0;
-    conns_of(conn)->totals.refused++;
-    return 429;
+    int status = admission_connect(conn);
+    if (status)
+        conns_of(conn)->totals.refused++;
+    return status;
 }
 
 static enum endpoint_verdict admits(struct crew_conn *conn, int *out_status) {
@@ -87,8 +82,7 @@ static enum endpoint_verdict admits(struct crew_conn *conn, int *out_status) {
 static void ended(struct crew_conn *conn) {
     struct service *service = service_of(conn);
     struct worker *worker = service->worker;
-    if (conn->is_admitted)
-        peers_leave(&service->peers, conn_address(conn));
+    admission_leave(conn);
     if (conn->is_turned_away)
         worker->room.turned_away--;
     if (!service->udp.is_open)
@@ -153,20 +147,25 @@ static void make_ref(struct service *service) {
                                              .settings = service->settings};
 }
 
+static int start_admission(struct service *service) {
+    uint64_t seed = 0;
+    if (RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
+        return -EIO;
+    return admission_init(&service->admission, &service->config->limits, seed);
+}
+
 int service_start(struct service *service, char *out_why, size_t size) {
     const struct config_service *config = service->config;
-    uint64_t seed = 0;
     make_ref(service);
     int err = networks_init(&service->proxies, config->trusted_proxies,
                             config->trusted_proxy_count, out_why, size);
     if (err)
         return err;
-    if (RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
-        err = -EIO;
-    peers_init(&service->peers, seed);
+    err = start_admission(service);
     if (!err)
         err = set_up_endpoint(service);
     if (err) {
+        admission_done(&service->admission);
         snprintf(out_why, size, "cannot set up the event loop: %s", crew_strerror(err));
         return err;
     }
@@ -234,5 +233,5 @@ void service_stop(struct service *service) {
     endpoint_stop(&service->endpoint);
     cookie_store_close(service);
     static_close(service);
-    peers_done(&service->peers);
+    admission_done(&service->admission);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "acceptor.h"
+#include "admission.h"
 #include "config.h"
 #include "conn.h"
 #include "cookie_store.h"
@@ -19,7 +20,6 @@
 #include "endpoint.h"
 #include "list.h"
 #include "networks.h"
-#include "peers.h"
 #include "static.h"
 #include "udp.h"
 
@@ -53,7 +53,7 @@ struct service {
     int listener_fd;                     /* -1: none */
     unsigned index;                      /* in the plan */
     struct networks proxies;             /* config->trusted_proxies */
-    struct peers peers;
+    struct admission admission;
     struct acceptor acceptor;
     struct udp udp; /* in place of the acceptor, for datagrams */
     struct static_files files;

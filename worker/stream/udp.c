@@ -146,14 +146,14 @@ static struct udp_peer *rival_of(const struct service *service, const struct add
     const struct udp_peers *peers = &service->udp.peers;
     struct udp_peer *peer = udp_peers_oldest(peers);
     for (int i = 0; peer && i < RIVALS_MAX; i++, peer = udp_peers_later(peers, peer))
-        if (peers_are_one(&service->peers, &peer->address, address))
+        if (peers_are_one(&service->admission.peers, &peer->address, address))
             return peer;
     return NULL;
 }
 
 static bool make_room(struct service *service, const struct address *address) {
     uint32_t share = service->config->limits.max_connections_per_address;
-    if (share > 0 && peers_count(&service->peers, address) >= share &&
+    if (share > 0 && peers_count(&service->admission.peers, address) >= share &&
         !evict(service, rival_of(service, address)))
         return false;
     return service->endpoint.count < service->udp.limit ||
@@ -321,7 +321,7 @@ int udp_start(struct service *service) {
     udp->room = is_framed || config->limits.max_message > DATAGRAM_MAX
                     ? DATAGRAM_MAX
                     : (size_t)config->limits.max_message;
-    udp_peers_init(&udp->peers, service->peers.seed);
+    udp_peers_init(&udp->peers, service->admission.peers.seed);
     udp->is_open = true;
     int err = allocate(service);
     if (!err)

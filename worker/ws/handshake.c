@@ -73,6 +73,7 @@ static void accept_it(struct crew_conn *conn, struct crew_request *request,
         exchange_refuse(request, 500, "the answer to the handshake cannot be sent");
         return;
     }
+    admission_stay(request);
     protocol_websocket_begin(conn, extensions_len > 0 ? terms : NULL, head, (size_t)len);
 }
 
