@@ -35,6 +35,20 @@ size_t process_rss(pid_t pid) {
     return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The state stands behind the name, which may hold anything. */
+bool process_is_stopped(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    size_t len = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    text[len] = '\0';
+    const char *end = strrchr(text, ')');
+    return end && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
+}
+
 const char *process_signal_name(int signal) {
     static char text[32];
     const char *name = sigabbrev_np(signal);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,11 @@ int channel_send(struct channel *channel, const struct message *type, json_t *bo
 
 bool channel_is_flushed(const struct channel *channel) {
     return list_is_empty(&channel->out);
+}
+
+bool channel_is_left(const struct channel *channel) {
+    struct pollfd end = {.fd = channel->fd};
+    return poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR));
 }
 
 size_t channel_unread(const struct channel *channel) {

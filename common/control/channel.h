@@ -52,6 +52,9 @@ int channel_send(struct channel *channel, const struct message *type, json_t *bo
 /* True when nothing waits to be written. */
 bool channel_is_flushed(const struct channel *channel);
 
+/* The other end has closed, though messages of it may still come. */
+bool channel_is_left(const struct channel *channel);
+
 /* Bytes of the kernel's that the other end has not read, its own bookkeeping included. */
 size_t channel_unread(const struct channel *channel);
 

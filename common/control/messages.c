@@ -68,6 +68,7 @@ static const struct message_field *const fields_of[MSG_COUNT] = {
     [MSG_ROSTER] = roster,
     [MSG_CONNECTED] = none,
     [MSG_CONNECTIONS] = connections,
+    [MSG_WAIT] = none,
     [MSG_PROGRESS] = progress,
     [MSG_DONE] = none,
     [MSG_REFUSED] = refused,

@@ -17,8 +17,8 @@
 enum message_direction {
     MESSAGE_TO_MASTER, /* worker → master, on the control pipe */
     MESSAGE_TO_WORKER, /* master → worker, on the control pipe */
-    MESSAGE_TO_ADMIN,  /* CLI → master, on its admin socket; → worker, on a socket from it */
-    MESSAGE_TO_CLI     /* master or worker → CLI */
+    MESSAGE_TO_ADMIN, /* CLI → master, on its admin socket; → worker, on a socket from it */
+    MESSAGE_TO_CLI    /* master or worker → CLI */
 };
 
 /* name, direction. The names in C are MSG_<NAME>. */
@@ -45,6 +45,7 @@ enum message_direction {
     X(ROSTER, "roster", MESSAGE_TO_CLI)                                                        \
     X(CONNECTED, "connected", MESSAGE_TO_CLI)                                                  \
     X(CONNECTIONS, "connections", MESSAGE_TO_CLI)                                              \
+    X(WAIT, "wait", MESSAGE_TO_CLI)                                                            \
     X(PROGRESS, "progress", MESSAGE_TO_CLI)                                                    \
     X(DONE, "done", MESSAGE_TO_CLI)                                                            \
     X(REFUSED, "refused", MESSAGE_TO_CLI)

@@ -24,7 +24,7 @@ struct admin_client {
     struct list in_clients;
     struct admin *admin;
     struct channel *channel;
-    bool awaits_reload;
+    bool awaits_reload, awaits_end;
 };
 
 static void drop(struct admin_client *client) {
@@ -105,10 +105,29 @@ static void connect_client(struct admin_client *client, const json_t *body) {
         answer(client, err ? uv_strerror(err) : NULL);
 }
 
+static void stop(struct admin_client *client, bool graceful) {
+    const struct admin *admin = client->admin;
+    client->awaits_end = true;
+    admin->verbs->stop(admin->owner, graceful);
+}
+
+/* One that changes the instance. While we were stopped its client has told people that nothing
+ * was done. */
+static bool is_void(const struct admin_client *client, const struct message *type) {
+    bool changes = type->id == MSG_ASK_STOP || type->id == MSG_ASK_RELOAD ||
+                   type->id == MSG_ASK_REOPEN_LOGS;
+    if (!changes || !channel_is_left(client->channel))
+        return false;
+    log_notice("admin: \"%s\" is not done: its client did not wait", type->name);
+    return true;
+}
+
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct admin_client *client = owner;
     const struct admin *admin = client->admin;
     (void)fd;
+    if (is_void(client, type))
+        return;
     switch (type->id) {
     case MSG_ASK_STATUS:
         say(client, MSG_STATUS, status_make(admin->instance));
@@ -120,7 +139,7 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         connect_client(client, body);
         break;
     case MSG_ASK_STOP:
-        admin->verbs->stop(admin->owner, is_graceful(body));
+        stop(client, is_graceful(body));
         break;
     case MSG_ASK_RELOAD:
         reload(client, is_graceful(body));
@@ -236,6 +255,15 @@ int admin_open(struct admin *admin) {
         unix_name_remove(&admin->name);
     }
     return err;
+}
+
+void admin_keep_waiting(struct admin *admin) {
+    struct list *node;
+    list_each (node, &admin->clients) {
+        struct admin_client *client = list_entry(node, struct admin_client, in_clients);
+        if (client->awaits_reload || client->awaits_end)
+            say(client, MSG_WAIT, json_object());
+    }
 }
 
 /* The path goes first: once the socket is closed the next instance may take it as its own. */

@@ -52,6 +52,9 @@ void admin_close(struct admin *admin);
 /* The last word on the reload that it asked for: `why` NULL for done, else the reason. */
 void admin_answer(struct admin_client *client, const char *why);
 
+/* Once a second: tell those that wait for something that we are alive. */
+void admin_keep_waiting(struct admin *admin);
+
 /* A line on how it goes. */
 void admin_progress(struct admin_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -13,11 +13,17 @@
 
 #include "channel.h"
 #include "options.h"
+#include "pidfile.h"
+#include "process.h"
 #include "say.h"
 #include "unix_socket.h"
 
 /* How long a process may take to end after it has closed its admin socket. */
 #define END_MS 5000
+/* For a place in the backlog. */
+#define CONNECT_S 2
+/* A machine may be slow: a master that nobody has stopped has its silence so many times. */
+#define SILENCES_MAX 3
 
 struct question {
     uv_loop_t loop;
@@ -26,7 +32,9 @@ struct question {
     const struct client_events *events;
     void *owner;
     const char *path;
-    int peer_fd; /* a pidfd of the other end; negative: it is gone */
+    pid_t pid;   /* of the other end; 0: not known */
+    int peer_fd; /* a pidfd of it; negative: it is gone */
+    unsigned silences;
     bool may_end;
     int exit_code;
 };
@@ -36,7 +44,23 @@ static void complain(const struct question *question, const char *why) {
         say_line(stderr, "crewman: %s: %s", question->path, why);
 }
 
+/* It cannot be a fault of the request: nobody has read it. */
+static void complain_of_silence(const struct question *question) {
+    if (question->events->is_silent)
+        return;
+    if (question->pid > 0 && process_is_stopped(question->pid))
+        say_line(stderr,
+                 "crewman: the master, pid %d, does not answer: it is stopped; continue it: "
+                 "kill -CONT %d",
+                 (int)question->pid, (int)question->pid);
+    else if (question->pid > 0)
+        say_line(stderr, "crewman: the master, pid %d, does not answer", (int)question->pid);
+    else
+        complain(question, "no answer");
+}
+
 static int connect_to(const char *path) {
+    const struct timeval limit = {.tv_sec = CONNECT_S};
     struct sockaddr_un address;
     int err = unix_socket_address(path, &address);
     if (err)
@@ -44,6 +68,7 @@ static int connect_to(const char *path) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
     err = -errno;
@@ -51,10 +76,13 @@ static int connect_to(const char *path) {
     return err;
 }
 
-static int open_peer(int fd) {
+static void open_peer(struct question *question, int fd) {
     struct ucred peer;
-    int err = unix_socket_peer(fd, &peer);
-    return err ? err : pidfd_open(peer.pid, 0);
+    question->peer_fd = unix_socket_peer(fd, &peer);
+    if (question->peer_fd < 0)
+        return;
+    question->pid = peer.pid;
+    question->peer_fd = pidfd_open(peer.pid, 0);
 }
 
 /* Whoever does not want to talk to us closes too: an end is an answer only if the process ends.
@@ -73,6 +101,11 @@ static void leave(struct question *question, int exit_code) {
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct question *question = owner;
+    question->silences = 0;
+    if (question->pid > 0) /* a worker has one deadline for all that it says */
+        uv_timer_again(&question->deadline);
+    if (type->id == MSG_WAIT)
+        return;
     if (type->id == MSG_REFUSED) {
         if (!question->events->is_silent)
             say_line(stderr, "crewman: %s", json_string_value(json_object_get(body, "reason")));
@@ -92,12 +125,15 @@ static void on_end(void *owner, const char *reason) {
 
 static void on_deadline(uv_timer_t *timer) {
     struct question *question = timer->data;
-    complain(question, "no answer");
+    bool is_slow = question->pid > 0 && !process_is_stopped(question->pid);
+    if (is_slow && ++question->silences < SILENCES_MAX)
+        return;
+    complain_of_silence(question);
     leave(question, EXIT_FAILED);
 }
 
 static int talk(struct question *question, int fd, enum message_id ask, json_t *body,
-                uint64_t timeout_ms) {
+                uint64_t silence_ms) {
     static const struct channel_events events = {on_message, on_end};
     int err = uv_loop_init(&question->loop);
     if (err) {
@@ -108,8 +144,7 @@ static int talk(struct question *question, int fd, enum message_id ask, json_t *
     }
     uv_timer_init(&question->loop, &question->deadline);
     question->deadline.data = question;
-    if (timeout_ms > 0)
-        uv_timer_start(&question->deadline, on_deadline, timeout_ms, 0);
+    uv_timer_start(&question->deadline, on_deadline, silence_ms, silence_ms);
     question->exit_code = EXIT_FAILED;
     question->channel = channel_open(&question->loop, fd, MESSAGE_TO_CLI, &events, question);
     err = -ENOMEM;
@@ -127,15 +162,23 @@ static int talk(struct question *question, int fd, enum message_id ask, json_t *
     return question->exit_code;
 }
 
+/* By its pid file, which lies beside its socket. */
+static pid_t find_master(const char *path) {
+    char file[256];
+    const char *slash = strrchr(path, '/');
+    snprintf(file, sizeof(file), "%.*screwman.pid", slash ? (int)(slash + 1 - path) : 0, path);
+    return pidfile_read(file);
+}
+
 int client_ask(const char *path, enum message_id ask, json_t *body,
                const struct client_events *events, void *owner, bool may_end,
-               uint64_t timeout_ms) {
+               uint64_t silence_ms) {
     struct question question = {
         .events = events, .owner = owner, .path = path, .may_end = may_end};
     int fd = connect_to(path);
     if (fd >= 0) {
-        question.peer_fd = open_peer(fd);
-        int exit_code = talk(&question, fd, ask, body, timeout_ms);
+        open_peer(&question, fd);
+        int exit_code = talk(&question, fd, ask, body, silence_ms);
         if (question.peer_fd >= 0)
             close(question.peer_fd);
         return exit_code;
@@ -143,12 +186,17 @@ int client_ask(const char *path, enum message_id ask, json_t *body,
     json_decref(body);
     if (fd == -ENOENT || fd == -ECONNREFUSED)
         return EXIT_NOT_RUNNING;
-    complain(&question, strerror(-fd));
+    if (fd == -EAGAIN) {
+        question.pid = find_master(path);
+        complain_of_silence(&question);
+    } else {
+        complain(&question, strerror(-fd));
+    }
     return EXIT_FAILED;
 }
 
 int client_ask_on(int fd, enum message_id ask, const struct client_events *events, void *owner,
-                  uint64_t timeout_ms) {
+                  uint64_t silence_ms) {
     struct question question = {.events = events, .owner = owner, .path = "", .peer_fd = -1};
-    return talk(&question, fd, ask, json_object(), timeout_ms);
+    return talk(&question, fd, ask, json_object(), silence_ms);
 }

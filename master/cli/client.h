@@ -21,14 +21,15 @@ struct client_events {
 
 /* Connect to `path` and ask; takes `body`. Answers EXIT_DONE when on_answer said that that was
  * all, EXIT_NOT_RUNNING when nobody listens, EXIT_FAILED with a line on standard error for
- * anything else. When `may_end` the other end may close to say that it is done. `timeout_ms` 0:
- * wait for ever. */
+ * anything else. When `may_end` the other end may close to say that it is done. For so
+ * long as `silence_ms` it may say nothing; a master that is alive, though slow, three times. */
 int client_ask(const char *path, enum message_id ask, json_t *body,
                const struct client_events *events, void *owner, bool may_end,
-               uint64_t timeout_ms);
+               uint64_t silence_ms);
 
-/* The same, asked on a connected socket, which is taken. `events` must be silent. */
+/* The same, asked on a connected socket, which is taken, of somebody who gets no second
+ * chance. `events` must be silent. */
 int client_ask_on(int fd, enum message_id ask, const struct client_events *events, void *owner,
-                  uint64_t timeout_ms);
+                  uint64_t silence_ms);
 
 #endif

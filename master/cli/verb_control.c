@@ -12,6 +12,9 @@
 #include "say.h"
 #include "verbs.h"
 
+/* A master that is alive says so each second. */
+#define ANSWER_MS 5000u
+
 static void print_errors(const struct config_errors *errors) {
     for (size_t i = 0; i < errors->count; i++)
         say_line(stderr, "%s", errors->lines[i]);
@@ -57,7 +60,7 @@ static int ask(const struct options *options, enum message_id id, json_t *body, 
         json_decref(body);
         return EXIT_FAILED;
     }
-    int exit_code = client_ask(path, id, body, &events, NULL, may_end, 0);
+    int exit_code = client_ask(path, id, body, &events, NULL, may_end, ANSWER_MS);
     if (exit_code == EXIT_NOT_RUNNING)
         verb_not_running(path);
     free(path);

@@ -63,6 +63,15 @@ int pidfile_take(const char *path, pid_t *out_other) {
     }
 }
 
+pid_t pidfile_read(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return 0;
+    pid_t pid = read_pid(fd);
+    close(fd);
+    return pid;
+}
+
 void pidfile_release(const char *path, int fd) {
     unlink(path);
     close(fd);

@@ -13,6 +13,9 @@
  * *out_other is the pid of an instance that died without removing the file, or 0. */
 int pidfile_take(const char *path, pid_t *out_other);
 
+/* The pid in it; 0: none can be read. */
+pid_t pidfile_read(const char *path);
+
 /* Remove the file and release the lock. */
 void pidfile_release(const char *path, int fd);
 

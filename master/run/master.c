@@ -257,6 +257,7 @@ static void on_watch(uv_timer_t *timer) {
     uint64_t paused_ms = take_pause(master);
     rivals_look(&master->instance);
     reloads_follow_up(&master->reloads);
+    admin_keep_waiting(&master->admin);
     uint64_t times[] = {master->instance.config->watchdog_ms, paused_ms};
     each_child(master, watch_child, times);
 }

@@ -41,6 +41,7 @@ static const char *const bodies[MSG_COUNT] = {
     [MSG_ROSTER] = "{'workers': []}",
     [MSG_CONNECTED] = "{}",
     [MSG_CONNECTIONS] = "{'list': [], 'more': false}",
+    [MSG_WAIT] = "{}",
     [MSG_PROGRESS] = "{'text': 'half way'}",
     [MSG_DONE] = "{}",
     [MSG_REFUSED] = "{'reason': 'busy'}",
