@@ -93,9 +93,10 @@ static void add(struct sockets *sockets, int fd) {
 }
 
 static int explain(const struct sockets *sockets, int err, char *why, size_t size) {
-    const char *hint = err == -EADDRINUSE ? " (another process listens there)"
-                       : err == -EEXIST   ? " (it is no socket; remove it yourself)"
-                       : err == -EACCES   ? " (a port below 1024, or the folder, needs root)"
+    const char *hint = err == -EADDRINUSE
+                           ? " (another process listens there; \"ss -ltnup\" names it to root)"
+                       : err == -EEXIST ? " (it is no socket; remove it yourself)"
+                       : err == -EACCES ? " (a port below 1024, or the folder, needs root)"
                        : err == -EAFNOSUPPORT ? " (this kernel has no IPv6; use 0.0.0.0)"
                                               : "";
     snprintf(why, size, "cannot listen on %s: %s%s", sockets->text, strerror(-err), hint);

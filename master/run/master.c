@@ -27,6 +27,7 @@
 #include "setup.h"
 #include "signals.h"
 #include "supervisor.h"
+#include "terminal.h"
 
 #define WATCH_MS     1000u
 #define SIGNAL_COUNT 6
@@ -41,6 +42,7 @@ struct master {
     uv_timer_t watch; /* once a second */
     uint64_t watched_ms;
     struct report report;
+    struct terminal terminal; /* in the foreground */
     int exit_code;
 };
 
@@ -215,6 +217,17 @@ static void on_abandoned(void *owner) {
 
 static const struct admin_verbs admin_verbs = {stop, reload_for, reopen_logs, forget_client};
 
+/* Answers whether there is nothing else to do. */
+static bool heed_terminal(struct master *master, enum terminal_news news) {
+    if (news == TERMINAL_GONE) {
+        log_notice("the terminal is gone: stopping");
+        stop(master, false);
+    } else if (news == TERMINAL_OUTLIVED) {
+        log_notice("the terminal is gone; the instance goes on, as it was started by nohup");
+    }
+    return news != TERMINAL_STAYS;
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
     struct master *master = handle->data;
     log_notice("%s", process_signal_name(number));
@@ -222,7 +235,7 @@ static void on_signal(uv_signal_t *handle, int number) {
         stop(master, false);
     else if (number == SIGQUIT)
         stop(master, true);
-    else
+    else if (number != SIGHUP || !heed_terminal(master, terminal_hear(&master->terminal)))
         reloads_by_signal(&master->reloads, number == SIGUSR2);
 }
 
@@ -256,6 +269,7 @@ static void on_watch(uv_timer_t *timer) {
     struct master *master = timer->data;
     uint64_t paused_ms = take_pause(master);
     rivals_look(&master->instance);
+    (void)heed_terminal(master, terminal_look(&master->terminal));
     reloads_follow_up(&master->reloads);
     admin_keep_waiting(&master->admin);
     uint64_t times[] = {master->instance.config->watchdog_ms, paused_ms};
@@ -320,13 +334,15 @@ static void tear_down(struct master *master) {
     /* Last, for the client that asked waits for this end: by now another instance can start. */
     admin_close(&master->admin);
     reloads_done(&master->reloads);
+    terminal_close(&master->terminal);
     instance_done(instance);
     report(master, master->exit_code);
 }
 
 static int init(struct master *master, const struct master_options *options) {
     struct instance *instance = &master->instance;
-    *master = (struct master){.options = options, .report.fd = options->report_fd};
+    *master =
+        (struct master){.options = options, .report.fd = options->report_fd, .terminal.fd = -1};
     char why[512];
     int err = instance_init(instance, why, sizeof(why));
     if (err) {
@@ -347,6 +363,8 @@ static int init(struct master *master, const struct master_options *options) {
         say(why);
         return err;
     }
+    if (!instance->is_daemon)
+        terminal_open(&master->terminal);
     watch_signals(master);
     return 0;
 }

@@ -12,12 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "holder.h"
 #include "identity.h"
 #include "instance.h"
 #include "kind_worker.h"
 #include "log.h"
 #include "pidfile.h"
 #include "pool.h"
+#include "process.h"
 
 #define ORPHANS_MS      3000u
 #define ORPHANS_STEP_MS 50u
@@ -64,7 +66,11 @@ static int take_pidfile(struct instance *instance, bool *out_follows_crash, char
         *out_follows_crash = other != 0;
         return 0;
     }
-    if (fd == -EWOULDBLOCK)
+    if (fd == -EWOULDBLOCK && process_is_stopped(other))
+        snprintf(why, size,
+                 "already running, pid %d, which is stopped: kill -CONT %d continues it (%s)",
+                 (int)other, (int)other, path);
+    else if (fd == -EWOULDBLOCK)
         snprintf(why, size, "already running, pid %d (%s)", (int)other, path);
     else
         snprintf(why, size, "%s: %s", path, strerror(-fd));
@@ -91,6 +97,8 @@ static int open_sockets(const struct config_service *config, bool follows_crash,
     unsigned tries = follows_crash ? ORPHANS_MS / ORPHANS_STEP_MS : 0;
     for (;;) {
         int err = sockets_open(config, out_sockets, why, size);
+        if (err == -EADDRINUSE && tries == 0)
+            (void)holder_explain(&config->listen, config->listen_text, why, size);
         if (err != -EADDRINUSE || tries-- == 0)
             return err;
         uv_sleep(ORPHANS_STEP_MS);

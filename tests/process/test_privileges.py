@@ -1,20 +1,16 @@
 """What the code of an app may do to whoever started it: nothing. It has no terminal, no rights beyond
 its user, and no way to get any."""
 
-import fcntl
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
-import termios
-import threading
 from pathlib import Path
 
 import pytest
 
 import crew
+from terminal import Terminal
 from ws import WebSocket
 
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -34,36 +30,6 @@ def status_of(pid):
 
 def field(status, name):
     return int(re.search(rf"^{name}:\s+(\S+)", status, re.M)[1], 16)
-
-
-def on_a_terminal(instance, *command):
-    """Runs it as the leader of a session whose terminal we hold; what it says goes to the log."""
-    instance.log_path = instance.folder / "terminal"
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(instance.folder)
-        os.execve(command[0], command, instance.env)
-
-    def drain():
-        with open(instance.log_path, "wb", buffering=0) as out:
-            try:
-                while data := os.read(terminal, 65536):
-                    out.write(data.replace(b"\r\n", b"\n"))
-            except OSError:
-                pass
-
-    threading.Thread(target=drain, daemon=True).start()
-    return pid, terminal
-
-
-def waiting_input(terminal):
-    """Bytes that wait for whoever reads from the terminal."""
-    name = os.ttyname(terminal) if os.isatty(terminal) else None
-    slave = os.open(name or os.ptsname(terminal), os.O_RDWR | os.O_NOCTTY)
-    try:
-        return struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, b"\0" * 4))[0]
-    finally:
-        os.close(slave)
 
 
 STEAL = """
@@ -87,19 +53,15 @@ def test_a_worker_cannot_type_into_the_terminal(probe):
     instance = probe(is_started=False, workers=2, top={"user": "www-data"})
     script = instance.folder / "steal.py"
     script.write_text(STEAL)
-    master, terminal = on_a_terminal(instance, str(crew.CREWMAN), "start", "-c",
-                                     str(instance.config_path))
-    try:
+    with Terminal(instance, str(crew.CREWMAN), "start", "-c", str(instance.config_path)) as terminal:
         instance.wait_ready()
-        assert stat_of(Path(f"/proc/{master}/stat").read_text()) != (0, 0)
+        assert stat_of(Path(f"/proc/{terminal.pid}/stat").read_text())[1] != 0
         for pid in instance.worker_pids():
             assert stat_of(Path(f"/proc/{pid}/stat").read_text()) == (pid, 0)
         with WebSocket(instance.port) as client:
             assert client.ask(f"!run python3 {script}").split("\n") == ["tty: ENXIO", ""]
-        os.kill(master, signal.SIGTERM)
-        assert os.waitpid(master, 0)[1] == 0
-    finally:
-        os.close(terminal)
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.wait() == 0
 
 
 @needs_root
@@ -108,14 +70,11 @@ def test_a_constructor_has_no_terminal_and_no_rights(probe, verb):
     instance = probe(is_started=False, app="inherits", top={"user": "www-data"})
     seen = instance.folder / "seen"
     instance.env["INHERITS"] = str(seen)
-    pid, terminal = on_a_terminal(instance, str(crew.CREWMAN), verb, "-c", str(instance.config_path))
-    try:
+    with Terminal(instance, str(crew.CREWMAN), verb, "-c", str(instance.config_path)) as terminal:
         if verb == "start":
             instance.wait_ready()
-            os.kill(pid, signal.SIGTERM)
-        assert os.waitpid(pid, 0)[1] == 0
-    finally:
-        os.close(terminal)
+            os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.wait() == 0
     text = seen.read_text()
     assert "tty: ENXIO\n" in text and "tty: open" not in text
     assert "home: /var/www\n" in text

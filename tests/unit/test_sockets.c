@@ -126,7 +126,8 @@ static void a_port_in_use_is_told(void **state) {
     assert_int_equal(sockets_open(&service, &sockets, why, sizeof(why)), -EADDRINUSE);
     assert_null(sockets);
     snprintf(expected, sizeof(expected),
-             "cannot listen on %s: Address already in use (another process listens there)",
+             "cannot listen on %s: Address already in use (another process listens there; "
+             "\"ss -ltnup\" names it to root)",
              text);
     assert_string_equal(why, expected);
     close(other);
