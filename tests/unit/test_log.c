@@ -172,6 +172,46 @@ static void a_torn_line_is_ended(void **state) {
     close(fd);
 }
 
+/* The parent that reads the pipe adds time and name. */
+static void a_child_says_the_level_and_the_text(void **state) {
+    const int *ends = *state;
+    static char text[2 * 4096];
+    log_to_parent(ends[1], CREW_LOG_INFO);
+    log_debug("none");
+    log_info("one");
+    log_notice("two\nlines");
+    log_warning("three");
+    log_error("four");
+    assert_string_equal(drain(ends[0]), "<6>one\n<5>two\\x0alines\n<4>three\n<3>four\n");
+    memset(text, 'x', sizeof(text) - 1);
+    log_error("%s", text);
+    assert_in_range(strlen(drain(ends[0])), 4000, 4096); /* in one piece, as PIPE_BUF allows */
+}
+
+static int put(void *owner, const char *line, size_t len) {
+    char *lines = owner;
+    strncat(lines, line, len);
+    return strstr(lines, "full") ? -ENOBUFS : 0;
+}
+
+static void lines_go_where_the_owner_says(void **state) {
+    static char lines[4096];
+    (void)state;
+    log_to(put, lines, CREW_LOG_NOTICE, "master");
+    log_debug("none");
+    log_notice("one");
+    errno = EDOM;
+    log_relay(CREW_LOG_DEBUG, "chat/0", 77, "a child's\x1b");
+    assert_int_equal(errno, EDOM);
+    assert_matches(lines, "^" STAMP "notice  master\\[[0-9]+\\] one\n" STAMP
+                          "debug   chat/0\\[77\\] a child's\\\\x1b\n$");
+    log_set_level(CREW_LOG_ERROR);
+    log_warning("none");
+    log_error("full");
+    log_error("last"); /* who takes them counts what he loses */
+    assert_matches(lines, "error   master[^\n]* full\n[^\n]* last\n$");
+}
+
 static void levels_have_names(void **state) {
     (void)state;
     for (int level = CREW_LOG_DEBUG; level <= CREW_LOG_ERROR; level++)
@@ -185,6 +225,8 @@ int main(void) {
 #define WITH_PIPE(test) cmocka_unit_test_setup_teardown(test, open_pipe, close_pipe)
     const struct CMUnitTest tests[] = {
         WITH_PIPE(a_line_says_when_how_bad_and_who),
+        WITH_PIPE(a_child_says_the_level_and_the_text),
+        WITH_PIPE(lines_go_where_the_owner_says),
         WITH_PIPE(lines_below_the_level_are_dropped),
         WITH_PIPE(control_bytes_are_escaped),
         WITH_PIPE(long_lines_are_cut),
