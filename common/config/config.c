@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,25 @@ static void check_log_folder(const struct config *config, struct config_errors *
         }
     }
     free(folder);
+}
+
+/* What is no name of a file but of a descriptor is whatever it is. */
+static bool names_descriptor(const char *path) {
+    return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
+}
+
+static void check_log_type(const struct config *config, struct config_errors *errors) {
+    const char *path = config->log_file;
+    struct stat st;
+    if (!path[0] || names_descriptor(path) || stat(path, &st) != 0 ||
+        (!S_ISDIR(st.st_mode) && !S_ISSOCK(st.st_mode) && !S_ISBLK(st.st_mode)))
+        return;
+    char *what = memory_format("found \"%s\", %s; expected a file, a FIFO or a terminal", path,
+                               S_ISDIR(st.st_mode)    ? "a folder"
+                               : S_ISSOCK(st.st_mode) ? "a unix socket"
+                                                      : "a block device");
+    complain(config, "log.file", what, errors);
+    free(what);
 }
 
 static void check_apps(const struct config *config, struct config_errors *errors) {
@@ -207,6 +227,7 @@ int config_read(const char *path, const char *run_dir, struct config **out_confi
     check_apps(config, &errors);
     check_group_alone(config, &errors);
     check_log_folder(config, &errors);
+    check_log_type(config, &errors);
     check_services(config, &errors);
     if (errors.count > 0) {
         config_free(config);

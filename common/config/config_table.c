@@ -81,7 +81,8 @@ static const struct config_row instance_rows[] = {
     {"log.file", "\"\"", .example = "\"/var/log/crewman.log\"", .type = CONFIG_PATH,
      AT(log_file), .reload = CONFIG_RELOAD_NEVER,
      .computed = "standard error; crewman.log in run_dir for a daemon",
-     .help = "The log file. Its folder must exist."},
+     .help = "The log: a file, a FIFO, or /dev/stderr. Its folder must exist. What apps print "
+             "goes there too."},
     {"log.level", "\"notice\"", .type = CONFIG_WORD, AT(log_level), .words = log_levels,
      .help = "Log messages of this level and above."},
 };

@@ -8,8 +8,8 @@
 
 enum descriptor {
     DESCRIPTOR_INPUT,   /* /dev/null */
-    DESCRIPTOR_OUTPUT,  /* the terminal, or the log of a daemon */
-    DESCRIPTOR_LOG,     /* standard error */
+    DESCRIPTOR_OUTPUT,  /* a pipe of its own, which the master reads into the log */
+    DESCRIPTOR_LOG,     /* standard error: the same */
     DESCRIPTOR_CONTROL, /* its end of the control pipe */
     DESCRIPTOR_PAGE,    /* of counters; it maps and closes it */
     DESCRIPTOR_UNUSED,  /* closed */

@@ -26,13 +26,19 @@ static const struct message_field none[] = {END};
 static const struct message_field hello[] = {TEXT("version"), END};
 static const struct message_field failed[] = {TEXT("reason"), END};
 static const struct message_field drained[] = {COUNT("closed"), END};
-static const struct message_field plan[] = {TEXT("name"),       LIST("services"),
-                                            TEXT("app"),        TEXT("runtimes"),
-                                            COUNT("slot"),      COUNT("generation"),
-                                            COUNT("process"),   BOOL("stdout_is_log"),
-                                            TEXT("user"),       TEXT("group"),
-                                            TEXT("log_level"),  COUNT("drain_timeout_ms"),
-                                            COUNT("spread_ms"), END};
+static const struct message_field plan[] = {TEXT("name"),
+                                            LIST("services"),
+                                            TEXT("app"),
+                                            TEXT("runtimes"),
+                                            COUNT("slot"),
+                                            COUNT("generation"),
+                                            COUNT("process"),
+                                            TEXT("user"),
+                                            TEXT("group"),
+                                            TEXT("log_level"),
+                                            COUNT("drain_timeout_ms"),
+                                            COUNT("spread_ms"),
+                                            END};
 static const struct message_field drain[] = {TEXT("reason"), BOOL("graceful"),
                                              COUNT("timeout_ms"), COUNT("spread_ms"), END};
 static const struct message_field sibling[] = {COUNT("process"), END};
@@ -55,7 +61,6 @@ static const struct message_field *const fields_of[MSG_COUNT] = {
     [MSG_DRAIN] = drain,
     [MSG_SIBLING] = sibling,
     [MSG_SIBLING_GONE] = sibling,
-    [MSG_REOPEN_LOGS] = none,
     [MSG_ADMIN_CLIENT] = none,
     [MSG_ASK_STATUS] = none,
     [MSG_ASK_ROSTER] = none,
@@ -83,7 +88,7 @@ const struct message *message_get(enum message_id id) {
 }
 
 bool message_has_descriptor(const struct message *message) {
-    return message->id == MSG_REOPEN_LOGS || message->id == MSG_SIBLING ||
+    return message->id == MSG_SIBLING ||
            message->id == MSG_ADMIN_CLIENT || message->id == MSG_CONNECTED;
 }
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MESSAGE_VERSION 2
+#define MESSAGE_VERSION 3
 
 enum message_direction {
     MESSAGE_TO_MASTER, /* worker → master, on the control pipe */
@@ -30,7 +30,6 @@ enum message_direction {
     X(DRAINED, "drained", MESSAGE_TO_MASTER)                                                   \
     X(PLAN, "plan", MESSAGE_TO_WORKER)                                                         \
     X(DRAIN, "drain", MESSAGE_TO_WORKER)                                                       \
-    X(REOPEN_LOGS, "reopen_logs", MESSAGE_TO_WORKER)                                           \
     X(ADMIN_CLIENT, "admin_client", MESSAGE_TO_WORKER)                                         \
     X(SIBLING, "sibling", MESSAGE_TO_WORKER)                                                   \
     X(SIBLING_GONE, "sibling_gone", MESSAGE_TO_WORKER)                                         \

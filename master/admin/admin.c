@@ -24,12 +24,12 @@ struct admin_client {
     struct list in_clients;
     struct admin *admin;
     struct channel *channel;
-    bool awaits_reload, awaits_end;
+    bool awaits, awaits_end;
 };
 
 static void drop(struct admin_client *client) {
     struct admin *admin = client->admin;
-    if (client->awaits_reload)
+    if (client->awaits)
         admin->verbs->gone(admin->owner, client);
     list_remove(&client->in_clients);
     admin->count--;
@@ -50,7 +50,7 @@ static void answer(struct admin_client *client, const char *why) {
 }
 
 void admin_answer(struct admin_client *client, const char *why) {
-    client->awaits_reload = false;
+    client->awaits = false;
     answer(client, why);
 }
 
@@ -67,20 +67,29 @@ static bool is_graceful(const json_t *body) {
     return json_is_true(json_object_get(body, "graceful"));
 }
 
-static void reopen_logs(struct admin_client *client) {
-    const struct admin *admin = client->admin;
-    int err = admin->verbs->reopen_logs(admin->owner);
-    answer(client, err ? uv_strerror(err) : NULL);
+/* One that waits already asks again: it gets a refusal and waits on. The answer may have come
+ * by the time that the verb is back. */
+static void ask(struct admin_client *client,
+                const char *(*verb)(struct admin_client *client, bool is_graceful),
+                bool is_graceful) {
+    bool did_await = client->awaits;
+    client->awaits = true;
+    const char *why = verb(client, is_graceful);
+    if (!why)
+        return;
+    client->awaits = did_await;
+    answer(client, why);
 }
 
-/* One that waits already asks again: it gets a refusal and waits on. */
-static void reload(struct admin_client *client, bool graceful) {
+static const char *reopen_logs(struct admin_client *client, bool is_graceful) {
     const struct admin *admin = client->admin;
-    const char *why = admin->verbs->reload(admin->owner, graceful, client);
-    if (why)
-        answer(client, why);
-    else
-        client->awaits_reload = true;
+    (void)is_graceful;
+    return admin->verbs->reopen_logs(admin->owner, client);
+}
+
+static const char *reload(struct admin_client *client, bool is_graceful) {
+    const struct admin *admin = client->admin;
+    return admin->verbs->reload(admin->owner, is_graceful, client);
 }
 
 /* Neither end stays with us. */
@@ -142,10 +151,10 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         stop(client, is_graceful(body));
         break;
     case MSG_ASK_RELOAD:
-        reload(client, is_graceful(body));
+        ask(client, reload, is_graceful(body));
         break;
     case MSG_ASK_REOPEN_LOGS:
-        reopen_logs(client);
+        ask(client, reopen_logs, false);
         break;
     default:
         answer(client, "the master does not answer that; ask a worker");
@@ -185,12 +194,12 @@ static void turn_away(struct admin *admin, int fd, const char *why) {
     drop(client);
 }
 
-/* The one that waits for a reload is not the one that hangs. */
+/* The one that waits for an answer is not the one that hangs. */
 static void drop_oldest(struct admin *admin) {
     struct list *node;
     list_each (node, &admin->clients) {
         struct admin_client *client = list_entry(node, struct admin_client, in_clients);
-        if (client->awaits_reload)
+        if (client->awaits)
             continue;
         log_warning("admin: too many clients at once; the oldest is dropped");
         drop(client);
@@ -261,7 +270,7 @@ void admin_keep_waiting(struct admin *admin) {
     struct list *node;
     list_each (node, &admin->clients) {
         struct admin_client *client = list_entry(node, struct admin_client, in_clients);
-        if (client->awaits_reload || client->awaits_end)
+        if (client->awaits || client->awaits_end)
             say(client, MSG_WAIT, json_object());
     }
 }

@@ -24,9 +24,9 @@ struct admin_verbs {
     void (*stop)(void *owner, bool is_graceful);
     /* NULL: it has begun, and admin_answer() follows; else why not. */
     const char *(*reload)(void *owner, bool is_graceful, struct admin_client *client);
-    /* 0, or a negative errno number. */
-    int (*reopen_logs)(void *owner);
-    /* The client that waits for a reload has gone: no answer any more. */
+    /* As reload. */
+    const char *(*reopen_logs)(void *owner, struct admin_client *client);
+    /* The client that waits for one of those has gone: no answer any more. */
     void (*gone)(void *owner, const struct admin_client *client);
 };
 
@@ -49,7 +49,8 @@ int admin_open(struct admin *admin);
 void admin_stop(struct admin *admin);
 void admin_close(struct admin *admin);
 
-/* The last word on the reload that it asked for: `why` NULL for done, else the reason. */
+/* The last word on the reload, or the log, that it asked for: `why` NULL for done, else the
+ * reason. */
 void admin_answer(struct admin_client *client, const char *why);
 
 /* Once a second: tell those that wait for something that we are alive. */

@@ -12,6 +12,7 @@
 #include "child.h"
 #include "crewman.h"
 #include "instance.h"
+#include "outlet.h"
 #include "pool.h"
 #include "process.h"
 
@@ -174,13 +175,15 @@ static json_t *describe_master(const struct instance *instance) {
     double load[3] = {0};
     const char *phase = instance->is_reloading ? "reloading" : phases[instance->phase];
     uv_loadavg(load);
-    return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I, s:I}", "version",
-                     CREW_VERSION, "pid", (int)getpid(), "phase", phase, "uptime_ms",
+    return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I, s:I, s:I, s:I}",
+                     "version", CREW_VERSION, "pid", (int)getpid(), "phase", phase, "uptime_ms",
                      (json_int_t)(uv_now(&instance->loop) - instance->started_ms), "generation",
                      (int)instance->generation, "config",
                      instance->config->path ? instance->config->path : "", "run_dir",
                      instance->config->run_dir, "load", load[0], load[1], load[2], "rss",
-                     (json_int_t)process_rss(getpid()), "turns", (json_int_t)instance->turns);
+                     (json_int_t)process_rss(getpid()), "turns", (json_int_t)instance->turns,
+                     "log_waiting", (json_int_t)outlet_waiting(instance->log), "log_lost",
+                     (json_int_t)outlet_lost(instance->log));
 }
 
 /* Since the start of the instance, also of slots and services that are no more. */

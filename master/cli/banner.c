@@ -22,19 +22,18 @@ static const struct table_column columns[] = {{"service", false},
                                               {"user", false},
                                               {"state", false}};
 
-static void print_end(const struct instance *instance) {
+static void print_end(FILE *out, const struct instance *instance) {
     const char *log = instance->config->log_file;
     if (instance->is_daemon)
-        say_line(stdout, "Log: %s%s", log[0] ? log : instance->config->run_dir,
+        say_line(out, "Log: %s%s", log[0] ? log : instance->config->run_dir,
                  log[0] ? "" : "/crewman.log");
     else if (log[0])
-        say_line(stdout, "Log: %s", log);
+        say_line(out, "Log: %s", log);
     if (instance->is_daemon)
-        say_line(stdout, "Started, pid %d. Stop it with: crewman stop --run-dir %s",
-                 (int)getpid(), instance->config->run_dir);
+        say_line(out, "Started, pid %d. Stop it with: crewman stop --run-dir %s", (int)getpid(),
+                 instance->config->run_dir);
     else
-        printf("Started, pid %d. Press Ctrl+C to stop.\n", (int)getpid());
-    fflush(stdout);
+        fprintf(out, "Started, pid %d. Press Ctrl+C to stop.\n", (int)getpid());
 }
 
 /* A service that shares its processes names them. */
@@ -54,17 +53,18 @@ static void add_services(struct table *table, const struct pool *pool) {
     }
 }
 
-void banner_print(const struct instance *instance) {
+void banner_print(FILE *out, const void *arg) {
+    const struct instance *instance = arg;
     struct utsname system = {0};
     struct table table;
     struct list *node;
     uname(&system);
-    say_line(stdout, "Crewman %s  %s %s  run_dir %s", CREW_VERSION, system.sysname,
-             system.release, instance->config->run_dir);
+    say_line(out, "Crewman %s  %s %s  run_dir %s", CREW_VERSION, system.sysname, system.release,
+             instance->config->run_dir);
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     list_each (node, &instance->pools)
         add_services(&table, pool_of(node));
-    table_print(&table, stdout);
+    table_print(&table, out);
     table_done(&table);
-    print_end(instance);
+    print_end(out, instance);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a successful start prints.
+ * What a successful start prints of its instance.
  */
 #ifndef CREWMAN_BANNER_H
 #define CREWMAN_BANNER_H
 
-struct instance;
+#include <stdio.h>
 
-void banner_print(const struct instance *instance);
+void banner_print(FILE *out, const void *instance);
 
 #endif

@@ -94,6 +94,14 @@ static void print_head(const json_t *master, size_t processes) {
     putchar('\n');
 }
 
+/* Nothing where all is well. */
+static void print_log(const json_t *master) {
+    json_int_t waiting = row_number(master, "log_waiting"),
+               lost = row_number(master, "log_lost");
+    if (waiting > 0 || lost > 0)
+        printf("log: %lld bytes wait, %lld lines lost\n", (long long)waiting, (long long)lost);
+}
+
 static void print_sum(const json_t *rows, const json_t *totals) {
     size_t i;
     json_t *row;
@@ -185,6 +193,7 @@ static void print_table(const json_t *body) {
     table_print(&table, stdout);
     table_done(&table);
     print_sum(rows, json_object_get(body, "totals"));
+    print_log(json_object_get(body, "master"));
     print_labels(rows);
     print_full(rows);
     print_reasons(rows);

@@ -36,9 +36,7 @@ static struct child *deliver(struct place *place, const struct birth *birth,
     spec->program = program->path;
     spec->file = program_file(program, birth->config->pin);
     spec->title = title;
-    /* Whoever waits for the end of a daemon's output must not wait for its children. */
-    spec->out_fd = instance->is_daemon ? instance->log_fd : STDOUT_FILENO;
-    spec->log_fd = instance->log_fd;
+    spec->log_pipes = &instance->log_pipes;
     spec->plan = pool->kind->plan(birth);
     return child_start(&instance->spawner, spec, out_why, size);
 }

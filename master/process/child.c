@@ -48,7 +48,15 @@ static void close_page_fd(struct child *child) {
     child->page_fd = -1;
 }
 
+/* Its last words stand before its obituary. */
+static void end_log(struct child *child) {
+    if (child->log_pipe)
+        log_pipe_end(child->log_pipe);
+    child->log_pipe = NULL;
+}
+
 static void forget(struct child *child) {
+    end_log(child);
     channel_close(child->channel);
     child->channel = NULL;
     list_remove(&child->in_siblings);
@@ -61,6 +69,7 @@ static void on_ended(struct spawned *spawned, int status, int signal) {
     struct child *child = (struct child *)spawned;
     const struct child_events *events = child->events;
     void *owner = child->owner;
+    end_log(child);
     close_page_fd(child); /* it is nobody's sibling any more */
     events->ended(child, status, signal);
     forget(child);
@@ -189,10 +198,10 @@ static void on_not_ready(uv_timer_t *timer) {
 
 /* Not a branch for each kind: what is there is inherited. */
 static int spawn(struct child *child, struct spawner *spawner, const struct child_spec *spec,
-                 int pipe) {
+                 int pipe, int log) {
     int fds[DESCRIPTOR_OWN + CHILD_OWN_MAX] = {[DESCRIPTOR_INPUT] = -1,
-                                               [DESCRIPTOR_OUTPUT] = spec->out_fd,
-                                               [DESCRIPTOR_LOG] = spec->log_fd,
+                                               [DESCRIPTOR_OUTPUT] = log,
+                                               [DESCRIPTOR_LOG] = log,
                                                [DESCRIPTOR_CONTROL] = pipe,
                                                [DESCRIPTOR_PAGE] = child->page_fd,
                                                [DESCRIPTOR_UNUSED] = -1};
@@ -250,16 +259,21 @@ static int open_page(struct child *child) {
 
 struct child *child_start(struct spawner *spawner, const struct child_spec *spec, char *out_why,
                           size_t size) {
-    int ends[2] = {-1, -1};
+    int ends[2] = {-1, -1}, log = -1;
     struct child *child = child_new(spawner->loop, spec);
     int err = open_page(child);
+    if (!err)
+        err = log_pipe_open(spec->log_pipes, spec->label, &child->log_pipe, &log);
     if (!err && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         err = -errno;
     if (!err) {
-        err = spawn(child, spawner, spec, ends[1]);
+        err = spawn(child, spawner, spec, ends[1], log);
         close(ends[1]);
     }
+    if (log >= 0)
+        close(log);
     if (!err) {
+        log_pipe_set_pid(child->log_pipe, child->spawned.pid);
         begin_talk(child, spec, ends[0]);
         return child;
     }
@@ -325,10 +339,6 @@ void child_introduce(struct child *child, const struct child *other) {
 
 void child_withdraw(struct child *child, const struct child *other) {
     tell(child, MSG_SIBLING_GONE, json_pack("{s:I}", "process", (json_int_t)other->number), -1);
-}
-
-void child_reopen_log(struct child *child, int fd) {
-    tell(child, MSG_REOPEN_LOGS, json_object(), fd);
 }
 
 int child_hand_client(struct child *child, int fd) {

@@ -16,6 +16,7 @@
 #include "channel.h"
 #include "config.h"
 #include "list.h"
+#include "log_pipe.h"
 #include "spawner.h"
 #include "tally.h"
 
@@ -46,7 +47,7 @@ struct child_spec {
     const char *file;    /* what is executed for it */
     const char *title;   /* what ps shows of it */
     const char *label;   /* how log lines name it: "chat/0" */
-    int out_fd, log_fd;
+    struct log_pipes *log_pipes;
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;
     unsigned generation;
@@ -70,6 +71,7 @@ struct child {
     uint32_t number;
     enum child_role role;
     struct channel *channel;
+    struct log_pipe *log_pipe; /* what it prints; NULL: not made yet */
     uv_timer_t timer; /* to be ready by; then: to be gone by */
     uint64_t started_ms, beat_ms, drain_ms, orphan_ms;
     const struct score_page *page; /* it writes, we read; outlives it until it is forgotten */
@@ -116,9 +118,6 @@ void child_withdraw(struct child *child, const struct child *other);
 
 /* What its page says now. */
 const struct tally *child_count(struct child *child);
-
-/* Hand it the new log. */
-void child_reopen_log(struct child *child, int fd);
 
 /* Hand it a client that asks for its connections, one end of a socketpair, which stays ours. 0,
  * or a negative errno number: it does not listen to us. */

@@ -101,13 +101,10 @@ int daemon_fork(void) {
     return report[1];
 }
 
-void daemon_redirect(int log_fd) {
+void daemon_drop_input(void) {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    fflush(NULL);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
         close(null);
     }
-    dup2(log_fd, STDOUT_FILENO);
-    dup2(log_fd, STDERR_FILENO);
 }

@@ -17,7 +17,7 @@
  * stopped. A negative errno number: nothing was forked. */
 int daemon_fork(void);
 
-/* Standard output and error go to the log from now on, input comes from /dev/null. */
-void daemon_redirect(int log_fd);
+/* Standard input is /dev/null from now on. */
+void daemon_drop_input(void);
 
 #endif

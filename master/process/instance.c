@@ -36,7 +36,7 @@ static void on_turn(uv_prepare_t *handle) {
 
 int instance_init(struct instance *instance, char *out_why, size_t size) {
     struct timespec now;
-    *instance = (struct instance){.generation = 1, .pid_fd = -1, .log_fd = -1};
+    *instance = (struct instance){.generation = 1, .pid_fd = -1};
     /* First, for libuv aborts when it is the first to find no descriptor left. */
     int err = uv_loop_init(&instance->loop);
     if (!err)
@@ -52,6 +52,7 @@ int instance_init(struct instance *instance, char *out_why, size_t size) {
     instance->last_number = (uint32_t)now.tv_sec & NUMBER_MASK;
     instance->started_ms = uv_now(&instance->loop);
     list_init(&instance->pools);
+    log_pipes_init(&instance->log_pipes, &instance->loop);
     uv_prepare_init(&instance->loop, &instance->turn);
     instance->turn.data = instance;
     uv_prepare_start(&instance->turn, on_turn);

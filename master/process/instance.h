@@ -12,11 +12,13 @@
 
 #include "config.h"
 #include "list.h"
+#include "log_pipe.h"
 #include "program.h"
 #include "rivals.h"
 #include "spawner.h"
 #include "tally.h"
 
+struct outlet;
 struct supervisor_events;
 
 enum instance_phase {
@@ -40,10 +42,13 @@ struct instance {
     uint32_t last_number; /* the newest child's */
     uint64_t started_ms;
     uv_prepare_t turn;
-    uint64_t turns;       /* of the loop: many in a second without work are a spin */
-    struct tally retired; /* the sums of pools that are no more */
-    struct rivals rivals; /* of the reload that runs */
-    int pid_fd, log_fd;   /* -1: none */
+    uint64_t turns;             /* of the loop: many in a second without work are a spin */
+    struct tally retired;       /* the sums of pools that are no more */
+    struct rivals rivals;       /* of the reload that runs */
+    int pid_fd;                 /* -1: none */
+    struct outlet *log;         /* NULL until it is open; in the foreground it may be `err` */
+    struct outlet *out, *err;   /* NULL once a daemon has left its terminal */
+    struct log_pipes log_pipes; /* of the children */
     const struct supervisor_events *events;
     void *owner; /* of the events */
 };

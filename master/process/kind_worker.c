@@ -68,13 +68,11 @@ static json_t *plan(const struct birth *birth) {
     const struct config *config = birth->config;
     const struct config_service *agreed = birth->is_new ? pool->next : pool->config;
     json_t *plan = json_pack(
-        "{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s:s, s:I, "
-        "s:I}",
-        "name", pool->name, "services", services(birth), "app", app_of(birth), "runtimes",
-        config->runtimes, "slot", (int)birth->place->index, "generation",
-        (int)birth->generation, "process", (json_int_t)birth->number, "stdout_is_log",
-        pool->instance->is_daemon ? 1 : 0, "user", agreed->user, "group", agreed->group,
-        "log_level", log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
+        "{s:s, s:o, s:s, s:s, s:i, s:i, s:I, s:s, s:s, s:s, s:I, s:I}", "name", pool->name,
+        "services", services(birth), "app", app_of(birth), "runtimes", config->runtimes, "slot",
+        (int)birth->place->index, "generation", (int)birth->generation, "process",
+        (json_int_t)birth->number, "user", agreed->user, "group", agreed->group, "log_level",
+        log_level_name((enum crew_log_level)config->log_level), "drain_timeout_ms",
         (json_int_t)config->drain_timeout_ms, "spread_ms",
         (json_int_t)config->reload_spread_ms);
     if (birth->pin)

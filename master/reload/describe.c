@@ -67,9 +67,11 @@ static void close_all(struct describe *describe) {
     close_handle(describe, &describe->err.pipe);
 }
 
-/* The first line of what it said on standard error, or how it ended: texts of the app. */
+/* The first line of its answer, which on standard error may stand behind what the app printed;
+ * without one the first that was printed, or how it ended. Texts of the app. */
 static char *explain(const struct describe *describe) {
-    size_t len = strcspn(describe->err.data, "\n");
+    const char *said = describe->out.len > 0 ? describe->out.data : describe->err.data;
+    size_t len = strcspn(said, "\n");
     if (describe->is_late)
         return memory_format("%s: it did not say what it declares within %u s", describe->app,
                              DEADLINE_MS / 1000);
@@ -77,7 +79,7 @@ static char *explain(const struct describe *describe) {
         return memory_format("%s: crashed while it was loaded: %s", describe->app,
                              process_signal_name(describe->signal));
     if (len > 0)
-        return memory_format("%.*s", (int)len, describe->err.data);
+        return memory_format("%.*s", (int)len, said);
     return memory_format("%s: crewman-worker --describe exited with code %d", describe->app,
                          describe->status);
 }
@@ -119,16 +121,24 @@ static void on_ended(struct spawned *process, int status, int signal) {
     one_over(describe);
 }
 
+/* What is printed beyond the bound is read all the same: a pipe that is full would hold the app
+ * up. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buf) {
+    static char rest[65536];
     struct output *output = (struct output *)handle;
     (void)suggested;
-    *out_buf = uv_buf_init(output->data + output->len, (unsigned)(output->max - output->len));
+    if (output == &output->describe->err && output->len == output->max)
+        *out_buf = uv_buf_init(rest, sizeof(rest));
+    else
+        *out_buf =
+            uv_buf_init(output->data + output->len, (unsigned)(output->max - output->len));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
     struct output *output = (struct output *)stream;
-    (void)buf;
     if (got > 0) {
+        if (buf->base != output->data + output->len)
+            return;
         output->len += (size_t)got;
         output->data[output->len] = '\0';
         return;

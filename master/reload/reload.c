@@ -96,7 +96,7 @@ static void commit(struct reload *reload) {
     instance->generation++;
     changeover_commit(instance);
     config_free(old);
-    log_setup(instance->log_fd, (enum crew_log_level)instance->config->log_level, "master");
+    log_set_level((enum crew_log_level)instance->config->log_level);
 }
 
 static void carry_out(struct reload *reload, unsigned actions, struct place *place,

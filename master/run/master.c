@@ -18,10 +18,12 @@
 #include "daemon.h"
 #include "instance.h"
 #include "log.h"
+#include "output.h"
 #include "pidfile.h"
 #include "pool.h"
 #include "process.h"
 #include "reloads.h"
+#include "relog.h"
 #include "report.h"
 #include "say.h"
 #include "setup.h"
@@ -37,6 +39,7 @@ struct master {
     const struct master_options *options;
     struct admin admin;
     struct reloads reloads;
+    struct relog relog;
     struct loading *loading; /* at the start */
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t watch; /* once a second */
@@ -46,15 +49,21 @@ struct master {
     int exit_code;
 };
 
-static int say(const char *text) {
-    say_line(stderr, "crewman: %s", text);
+static void print_why(FILE *out, const void *arg) {
+    say_line(out, "crewman: %s", (const char *)arg);
+}
+
+static int say(const struct master *master, const char *text) {
+    output_print(master->instance.err, print_why, text);
     return EXIT_FAILURE;
 }
 
 /* The start is decided: a daemon's parent may go, and its terminal is given back. */
 static void report(struct master *master, int exit_code) {
-    if (report_is_awaited(&master->report) && exit_code == EXIT_SUCCESS)
-        daemon_redirect(master->instance.log_fd);
+    if (report_is_awaited(&master->report) && exit_code == EXIT_SUCCESS) {
+        daemon_drop_input();
+        output_leave_terminal(&master->instance);
+    }
     report_tell(&master->report, exit_code);
 }
 
@@ -63,7 +72,7 @@ static void stop(void *owner, bool is_graceful);
 static void fail_start(struct master *master, const char *why) {
     master->exit_code = EXIT_FAILURE;
     if (why)
-        say(why);
+        say(master, why);
     stop(master, false);
 }
 
@@ -85,7 +94,7 @@ static void on_became_ready(void *owner) {
             return;
     instance->phase = INSTANCE_RUNNING;
     if (master->options->on_started)
-        master->options->on_started(instance);
+        output_print(instance->out, master->options->on_started, instance);
     log_notice("started: %s", instance->config->run_dir);
     report(master, EXIT_SUCCESS);
 }
@@ -159,11 +168,11 @@ static void stop(void *owner, bool is_graceful) {
     if (!is_first && (is_graceful || !instance->stops_gracefully))
         return;
     if (instance->phase == INSTANCE_STARTING && master->exit_code == EXIT_SUCCESS)
-        master->exit_code = say("stopped before every worker was ready");
+        master->exit_code = say(master, "stopped before every worker was ready");
     instance->phase = INSTANCE_STOPPING;
     instance->stops_gracefully = is_graceful;
     if (is_first) {
-        if (instance->log_fd >= 0)
+        if (instance->log)
             log_notice("stopping%s", is_graceful ? " gracefully" : "");
         loading_cancel(master->loading);
         master->loading = NULL;
@@ -179,34 +188,15 @@ static const char *reload_for(void *owner, bool is_graceful, struct admin_client
     return reloads_for_client(&master->reloads, is_graceful, client);
 }
 
+static const char *reopen_logs(void *owner, struct admin_client *client) {
+    struct master *master = owner;
+    return relog_for_client(&master->relog, client);
+}
+
 static void forget_client(void *owner, const struct admin_client *client) {
     struct master *master = owner;
     reloads_forget_client(&master->reloads, client);
-}
-
-static void reopen_log(struct child *child, void *arg) {
-    const struct instance *instance = arg;
-    child_reopen_log(child, instance->log_fd);
-}
-
-/* Here and in the children. */
-static int reopen_logs(void *owner) {
-    struct master *master = owner;
-    struct instance *instance = &master->instance;
-    int fd = setup_open_log(instance);
-    if (fd < 0)
-        return fd;
-    if (dup3(fd, instance->log_fd, O_CLOEXEC) < 0) {
-        int err = errno;
-        close(fd);
-        return -err;
-    }
-    close(fd);
-    if (instance->is_daemon)
-        daemon_redirect(instance->log_fd);
-    each_child(master, reopen_log, instance);
-    log_notice("log reopened");
-    return 0;
+    relog_forget_client(&master->relog, client);
 }
 
 /* The command that waits for the start has been killed: what it says of it must stay true. */
@@ -298,6 +288,12 @@ static int set_up(struct master *master, const struct pins *pins, char *out_why,
     return err;
 }
 
+static void print_errors(FILE *out, const void *arg) {
+    const struct config_errors *errors = arg;
+    for (size_t i = 0; i < errors->count; i++)
+        say_line(out, "%s", errors->lines[i]);
+}
+
 static void on_loaded(void *owner, struct config *config, const struct pins *pins,
                       const struct config_errors *errors) {
     struct master *master = owner;
@@ -305,8 +301,7 @@ static void on_loaded(void *owner, struct config *config, const struct pins *pin
     master->loading = NULL;
     master->instance.config = config;
     if (!config) {
-        for (size_t i = 0; i < errors->count; i++)
-            say_line(stderr, "%s", errors->lines[i]);
+        output_print(master->instance.err, print_errors, errors);
         fail_start(master, NULL);
         return;
     }
@@ -329,13 +324,17 @@ static void tear_down(struct master *master) {
     admin_stop(&master->admin);
     if (instance->pid_fd >= 0)
         pidfile_release(instance_path(instance, "crewman.pid"), instance->pid_fd);
-    if (instance->config && instance->log_fd >= 0)
+    log_pipes_close(&instance->log_pipes);
+    if (instance->log)
         log_notice("stopped");
+    output_flush(instance);
     /* Last, for the client that asked waits for this end: by now another instance can start. */
     admin_close(&master->admin);
     reloads_done(&master->reloads);
     terminal_close(&master->terminal);
+    relog_done(&master->relog);
     instance_done(instance);
+    output_close(instance);
     report(master, master->exit_code);
 }
 
@@ -346,12 +345,18 @@ static int init(struct master *master, const struct master_options *options) {
     char why[512];
     int err = instance_init(instance, why, sizeof(why));
     if (err) {
-        say(why);
+        print_why(stderr, why);
         return err;
     }
     instance->is_daemon = options->is_daemon;
+    err = output_open(instance);
+    if (err) {
+        print_why(stderr, "no thread can be started");
+        return err;
+    }
     instance->events = &supervisor_events;
     instance->owner = master;
+    relog_init(&master->relog, instance);
     reloads_init(&master->reloads, instance, &options->source);
     admin_init(&master->admin, instance, &admin_verbs, master);
     uv_timer_init(&instance->loop, &master->watch);
@@ -360,7 +365,7 @@ static int init(struct master *master, const struct master_options *options) {
         report_open(&master->report, &instance->loop, options->report_fd, on_abandoned, master);
     if (err) {
         snprintf(why, sizeof(why), "cannot report on the start: %s", uv_strerror(err));
-        say(why);
+        print_why(stderr, why);
         return err;
     }
     if (!instance->is_daemon)
@@ -376,10 +381,17 @@ static void load(struct master *master) {
                                     &instance->programs.list[PROGRAM_WORKER], &done, master);
 }
 
+/* A write that fails, or a terminal that somebody else uses, ends or stops nobody. */
+static void ignore_signals(void) {
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTOU, SIGTTIN};
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN);
+}
+
 int master_run(const struct master_options *options) {
     struct master master;
     umask(022);
-    signal(SIGPIPE, SIG_IGN);
+    ignore_signals();
     (void)process_raise_nofile();
     if (init(&master, options) != 0) {
         report(&master, EXIT_FAILURE);

@@ -8,6 +8,7 @@
 #define CREWMAN_MASTER_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "loading.h"
 
@@ -18,8 +19,8 @@ struct master_options {
     bool is_daemon;
     int report_fd; /* of a daemon: the pipe to its parent, which is told the exit code of the
                       start; -1 otherwise */
-    /* Every worker is ready for the first time; may be NULL. */
-    void (*on_started)(const struct instance *instance);
+    /* Every worker is ready for the first time: print that of the instance; may be NULL. */
+    void (*on_started)(FILE *out, const void *instance);
 };
 
 /* Run an instance until it ends; answers the exit code: EXIT_SUCCESS or EXIT_FAILURE. */

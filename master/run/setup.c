@@ -5,7 +5,6 @@
 #include "setup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,24 +15,13 @@
 #include "identity.h"
 #include "instance.h"
 #include "kind_worker.h"
-#include "log.h"
+#include "output.h"
 #include "pidfile.h"
 #include "pool.h"
 #include "process.h"
 
 #define ORPHANS_MS      3000u
 #define ORPHANS_STEP_MS 50u
-
-int setup_open_log(const struct instance *instance) {
-    const struct config *config = instance->config;
-    const char *path = config->log_file;
-    if (!path[0] && !instance->is_daemon)
-        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (!path[0])
-        path = instance_path(instance, "crewman.log");
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    return fd < 0 ? -errno : fd;
-}
 
 /* The default of other users is in /tmp, where anybody could have made it before us. */
 static int make_run_dir(const struct config *config, char *why, size_t size) {
@@ -75,20 +63,6 @@ static int take_pidfile(struct instance *instance, bool *out_follows_crash, char
     else
         snprintf(why, size, "%s: %s", path, strerror(-fd));
     return -1;
-}
-
-static int set_up_log(struct instance *instance, char *why, size_t size) {
-    int fd = setup_open_log(instance);
-    if (fd < 0) {
-        snprintf(why, size, "log %s: %s",
-                 instance->config->log_file[0] ? instance->config->log_file
-                                               : instance_path(instance, "crewman.log"),
-                 strerror(-fd));
-        return -1;
-    }
-    instance->log_fd = fd;
-    log_setup(fd, (enum crew_log_level)instance->config->log_level, "master");
-    return 0;
 }
 
 /* The workers of a master that was killed close their listeners as soon as they notice. */
@@ -145,7 +119,7 @@ int setup_instance(struct instance *instance, const struct pins *pins, char *out
     if (make_run_dir(instance->config, out_why, size) != 0 ||
         take_pidfile(instance, &follows_crash, out_why, size) != 0)
         return -1;
-    if (set_up_log(instance, out_why, size) != 0)
+    if (output_open_log(instance, out_why, size) != 0)
         return -1;
     return make_pools(instance, pins, follows_crash, out_why, size);
 }

@@ -17,7 +17,4 @@ struct pins;
 int setup_instance(struct instance *instance, const struct pins *pins, char *out_why,
                    size_t size);
 
-/* A new descriptor of its log, close-on-exec, or a negative errno number. */
-int setup_open_log(const struct instance *instance);
-
 #endif

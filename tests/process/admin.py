@@ -7,7 +7,7 @@ import struct
 import crew
 from ws import dial
 
-VERSION = 2  # of the messages
+VERSION = 3  # of the messages
 
 
 def message(kind, **fields):

@@ -324,7 +324,7 @@ def test_a_start_with_too_few_descriptors_says_so(instances):
     pair = Pair(instances)
     pair.instance.expect_errors("")
     ends = []
-    for limit in range(7, 30):
+    for limit in range(8, 42):
         done = subprocess.run(["bash", "-c", f'ulimit -n {limit}; exec "$@"', "start",
                                crew.CREWMAN, "start", "-d", "-c", pair.instance.config_path],
                               env=pair.instance.env, stdin=subprocess.DEVNULL,
@@ -351,7 +351,7 @@ def test_a_master_without_descriptors_waits_for_one(pair):
             client.connect(str(pair.instance.run_dir / "admin.sock"))
             crew.let_pass(2)  # in which turns are counted; to ask for them takes a descriptor
             resource.prlimit(master, resource.RLIMIT_NOFILE, (soft, hard))
-        body = b'{"v":2,"type":"roster"}'
+        body = b'{"v":3,"type":"roster"}'
         client.settimeout(10)
         client.sendall(len(body).to_bytes(4, "big") + body)
         assert b'"workers"' in client.recv(65536)
@@ -363,7 +363,7 @@ def test_descriptors_sent_to_the_master_do_not_stay(pair):
         client.connect(str(pair.instance.run_dir / "admin.sock"))
         assert pair.instance.verb("status").returncode == 0
         before = crew.fd_count(master)
-        body = b'{"v":2,"type":"roster"}'
+        body = b'{"v":3,"type":"roster"}'
         frame = len(body).to_bytes(4, "big") + body
         for _ in range(20):
             client.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,

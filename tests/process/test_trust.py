@@ -18,7 +18,7 @@ STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff
 
 
 def message(kind, **fields):
-    body = json.dumps({"v": 2, "type": kind, **fields}).encode()
+    body = json.dumps({"v": 3, "type": kind, **fields}).encode()
     return struct.pack(">I", len(body)) + body
 
 

@@ -25,7 +25,7 @@ PAGE_BYTES = 4096
 PAGE_HEAD = 64
 COUNTERS = re.findall(r"^    X\(\w+, (\w+),", (crew.ROOT / "common/control/counters.h").read_text(),
                       re.M)
-VERSION = 2  # of the messages
+VERSION = 3  # of the messages
 ACCEPTING, FULL = 2, 3  # scoreboard.h
 PAGE = 1000
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -120,7 +120,7 @@ class Worker:
         config = config or {"listen": f"text://127.0.0.1:{self.port}"}
         self.pipe.send("plan", **{
             "name": "probe", "app": crew.app("probe"), "runtimes": "", "slot": 2, "generation": 3,
-            "process": 77, "stdout_is_log": False, "user": "", "group": "", "log_level": "notice",
+            "process": 77, "user": "", "group": "", "log_level": "notice",
             "drain_timeout_ms": 30000, "spread_ms": 0,
             "services": [{"service": service, "config": config, "listener": listener}], **changes})
 
@@ -217,7 +217,7 @@ def test_hello_ready_beat(workers):
         assert worker.count("bytes_in") == 11
         assert worker.count("pid") == worker.process.pid
         assert set(worker.pipe.expect("beat")) == {"v", "type"}
-    assert f"notice  probe/2[{worker.process.pid}] probe: worker start, slot 2\n" in worker.log()
+    assert "<5>probe: worker start, slot 2\n" in worker.log()  # the master adds the rest
 
 
 def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
@@ -529,27 +529,6 @@ def test_signals_of_a_terminal_are_not_for_it(workers):
         assert client.ask("hello") == "hello"
     worker.stop(1000)
     assert worker.wait() == 0
-
-
-# -- the log
-
-
-@pytest.mark.parametrize("takes_stdout", [True, False])
-def test_the_log_is_taken_over(workers, takes_stdout):
-    worker = workers()
-    worker.start(stdout_is_log=takes_stdout)
-    old = worker.log()
-    new_path = worker.folder / "new"
-    with worker.connect() as client, open(new_path, "wb") as new:
-        worker.pipe.send("reopen_logs", fd=new.fileno())
-        crew.wait_for(lambda: client.ask("!log again") == "logged" and
-                      "probe: says again" in new_path.read_text(), 5, "the new log")
-        assert client.ask("!print here") == "printed"
-        assert "probe: complained here" in new_path.read_text()
-        where = new_path.read_text() if takes_stdout else worker.log()[len(old):]
-        assert "probe: printed here" in where
-    worker.pipe.send("reopen_logs")  # without a descriptor: nothing happens but a line
-    crew.wait_for(lambda: "without a descriptor" in new_path.read_text(), 5, "a line about it")
 
 
 # -- who asks for its connections

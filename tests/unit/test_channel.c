@@ -110,7 +110,7 @@ static size_t frame(char *out, const char *json) {
 
 static size_t drained(char *out, unsigned closed) {
     char json[100];
-    snprintf(json, sizeof(json), "{\"v\":2,\"type\":\"drained\",\"closed\":%u}", closed);
+    snprintf(json, sizeof(json), "{\"v\":3,\"type\":\"drained\",\"closed\":%u}", closed);
     return frame(out, json);
 }
 
@@ -197,14 +197,15 @@ static void test_a_descriptor_comes_with_its_own_message(void **state) {
     const int fds[] = {0};
     (void)state;
     bench_open_for(&bench, MESSAGE_TO_WORKER);
-    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"sibling_gone\",\"process\":1}"));
-    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"sibling_gone\",\"process\":2}"));
-    send_with(bench.peer, data, frame(data, "{\"v\":2,\"type\":\"reopen_logs\"}"), fds, 1);
-    put(&bench, data, frame(data, "{\"v\":2,\"type\":\"sibling_gone\",\"process\":3}"));
+    put(&bench, data, frame(data, "{\"v\":3,\"type\":\"sibling_gone\",\"process\":1}"));
+    put(&bench, data, frame(data, "{\"v\":3,\"type\":\"sibling_gone\",\"process\":2}"));
+    send_with(bench.peer, data, frame(data, "{\"v\":3,\"type\":\"sibling\",\"process\":9}"),
+              fds, 1);
+    put(&bench, data, frame(data, "{\"v\":3,\"type\":\"sibling_gone\",\"process\":3}"));
     bench.wanted = 4;
     uv_run(&bench.loop, UV_RUN_DEFAULT);
     assert_int_equal(bench.descriptors, 1);
-    assert_int_equal(bench.descriptor_of, MSG_REOPEN_LOGS);
+    assert_int_equal(bench.descriptor_of, MSG_SIBLING);
     bench_close(&bench);
 }
 
@@ -216,11 +217,11 @@ static void test_nonsense_ends_the_channel_once(void **state) {
         {"hello", "no JSON"},
         {"[]", "unknown type"},
         {"{\"v\":1}", "unknown type"},
-        {"{\"v\":2,\"type\":\"plan\"}", "unknown type"},
-        {"{\"v\":2,\"type\":\"drained\"}", "closed is missing"},
+        {"{\"v\":3,\"type\":\"plan\"}", "unknown type"},
+        {"{\"v\":3,\"type\":\"drained\"}", "closed is missing"},
         {"{\"v\":1,\"type\":\"drained\",\"closed\":1}", "version 1"},
-        {"{\"v\":2,\"type\":\"drained\",\"closed\":-1}", "out of range"},
-        {"{\"v\":2,\"v\":2,\"type\":\"drained\",\"closed\":1}", "no JSON"},
+        {"{\"v\":3,\"type\":\"drained\",\"closed\":-1}", "out of range"},
+        {"{\"v\":3,\"v\":3,\"type\":\"drained\",\"closed\":1}", "no JSON"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -424,9 +425,9 @@ static void test_a_descriptor_goes_with_its_message(void **state) {
     (void)state;
     bench_open(&bench);
     assert_int_equal(pipe(pipe_fds), 0);
-    assert_int_equal(
-        channel_send(bench.channel, message_get(MSG_REOPEN_LOGS), json_object(), pipe_fds[1]),
-        0);
+    assert_int_equal(channel_send(bench.channel, message_get(MSG_SIBLING),
+                                  json_pack("{s:i}", "process", 9), pipe_fds[1]),
+                     0);
     close(pipe_fds[1]); /* it was duplicated */
     assert_true(recvmsg(bench.peer, &message, 0) > 4);
     memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));

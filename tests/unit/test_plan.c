@@ -21,12 +21,12 @@ static json_t *good_body(void) {
         json_pack("{s:s, s:{s:s, s:{s:s}}, s:i}", "service", "chat", "config", "listen",
                   "text://127.0.0.1:23", "heartbeat", "idle_timeout", "70s", "listener", 6);
     json_t *clock = json_pack("{s:s, s:{}, s:i}", "service", "clock", "config", "listener", -1);
-    json_t *body = json_pack(
-        "{s:s, s:[o, o], s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:s, s:i, "
-        "s:i}",
-        "name", "front", "services", chat, clock, "app", "/srv/chat.so", "runtimes", "/srv",
-        "slot", 3, "generation", 2, "process", 77, "stdout_is_log", 1, "user", "www-data",
-        "group", "adm", "log_level", "debug", "drain_timeout_ms", 5000, "spread_ms", 300);
+    json_t *body = json_pack("{s:s, s:[o, o], s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s, s:i, "
+                             "s:i}",
+                             "name", "front", "services", chat, clock, "app", "/srv/chat.so",
+                             "runtimes", "/srv", "slot", 3, "generation", 2, "process", 77,
+                             "user", "www-data", "group", "adm", "log_level", "debug",
+                             "drain_timeout_ms", 5000, "spread_ms", 300);
     assert_non_null(body);
     return body;
 }
@@ -52,7 +52,6 @@ static void everything_arrives(void **state) {
     assert_int_equal(plan.slot, 3);
     assert_int_equal(plan.generation, 2);
     assert_int_equal(plan.process, 77);
-    assert_true(plan.stdout_is_log);
     assert_int_equal(plan.log_level, CREW_LOG_DEBUG);
     assert_true(plan.drain_timeout_ms == 5000);
     assert_true(plan.spread_ms == 300);

@@ -158,18 +158,6 @@ static void receive_drain(struct worker *worker, const json_t *body) {
                     (uint64_t)json_integer_value(json_object_get(body, "spread_ms")));
 }
 
-static void receive_log(struct worker *worker, int fd) {
-    if (fd < 0) {
-        log_warning("control: reopen_logs came without a descriptor");
-        return;
-    }
-    if (dup3(fd, STDERR_FILENO, 0) < 0)
-        log_error("control: the new log cannot be taken over");
-    if (worker->plan.stdout_is_log)
-        dup3(fd, STDOUT_FILENO, 0);
-    close(fd);
-}
-
 static uint32_t process_of(const json_t *body) {
     return (uint32_t)json_integer_value(json_object_get(body, "process"));
 }
@@ -182,8 +170,6 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         siblings_remove(&worker->siblings, process_of(body));
     else if (type->id == MSG_ADMIN_CLIENT)
         admin_adopt(worker, fd);
-    else if (type->id == MSG_REOPEN_LOGS)
-        receive_log(worker, fd);
     else if (type->id == MSG_PLAN)
         receive_plan(worker, body);
     else

@@ -23,12 +23,6 @@
 /* For the closes of a worker that ends by its own wish. */
 #define ASKED_STOP_MS 5000u
 
-static void set_up_log(const struct plan *plan) {
-    char who[64];
-    snprintf(who, sizeof(who), "%s/%u", plan->name, plan->slot);
-    log_setup(2, (enum crew_log_level)plan->log_level, who);
-}
-
 /* The descriptor goes: from now on the mapping is the only way to write to the page. */
 static int take_page(struct worker *worker, char *why, size_t size) {
     worker->page = scoreboard_open(DESCRIPTOR_PAGE);
@@ -78,7 +72,7 @@ static int accept_all(struct worker *worker, char *why, size_t size) {
 }
 
 int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
-    set_up_log(&worker->plan);
+    log_set_level((enum crew_log_level)worker->plan.log_level);
     worker->conns.process = worker->plan.process;
     int exit_code = take_page(worker, out_why, size);
     if (!exit_code)

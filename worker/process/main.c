@@ -4,12 +4,14 @@
  * --describe, a short-lived one that prints what an app declares.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -67,8 +69,11 @@ static int read_arguments(int argc, char **argv, struct arguments *out) {
     return rest == (out->describes ? 1 : 0) ? 0 : -EINVAL;
 }
 
-static int fail_describe(const char *why) {
+/* For people on standard error, and for the master in place of the description. */
+static int fail_describe(FILE *output, const char *why) {
     fprintf(stderr, "%s\n", why);
+    if (output)
+        fprintf(output, "%s\n", why);
     return LIFECYCLE_EXIT_NEVER;
 }
 
@@ -101,6 +106,24 @@ static json_t *describe_app(const struct crew_app *app, const struct app_source 
     return description;
 }
 
+/* Whatever the app prints goes to standard error; the answer has a descriptor of its own. */
+static FILE *keep_output(void) {
+    int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    FILE *output = fd < 0 ? NULL : fdopen(fd, "w");
+    if (output && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
+        fclose(output);
+        return NULL;
+    }
+    return output;
+}
+
+static int print(const json_t *description, FILE *output) {
+    int result = json_dumpf(description, output, JSON_COMPACT);
+    return result == 0 && fflush(output) == 0
+               ? 0
+               : fail_describe(NULL, "standard output: cannot write");
+}
+
 /* The app's constructors run in here: not before we are the user that its workers will be. */
 static int describe(struct worker *worker, const struct arguments *arguments) {
     const struct crew_app *app;
@@ -109,19 +132,22 @@ static int describe(struct worker *worker, const struct arguments *arguments) {
                                 arguments->runtimes ? arguments->runtimes : ""};
     char why[1024];
     signals_release();
+    FILE *output = keep_output();
+    if (!output)
+        return fail_describe(NULL, "standard output: not open");
     set_up_memory(worker);
     worker->is_describing = true;
     if (identity_find(arguments->user, arguments->group, &identity, why, sizeof(why)) != 0 ||
         identity_become(&identity, why, sizeof(why)) != 0 ||
         load_app(&source, arguments->pin, &app, why, sizeof(why)) != 0)
-        return fail_describe(why);
+        return fail_describe(output, why);
     json_t *description = describe_app(app, &source, why, sizeof(why));
     if (!description)
-        return fail_describe(why);
-    int result = json_dumpf(description, stdout, JSON_COMPACT);
+        return fail_describe(output, why);
+    int result = print(description, output);
     json_decref(description);
-    return result == 0 && fflush(stdout) == 0 ? 0
-                                              : fail_describe("standard output: cannot write");
+    fclose(output);
+    return result;
 }
 
 static bool is_control_pipe(int fd) {
@@ -202,8 +228,20 @@ static void tear_down(struct worker *worker) {
     scoreboard_close(worker->page);
 }
 
+/* The master reads what we write, and nobody waits when it does not: what the pipe does not
+ * take is lost. What an app prints leaves line by line, so that nothing is missing at a crash.
+ */
+static void set_up_output(void) {
+    static char line[BUFSIZ];
+    struct stat pipe;
+    if (fstat(STDERR_FILENO, &pipe) == 0 && S_ISFIFO(pipe.st_mode))
+        (void)fcntl(STDERR_FILENO, F_SETFL, fcntl(STDERR_FILENO, F_GETFL) | O_NONBLOCK);
+    setvbuf(stdout, line, _IOLBF, sizeof(line));
+    log_to_parent(STDERR_FILENO, CREW_LOG_NOTICE);
+}
+
 static int serve(struct worker *worker) {
-    log_setup(STDERR_FILENO, CREW_LOG_NOTICE, "worker");
+    set_up_output();
     if (set_up(worker) != 0) {
         log_error("the event loop cannot be set up");
         return LIFECYCLE_EXIT_AGAIN;

@@ -129,7 +129,6 @@ int plan_load(const json_t *body, struct plan *out_plan, char *out_why, size_t s
     plan.generation = (unsigned)number(body, "generation");
     plan.process = (uint32_t)number(body, "process");
     plan.app_fd = json_object_get(body, "app_fd") ? (int)number(body, "app_fd") : -1;
-    plan.stdout_is_log = json_is_true(json_object_get(body, "stdout_is_log"));
     int level = log_level_parse(text(body, "log_level"));
     plan.log_level = level < 0 ? CREW_LOG_NOTICE : level;
     plan.drain_timeout_ms = (uint64_t)number(body, "drain_timeout_ms");

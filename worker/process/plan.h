@@ -22,8 +22,7 @@ struct plan {
     struct plan_service *services;  /* in the order of the configuration; one at least */
     size_t service_count;
     unsigned slot, generation;
-    uint32_t process;   /* 24 bits: a part of the ids that this process gives out */
-    bool stdout_is_log; /* a daemon: descriptor 1 goes to the log too */
+    uint32_t process; /* 24 bits: a part of the ids that this process gives out */
     int log_level;
     uint64_t drain_timeout_ms, spread_ms; /* for when the master is gone */
     char user[64], group[64];
