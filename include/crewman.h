@@ -198,8 +198,9 @@ void crew_conn_destroy(crew_conn *conn);
 /* Stop and go on reading. While paused, no on_message is called and the kernel's window pushes
  * back on the peer. The heartbeat does not count silence that a pause caused. A peer that hangs
  * up is noticed at once; what it sent before that waits for crew_conn_resume(), for
- * idle_timeout at the most. Resume or close the connection yourself. Workerman: pauseRecv(),
- * resumeRecv(). */
+ * idle_timeout at the most. A peer that acknowledges nothing of what it was sent is ended by
+ * idle_timeout, or by limits.send_timeout when more waits. Resume or close the connection
+ * yourself. Workerman: pauseRecv(), resumeRecv(). */
 void crew_conn_pause(crew_conn *conn);
 void crew_conn_resume(crew_conn *conn);
 

@@ -147,11 +147,12 @@ static const struct config_row service_rows[] = {
 
     {"heartbeat.ping_interval", "\"25s\"", .type = CONFIG_DURATION,
      AT_SERVICE(heartbeat.ping_interval_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
-     .help = "A connection that was silent for so long is sent a probe: a WebSocket ping, or "
-             "ping_data."},
+     .help = "A connection that was silent for so long is sent a probe, one in each silence: a "
+             "WebSocket ping, or ping_data."},
     {"heartbeat.idle_timeout", "\"60s\"", .type = CONFIG_DURATION,
      AT_SERVICE(heartbeat.idle_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,
-     .help = "A connection from which nothing was received for so long is dead and is closed."},
+     .help = "A connection from which nothing was received for so long is dead and is closed. "
+             "A client that is still receiving what lies before the probe has longer."},
     {"heartbeat.ping_data", "\"\"", .type = CONFIG_STRING, AT_SERVICE(heartbeat.ping_data),
      .computed = "the protocol's own ping, where it has one",
      .help = "A message to send as the probe, for protocols without a ping, and for WebSocket "
@@ -224,7 +225,8 @@ static const struct config_row service_rows[] = {
              "message_timeout."},
     {"limits.send_timeout", "\"60s\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.send_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
-     .help = "How long an HTTP client may take nothing of its answer."},
+     .help = "A client that has acknowledged not a byte for so long, while more waits to be "
+             "sent to it, is disconnected."},
     {"limits.message_rate", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.message_rate),
      .max = 1000000, .computed = "off",
      .help = "The most messages a second from one connection."},

@@ -14,6 +14,7 @@
 #include "conn_out.h"
 #include "conn_queue.h"
 #include "conn_state.h"
+#include "outstanding.h"
 #include "turned_away.h"
 
 static uint32_t loop_ms(const struct crew_conn *conn) {
@@ -39,6 +40,7 @@ void conn_bury(struct crew_conn *conn) {
     if (conn->protocol->done && conn->layer == LAYER_PROTOCOL)
         conn->protocol->done(conn);
     endpoint->handler->drop_data(conn); /* a framing of the app's may have used it just now */
+    outstanding_forget(conn);
     sendq_done(&conn->out);
     conn_discard_stash(conn);
     conns_forget(endpoint->conns, conn);
@@ -226,6 +228,11 @@ void conn_take_up(struct crew_conn *conn) {
 }
 
 static void move_bytes(struct crew_conn *conn, int events) {
+    if (events == POLLER_READABLE) { /* as mostly */
+        if (conn->state != CONN_ENDED)
+            conn_read(conn);
+        return;
+    }
     if ((events & POLLER_WRITABLE) && conn->state != CONN_ENDED)
         conn_flush(conn);
     if ((events & POLLER_READABLE) && conn->state != CONN_ENDED)

@@ -54,15 +54,15 @@ struct crew_conn {
     union protocol_state as; /* the protocol's own */
     struct sendq out;
     struct stash *stash;
-    struct address *client;     /* who a trusted proxy says it is; NULL: `peer` */
-    struct crew_conn *next_due; /* see settle_now() */
+    struct outstanding *outstanding; /* NULL: nobody waits for what the peer acknowledges */
+    struct address *client;          /* who a trusted proxy says it is; NULL: `peer` */
+    struct crew_conn *next_due;      /* see settle_now() */
     struct app_data app_data;
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
     uint32_t accepted_s;    /* loop seconds */
     uint32_t probe_sent_ms; /* loop milliseconds, low 32 bits */
     int32_t rtt_ms;         /* -1: not known yet */
     uint32_t rate_second, rate_count;
-    uint32_t unacknowledged; /* see conn_is_taking() */
     int fd;
     int32_t error;       /* for on_error just before on_close; 0: none */
     struct address peer; /* who is at the other end; behind a PROXY header who that says */

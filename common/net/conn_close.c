@@ -45,8 +45,6 @@ void conn_finish(struct crew_conn *conn, int reason) {
     if (conn->stash && !conn_may_hold_goodbye(conn) && conns_of(conn)->feeding != conn)
         conn_discard_stash(conn);
     liveness_suspend(&conn->liveness);
-    if (conn->out.bytes > 0)
-        (void)conn_is_taking(conn);
     conn_restart_deadline(conn);
     conn_update_poll(conn);
     conns_due(conn); /* the last bytes may be gathered still; decide when the event is over */

@@ -55,7 +55,5 @@ int conn_flush_files(struct crew_conn *conn) {
         return CREW_SENT;
     }
     conn_flush(conn);
-    /* The kernel may have had no room at all: then nothing else has set the deadline. */
-    conn_check_deadline(conn);
     return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_SENT;
 }

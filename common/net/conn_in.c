@@ -59,9 +59,10 @@ static void watch_message(struct crew_conn *conn) {
     const struct protocol *protocol = conn->protocol;
     int64_t got = protocol->unfinished && !conn->stash ? protocol->unfinished(conn) : -1;
     bool is_awaited = conn->awaits == DEADLINE_MESSAGE;
+    if (got < 0 && !is_awaited)
+        return;
     if (got < 0) {
-        if (is_awaited)
-            conn_await(conn, DEADLINE_NONE);
+        conn_await(conn, DEADLINE_NONE);
     } else if (!is_awaited || (uint32_t)got < conn->liveness.seen) {
         conn->liveness.seen = (uint32_t)got;
         conn_await(conn, DEADLINE_MESSAGE);

@@ -8,6 +8,7 @@
 
 #include "conn.h"
 #include "conn_queue.h"
+#include "outstanding.h"
 
 /* Of one write. */
 #define OUTGOING_PARTS_MAX 64
@@ -31,6 +32,8 @@ static inline ssize_t outgoing_note_bytes(struct crew_conn *conn, ssize_t sent) 
     if (sent > 0) {
         conn->bytes_out += (uint64_t)sent;
         conns_of(conn)->totals.bytes_out += (uint64_t)sent;
+        if (conn->is_paused && !conn->outstanding) /* without memory: at the next write */
+            (void)outstanding_watch_pause(conn);
     }
     return sent;
 }

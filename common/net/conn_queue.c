@@ -28,33 +28,18 @@ int conn_check_mark(struct crew_conn *conn) {
     return CREW_QUEUED;
 }
 
-bool conn_is_taking(struct crew_conn *conn) {
-    uint32_t before = conn->unacknowledged;
-    int64_t left = conn->endpoint->transport->unsent(conn);
-    if (left < 0)
-        return false;
-    conn->unacknowledged = (uint32_t)left;
-    return conn->unacknowledged < before;
-}
-
-/* A peer that takes its answer slowly is waited for as long as it takes some of it. */
-static void note_progress(struct crew_conn *conn) {
-    if (conn->state != CONN_CLOSING &&
-        (conn->state != CONN_OPEN || conn->protocol->has_heartbeat))
+/* It has begun, grown or gone. */
+static void note_queue(struct crew_conn *conn) {
+    if (conn->state == CONN_ENDED)
         return;
-    (void)conn_is_taking(conn);
-    conn_restart_deadline(conn);
+    conn_check_deadline(conn);
+    conn_update_poll(conn);
 }
 
 int conn_queue(struct crew_conn *conn, const struct outgoing *outgoing, size_t skip) {
-    bool was_empty = conn->out.bytes == 0;
     if (outgoing_append(conn, outgoing, skip) != 0)
         return CREW_ENOMEM;
-    if (conn->state != CONN_ENDED) {
-        if (was_empty) /* more of ours is no sign of life of the peer */
-            note_progress(conn);
-        conn_update_poll(conn);
-    }
+    note_queue(conn);
     return conn_check_mark(conn);
 }
 
@@ -87,25 +72,21 @@ static ssize_t send_first(struct crew_conn *conn, size_t *out_offered) {
     return outgoing_send(conn, parts, count, has_more);
 }
 
-/* Answers whether anything went. */
-static bool send_queued(struct crew_conn *conn) {
+static void send_queued(struct crew_conn *conn) {
     size_t in_turn = 0;
-    bool has_sent = false;
     while (conn->out.bytes > 0 && in_turn < FILE_TURN_MAX) {
         size_t offered;
         bool is_file = conn->out.file_bytes > 0;
         ssize_t sent = send_first(conn, &offered);
         if (sent < 0) {
             conn_end(conn, CREW_CLOSE_IO, (int)sent);
-            return false;
+            return;
         }
         sendq_drop(&conn->out, (size_t)sent);
-        has_sent = has_sent || sent > 0;
         if ((size_t)sent < offered)
             break;
         in_turn += is_file ? (size_t)sent : 0;
     }
-    return has_sent;
 }
 
 void conn_tell_drained(struct crew_conn *conn) {
@@ -118,22 +99,17 @@ void conn_tell_drained(struct crew_conn *conn) {
 
 /* `tells`: also the app, that all has gone. */
 static void flush(struct crew_conn *conn, bool tells) {
-    bool was_gathering = conn->is_gathering;
     conn->is_gathering = false;
-    bool has_sent = send_queued(conn);
+    send_queued(conn);
     if (conn->state == CONN_ENDED)
         return;
-    /* What nobody has waited for yet is no progress; what is left of it begins to wait. */
-    if (was_gathering ? conn->out.bytes > 0 : has_sent)
-        note_progress(conn);
     if (conn->out.bytes == 0) {
         if (tells)
             conn_tell_drained(conn);
         if (conn->protocol->drained && conn->state == CONN_OPEN && conn->out.bytes == 0)
             conn->protocol->drained(conn);
     }
-    if (conn->state != CONN_ENDED)
-        conn_update_poll(conn);
+    note_queue(conn);
 }
 
 void conn_flush(struct crew_conn *conn) {

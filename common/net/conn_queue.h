@@ -60,9 +60,4 @@ void conn_flush_last(struct crew_conn *conn);
 /* on_buffer_drain, if it is due: conn_flush() does so itself, but not before on_open. */
 void conn_tell_drained(struct crew_conn *conn);
 
-/* Has the peer taken some of what the kernel holds for it, since this was last asked? The
- * socket itself counts as writable again only when a third of a buffer of megabytes is free,
- * which a slow peer needs long for. */
-bool conn_is_taking(struct crew_conn *conn);
-
 #endif

@@ -3,14 +3,17 @@
  * See conn_state.h. The lowest of the files conn*.c: each of the others may end a connection.
  *
  * Which deadline a connection is under: the protocol says what it awaits of its peer
- * (conn->awaits). That the peer takes what is queued for it goes first, and while the app has
- * paused the connection the peer cannot be late with anything else. The clock of a deadline
- * starts when it becomes the one that counts.
+ * (conn->awaits). While an answer is on its way the next request is not awaited, and while the
+ * app has paused the connection the peer cannot be late with anything. The clock of a deadline
+ * starts when it becomes the one that counts. Whether the peer takes what it is sent is watched
+ * beside that: outstanding.h.
  */
 #include "conn_state.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+#include "outstanding.h"
 
 void conn_set_state(struct crew_conn *conn, enum conn_state state) {
     assert((uint8_t)state >= conn->state);
@@ -43,14 +46,16 @@ static int wanted_of(const struct crew_conn *conn) {
 }
 
 void conn_update_poll(struct crew_conn *conn) {
-    int wanted = wanted_of(conn);
-    if (wanted == conn->polled)
+    int wanted = wanted_of(conn), before = conn->polled;
+    if (wanted == before)
         return;
-    int err = conn->endpoint->transport->interest(conn, conn->polled, wanted);
+    int err = conn->endpoint->transport->interest(conn, before, wanted);
+    if (!err)
+        conn->polled = (uint8_t)wanted & 7u;
+    if (!err && (wanted & ~before & POLLER_WRITABLE))
+        err = outstanding_watch_queue(conn);
     if (err)
         conn_end(conn, CREW_CLOSE_MEMORY, err);
-    else
-        conn->polled = (uint8_t)wanted & 7u;
 }
 
 bool conn_has_rest(const struct crew_conn *conn) {
@@ -67,10 +72,9 @@ static enum deadline deadline_of(const struct crew_conn *conn) {
         return DEADLINE_NONE;
     if (conn->state == CONN_CLOSING)
         return DEADLINE_CLOSE;
-    if (conn->state == CONN_OPEN && conn->out.bytes > 0 && !conn->is_gathering &&
-        !conn->protocol->has_heartbeat)
-        return DEADLINE_SEND;
-    return conn->is_paused ? DEADLINE_NONE : (enum deadline)conn->awaits;
+    bool is_answering = conn->state == CONN_OPEN && conn->out.bytes > 0 &&
+                        !conn->is_gathering && conn->awaits != DEADLINE_MESSAGE;
+    return conn->is_paused || is_answering ? DEADLINE_NONE : (enum deadline)conn->awaits;
 }
 
 static void start(struct crew_conn *conn, enum deadline deadline) {
@@ -116,6 +120,10 @@ void conn_pause(struct crew_conn *conn) {
         return;
     conn->is_paused = true;
     check_silence(conn);
+    if (outstanding_has_any(conn) && outstanding_watch_pause(conn) != 0) {
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+        return;
+    }
     conn_check_deadline(conn);
     conn_update_poll(conn);
 }

@@ -15,9 +15,16 @@ static uint64_t shorter(uint64_t tick, uint64_t time) {
 static uint32_t tick_for(const struct endpoint_settings *settings) {
     uint64_t tick = shorter(TICK_MAX_MS, settings->ping_interval_ms);
     tick = shorter(tick, settings->idle_timeout_ms);
+    tick = shorter(tick, settings->send_timeout_ms);
     for (int i = 0; i < DEADLINE_COUNT; i++)
         tick = shorter(tick, settings->deadline_ms[i]);
     return tick < TICK_MIN_MS ? TICK_MIN_MS : (uint32_t)tick;
+}
+
+/* Who cannot be probed is marked in the middle of the time for which it may be silent. */
+static uint64_t probe_ms(const struct endpoint *endpoint) {
+    const struct endpoint_settings *settings = &endpoint->settings;
+    return endpoint->probes ? settings->ping_interval_ms : settings->idle_timeout_ms / 2;
 }
 
 int endpoint_start(struct endpoint *endpoint) {
@@ -26,7 +33,10 @@ int endpoint_start(struct endpoint *endpoint) {
     uint32_t tick = tick_for(settings);
     liveness_init(lists);
     lists->idle_ticks = liveness_ticks(settings->idle_timeout_ms, tick);
-    lists->probe_ticks = liveness_ticks(settings->ping_interval_ms, tick);
+    endpoint->probes = settings->ping_interval_ms > 0 &&
+                       (settings->ping_data[0] != '\0' || endpoint->protocol->has_probe);
+    lists->probe_ticks = liveness_ticks(probe_ms(endpoint), tick);
+    endpoint->reaper.send_ticks = liveness_ticks(settings->send_timeout_ms, tick);
     for (int i = 0; i < DEADLINE_COUNT; i++)
         lists->deadline_ticks[i] = liveness_ticks(settings->deadline_ms[i], tick);
     return reaper_start(&endpoint->reaper, endpoint->conns->loop, tick);

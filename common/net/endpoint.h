@@ -25,6 +25,7 @@ struct crew_conn;
 struct endpoint_settings {
     uint64_t ping_interval_ms, idle_timeout_ms;
     uint64_t deadline_ms[DEADLINE_COUNT];
+    uint64_t send_timeout_ms;
     const char *ping_data;                 /* "": the protocol's own probe, or none */
     const char *client_ping, *client_pong; /* "": none */
     size_t max_message;
@@ -66,6 +67,7 @@ struct endpoint {
     /* Only a dialler sets it: decides whether a connection begins by connecting, and which side
      * of the protocol it speaks. */
     bool is_client;
+    bool probes; /* who is silent is sent something */
 };
 
 /* Its connections without those that are being turned away: what a limit is compared with. */

@@ -21,6 +21,7 @@ uint32_t liveness_ticks(uint64_t ms, uint32_t tick_ms) {
 
 static void enter(struct liveness *lists, struct liveness_node *node) {
     node->received = lists->tick;
+    node->is_excused = false;
     list_append(&lists->by_receive, &node->by_receive);
     list_append(&lists->by_probe, &node->by_probe);
 }
@@ -34,6 +35,7 @@ void liveness_add(struct liveness *lists, struct liveness_node *node) {
 void liveness_suspend(struct liveness_node *node) {
     list_remove(&node->by_receive);
     list_remove(&node->by_probe);
+    node->is_excused = false;
 }
 
 void liveness_remove(struct liveness_node *node) {
@@ -51,7 +53,7 @@ void liveness_touch(struct liveness *lists, struct liveness_node *node) {
     if (node->received == lists->tick)
         return;
     node->received = lists->tick;
-    if (list_is_linked(&node->by_receive))
+    if (list_is_linked(&node->by_receive) || node->is_excused)
         liveness_resume(lists, node);
 }
 

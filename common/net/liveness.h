@@ -21,7 +21,6 @@ enum deadline {
     DEADLINE_CLOSE,      /* without progress */
     DEADLINE_MESSAGE,    /* of what has begun to come: too little progress */
     DEADLINE_KEEP_ALIVE, /* until the next request */
-    DEADLINE_SEND,       /* of an answer, without progress */
     DEADLINE_COUNT
 };
 
@@ -34,6 +33,7 @@ struct liveness_node {
     uint32_t started;        /* tick in which the deadline was started */
     uint32_t seen;           /* of DEADLINE_MESSAGE: how much had come then; the owner's */
     uint8_t deadline;        /* enum deadline */
+    bool is_excused;         /* found dead, and the owner waits still: liveness_excuse() */
 };
 
 struct liveness {
@@ -75,6 +75,17 @@ void liveness_touch(struct liveness *lists, struct liveness_node *node);
  * come back as just received. */
 void liveness_suspend(struct liveness_node *node);
 void liveness_resume(struct liveness *lists, struct liveness_node *node);
+
+/* From found.dead: this one may be silent still. It is in neither heartbeat list until it is
+ * touched. */
+static inline void liveness_excuse(struct liveness_node *node) {
+    node->is_excused = true;
+}
+
+/* Has it not been probed since it was heard of? Not for one that has left the lists. */
+static inline bool liveness_is_unprobed(const struct liveness_node *node) {
+    return list_is_linked(&node->by_probe);
+}
 
 /* Start a deadline in place of the one before; DEADLINE_NONE only ends it. */
 void liveness_deadline(struct liveness *lists, struct liveness_node *node,

@@ -22,6 +22,8 @@ static uint32_t to_epoll(int events) {
 }
 
 static int from_epoll(uint32_t events) {
+    if (events == EPOLLIN) /* as mostly */
+        return POLLER_READABLE;
     if (events & (EPOLLERR | EPOLLHUP))
         return POLLER_READABLE | POLLER_WRITABLE | POLLER_HANGUP;
     return (events & EPOLLIN ? POLLER_READABLE : 0) |

@@ -44,6 +44,7 @@ struct protocol {
     bool has_handshake;  /* false: OPEN right after on_connect */
     bool has_heartbeat;  /* silence is a sign of death */
     bool awaits_goodbye; /* after our goodbye the peer's is awaited, before the end */
+    bool has_probe;      /* it, or the protocol that it may become, has a `probe` */
 
     void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
     /* Just before on_connect (NULL: nothing to do). */
@@ -96,8 +97,7 @@ struct protocol {
     /* All that was queued has gone (NULL: nothing to do). */
     void (*drained)(struct crew_conn *conn);
 
-    /* A deadline other than those of closing and sending has passed (NULL: the connection
-     * ends). */
+    /* A deadline other than that of closing has passed (NULL: the connection ends). */
     void (*expired)(struct crew_conn *conn, enum deadline deadline);
 };
 

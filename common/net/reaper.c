@@ -9,16 +9,21 @@
 #include <string.h>
 
 #include "conn_close.h"
-#include "conn_queue.h"
 #include "conn_state.h"
+#include "outstanding.h"
+
+/* In one tick; each costs a system call. */
+#define LOOKS_MAX 4096u
 
 static struct crew_conn *conn_of(struct liveness_node *node) {
     return list_entry(node, struct crew_conn, liveness);
 }
 
-static void on_dead(void *owner, struct liveness_node *node) {
-    (void)owner;
-    struct crew_conn *conn = conn_of(node);
+static const struct reaper *reaper_of(const struct crew_conn *conn) {
+    return &conn->endpoint->reaper;
+}
+
+static void end_dead(struct crew_conn *conn) {
     if (conn->has_hung_up) { /* its last bytes were for an app that has not come for them */
         conn_end(conn, CREW_CLOSE_PEER, 0);
         return;
@@ -30,6 +35,34 @@ static void on_dead(void *owner, struct liveness_node *node) {
     conn_end(conn, CREW_CLOSE_HEARTBEAT, 0);
 }
 
+static void end_late(struct crew_conn *conn) {
+    conns_of(conn)->totals.timeouts++;
+    conn_end(conn, CREW_CLOSE_TIMEOUT, 0);
+}
+
+/* It has been silent for idle_timeout. With a mark it has, from when it had all before the
+ * probe, as long to answer as any other; until then as long as it acknowledges some of that. */
+static bool is_dead(const struct crew_conn *conn) {
+    const struct outstanding *outstanding = conn->outstanding;
+    const struct liveness *lists = &reaper_of(conn)->lists;
+    if (!outstanding || outstanding->mark == 0)
+        return true;
+    return outstanding->has_passed
+               ? lists->tick - outstanding->passed >= lists->idle_ticks - lists->probe_ticks
+               : lists->tick - outstanding->progressed > lists->idle_ticks;
+}
+
+static void on_dead(void *owner, struct liveness_node *node) {
+    (void)owner;
+    struct crew_conn *conn = conn_of(node);
+    if (conn->outstanding)
+        (void)outstanding_look(conn->outstanding);
+    if (is_dead(conn))
+        end_dead(conn);
+    else
+        liveness_excuse(node);
+}
+
 /* A forged source address must not make us send to whoever has it. And a datagram more is no
  * better than the one before. */
 static bool may_probe(const struct crew_conn *conn) {
@@ -37,14 +70,10 @@ static bool may_probe(const struct crew_conn *conn) {
     return !transport->is_proven || (transport->is_proven(conn) && !conn->is_probed);
 }
 
-static void on_probe(void *owner, struct liveness_node *node) {
-    (void)owner;
-    struct crew_conn *conn = conn_of(node);
+/* Behind a queue as well: who takes a stream that never ends is asked all the same. */
+static void probe(struct crew_conn *conn) {
     const char *ping_data = conn->endpoint->settings.ping_data;
     uint32_t now = (uint32_t)conns_now(conns_of(conn));
-    if (conn->state != CONN_OPEN || !may_probe(conn))
-        return;
-    /* Behind a queue as well: who takes a stream that never ends is asked all the same. */
     if (ping_data[0] != '\0')
         (void)conn->protocol->send(conn, ping_data, strlen(ping_data), CREW_MSG_TEXT);
     else if (conn->protocol->probe)
@@ -57,6 +86,19 @@ static void on_probe(void *owner, struct liveness_node *node) {
     }
 }
 
+/* A peer that has all that it was sent needs no mark: it will have the probe in a moment. */
+static void on_probe(void *owner, struct liveness_node *node) {
+    (void)owner;
+    struct crew_conn *conn = conn_of(node);
+    if (conn->state != CONN_OPEN || !may_probe(conn))
+        return;
+    bool is_behind = reaper_of(conn)->lists.idle_ticks > 0 && outstanding_has_any(conn);
+    if (conn->endpoint->probes)
+        probe(conn);
+    if (is_behind && conn->state == CONN_OPEN && outstanding_mark(conn) != 0)
+        conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
+}
+
 /* Has enough come of what is not complete, since the deadline was started? */
 static bool comes_on(struct crew_conn *conn) {
     uint32_t got = (uint32_t)conn->protocol->unfinished(conn);
@@ -66,35 +108,77 @@ static bool comes_on(struct crew_conn *conn) {
     return is_enough;
 }
 
+static bool has_progressed(struct crew_conn *conn, enum deadline deadline) {
+    if (deadline == DEADLINE_MESSAGE)
+        return comes_on(conn);
+    return deadline == DEADLINE_CLOSE && conn->out.bytes > 0 && conn->outstanding &&
+           outstanding_look(conn->outstanding);
+}
+
 static void on_expired(void *owner, struct liveness_node *node, enum deadline deadline) {
     (void)owner;
     struct crew_conn *conn = conn_of(node);
-    bool is_protocols = deadline != DEADLINE_CLOSE && deadline != DEADLINE_SEND &&
-                        conn->layer == LAYER_PROTOCOL;
-    if (deadline == DEADLINE_MESSAGE && comes_on(conn)) {
+    bool is_protocols = deadline != DEADLINE_CLOSE && conn->layer == LAYER_PROTOCOL;
+    if (has_progressed(conn, deadline))
         conn_restart_deadline(conn);
-        return;
-    }
-    if (is_protocols && conn->protocol->expired) {
+    else if (is_protocols && conn->protocol->expired)
         conn->protocol->expired(conn, deadline);
-        return;
-    }
-    if (deadline == DEADLINE_MESSAGE) {
+    else if (deadline == DEADLINE_MESSAGE)
         conn_violate(conn, CREW_ETIMEOUT, WS_CODE_POLICY, "no complete message in time");
-        return;
-    }
-    if (conn->out.bytes > 0 && conn_is_taking(conn)) {
+    else
+        end_late(conn);
+}
+
+/* Has nothing been acknowledged for so long that it ends? While the app has paused it the
+ * peer's silence is ours, but for that. */
+static bool is_dead_of_silence(const struct crew_conn *conn) {
+    if (conn->liveness.is_excused)
+        return is_dead(conn);
+    return conn->is_paused && conn->state <= CONN_OPEN &&
+           outstanding_is_pause_late(conn->outstanding, reaper_of(conn)->lists.idle_ticks);
+}
+
+static bool is_waited_for(const struct crew_conn *conn) {
+    bool has_queue = conn->out.bytes > 0 && !conn->is_gathering;
+    return has_queue || conn->outstanding->mark > 0 ||
+           (conn->is_paused && outstanding_has_any(conn));
+}
+
+/* Who takes its last bytes slowly is waited for as long as it takes some. */
+static void look_at(struct crew_conn *conn) {
+    struct outstanding *outstanding = conn->outstanding;
+    bool has_progress = outstanding_look(outstanding);
+    if (conn->is_paused || liveness_is_unprobed(&conn->liveness)) /* it was heard of since */
+        outstanding->mark = 0;
+    if (has_progress && conn->state == CONN_CLOSING && conn->out.bytes > 0)
         conn_restart_deadline(conn);
-        return;
+    if (conn->state == CONN_OPEN &&
+        outstanding_is_queue_late(outstanding, reaper_of(conn)->send_ticks))
+        end_late(conn);
+    else if (is_dead_of_silence(conn))
+        end_dead(conn);
+    else if (!is_waited_for(conn))
+        outstanding_forget(conn);
+}
+
+static void look_at_outstanding(struct reaper *reaper) {
+    struct list *head = &reaper->outstanding;
+    uint32_t left =
+        reaper->outstanding_count < LOOKS_MAX ? reaper->outstanding_count : LOOKS_MAX;
+    while (left-- > 0) {
+        struct outstanding *outstanding = list_entry(head->next, struct outstanding, in_reaper);
+        list_remove(&outstanding->in_reaper);
+        list_append(head, &outstanding->in_reaper);
+        if (outstanding->conn->state != CONN_ENDED)
+            look_at(outstanding->conn);
     }
-    conns_of(conn)->totals.timeouts++;
-    conn_end(conn, CREW_CLOSE_TIMEOUT, 0);
 }
 
 static const struct liveness_found found = {on_dead, on_probe, on_expired};
 
 void reaper_tick(struct reaper *reaper) {
     liveness_tick(&reaper->lists, &found, NULL);
+    look_at_outstanding(reaper);
 }
 
 void reaper_answered(struct crew_conn *conn, uint32_t token) {
@@ -110,6 +194,8 @@ static void on_tick(uv_timer_t *timer) {
 
 int reaper_start(struct reaper *reaper, uv_loop_t *loop, uint32_t tick_ms) {
     reaper->tick_ms = tick_ms;
+    reaper->outstanding_count = 0;
+    list_init(&reaper->outstanding);
     uv_timer_init(loop, &reaper->timer);
     reaper->timer.data = reaper;
     return uv_timer_start(&reaper->timer, on_tick, tick_ms, tick_ms);

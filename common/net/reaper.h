@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The heartbeat: one timer an endpoint, which ticks the lists of liveness.h and acts on what
- * they find: closes the dead, probes the silent, ends what passed a deadline. Its time stands
- * still while the loop is blocked or the process is stopped, so that no client pays for our own
- * silence.
+ * The heartbeat: one timer an endpoint, which ticks the lists of liveness.h, looks at what is
+ * outstanding, and acts on what it finds: closes the dead, probes the silent, ends what passed
+ * a deadline. Its time stands still while the loop is blocked or the process is stopped, so
+ * that no client pays for our own silence. See
+ * docs/adr/0012-acknowledgements-extend-a-silence.md.
  */
 #ifndef CREWMAN_REAPER_H
 #define CREWMAN_REAPER_H
@@ -18,7 +19,11 @@ struct crew_conn;
 struct reaper {
     uv_timer_t timer;
     struct liveness lists;
-    uint32_t tick_ms; /* 1000, less when a configured time is shorter than 4 s */
+    struct list
+        outstanding; /* of struct outstanding, who is to be looked at next comes first */
+    uint32_t outstanding_count;
+    uint32_t send_ticks; /* nothing of a queue acknowledged for more: over; 0: never */
+    uint32_t tick_ms;    /* 1000, less when a configured time is shorter than 4 s */
 };
 
 /* Tick the lists, which are set up, every `tick_ms`. 0, or a libuv error. */

@@ -1,15 +1,20 @@
 """Clients that hang up, do not read or do not finish: each is noticed, with real sockets. When and in
-which order, by a clock of the test's own: test_hang_ups.c and test_unfinished.c of tests/net."""
+which order, by a clock of the test's own: test_hang_ups.c, test_outstanding.c and test_unfinished.c
+of tests/net."""
 
 import re
+import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
 import crew
-from ws import PING, TEXT, WebSocket, dial, frame
+from test_heartbeat import client_process  # noqa: F401
+from test_streams import read_until
+from ws import PING, PONG, TEXT, WebSocket, dial, frame
 
 FOREVER = "!pause 600000"
 
@@ -218,3 +223,96 @@ def test_fragments_that_never_end_are_ended_whatever_comes_between(probe):
         assert seen.split(b"no complete message")[0].endswith(struct.pack(">H", 1008))
     instance.wait_log("probe: problem .*no complete message in time")
     instance.wait_log("reason=timeout")
+
+
+def read_slowly(sock, size, seconds):
+    """`size` bytes, spread over `seconds`. A client that was kept from reading is no slow one."""
+    got, steps = b"", 10 * seconds
+    for step in range(1, steps + 1):
+        began = time.monotonic()
+        while len(got) < size * step // steps:
+            piece = sock.recv(size * step // steps - len(got))
+            assert piece, f"ended after {len(got)} bytes"
+            got += piece
+        crew.let_pass(0.1)  # the client is slow: that is the subject
+        if time.monotonic() - began > 2:
+            raise crew.WaitRanOut("the machine stood still")
+    return got
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "text"])
+def test_a_slow_reader_of_a_large_message_lives(probe, protocol):
+    """Its pong lies behind 12 MB that take it four times as long as it may be silent."""
+    size, idle = 12_000_000, 4
+    instance = probe(protocol, heartbeat={"ping_interval": "1s", "idle_timeout": f"{idle}s"})
+    if protocol == "websocket":
+        with WebSocket(instance.port) as client:
+            client.send(f"!flood 1 {size}")
+            client.rest += read_slowly(client.sock, size, 4 * idle)
+            assert len(client.recv()[1]) == size
+            assert client.recv_frame()[0] == PING
+            assert client.ask("still here") == "still here"
+    else:
+        with dial(instance.port) as sock:
+            sock.sendall(f"!flood 1 {size}\n".encode())
+            assert read_slowly(sock, size, 4 * idle) == bytes(size)
+            sock.sendall(b"still here\n")
+            assert read_until(sock, b"here\n") == b"\nstill here\n"
+    assert "reason=heartbeat" not in instance.log()
+
+
+def test_a_stopped_client_is_reaped_whatever_is_sent_to_it(probe, client_process):  # noqa: F811
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "3s"})
+    silent = client_process(instance.port)
+    with WebSocket(instance.port) as living:
+        crew.suspend(silent.pid)
+        for _ in range(3 + 20):
+            living.send("!all news")
+            assert living.recv()[1] == b"news"
+            if "reason=heartbeat" in instance.log():
+                break
+            crew.let_pass(1)  # a broadcast a second is the subject
+        assert instance.log().count("reason=heartbeat") == 1
+        silent.send_signal(signal.SIGCONT)
+
+
+NEVER_READS = {"send_timeout": "1s", "max_send_buffer": "64m"}
+FLOOD = "!flood 1 30000000"
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "text"])
+def test_who_talks_and_never_reads_is_ended(probe, protocol):
+    instance = probe(protocol, limits=NEVER_READS)
+    sock = WebSocket(instance.port).sock if protocol == "websocket" else dial(instance.port)
+    with sock:
+        say = frame(FLOOD.encode()) if protocol == "websocket" else f"{FLOOD}\n".encode()
+        alive = frame(b"", PONG) if protocol == "websocket" else b"!type\n"
+        sock.sendall(say)
+
+        def is_over():
+            try:
+                sock.sendall(alive)
+            except ConnectionError:
+                return True
+            return False
+
+        crew.wait_for(is_over, 20, "its end")
+    instance.wait_log("reason=timeout")
+    assert instance.worker()["reaped"] == 0
+
+
+@pytest.mark.parametrize("limits, heartbeat, reason", [
+    (NEVER_READS, {}, "timeout"),
+    ({**NEVER_READS, "send_timeout": "0"}, {"ping_interval": "0", "idle_timeout": "2s"}, "heartbeat"),
+], ids=["send_timeout", "idle_timeout"])
+def test_who_never_reads_is_ended_in_a_pause(probe, limits, heartbeat, reason):
+    """And who is paused and owes nothing is left alone."""
+    instance = probe("tcp", limits=limits, heartbeat=heartbeat)
+    with dial(instance.port) as blameless, dial(instance.port) as sock:
+        blameless.sendall(FOREVER.encode())
+        assert blameless.recv(100) == b"paused"
+        sock.sendall(FLOOD.encode())
+        instance.wait_log("probe: flood ")
+        sock.sendall(FOREVER.encode())
+        instance.wait_log(f"reason={reason}", timeout=20)
+        assert [row["state"] for row in instance.connections()] == ["paused"]

@@ -23,7 +23,7 @@ enum outcome { NOTHING, DEAD, PROBE, EXPIRED };
 
 /* What the naive model knows of one member. */
 struct model {
-    bool is_present, is_suspended, is_probed;
+    bool is_present, is_suspended, is_probed, is_excused;
     uint32_t received, started;
     enum deadline deadline;
 };
@@ -48,10 +48,19 @@ static size_t index_of(struct world *world, struct liveness_node *node) {
     return (size_t)(node - world->nodes);
 }
 
+/* Who has an even number is waited for, until it is heard of. */
+static bool is_excusable(size_t i) {
+    return i % 2 == 0;
+}
+
 static void on_dead(void *owner, struct liveness_node *node) {
     struct world *world = owner;
-    world->seen[index_of(world, node)] |= 1u << DEAD;
-    liveness_remove(node);
+    size_t i = index_of(world, node);
+    world->seen[i] |= 1u << DEAD;
+    if (is_excusable(i))
+        liveness_excuse(node);
+    else
+        liveness_remove(node);
 }
 
 static void on_probe(void *owner, struct liveness_node *node) {
@@ -75,12 +84,16 @@ static unsigned scan(struct world *world, struct model *model) {
     unsigned expected = 0;
     if (!model->is_present)
         return 0;
-    if (!model->is_suspended && lists->idle_ticks &&
-        now - model->received > lists->idle_ticks) {
-        model->is_present = false;
-        return 1u << DEAD;
+    bool is_watched = !model->is_suspended && !model->is_excused;
+    if (is_watched && lists->idle_ticks && now - model->received > lists->idle_ticks) {
+        expected |= 1u << DEAD;
+        model->is_excused = is_excusable((size_t)(model - world->models));
+        model->is_present = model->is_excused;
+        is_watched = false;
+        if (!model->is_present)
+            return expected;
     }
-    if (!model->is_suspended && !model->is_probed && lists->probe_ticks &&
+    if (is_watched && !model->is_probed && lists->probe_ticks &&
         now - model->received > lists->probe_ticks) {
         model->is_probed = true;
         expected |= 1u << PROBE;
@@ -112,7 +125,7 @@ static void touch(struct world *world, size_t i) {
     uint32_t now = world->lists.tick;
     liveness_touch(&world->lists, &world->nodes[i]);
     if (model->received != now && !model->is_suspended)
-        model->is_probed = false;
+        model->is_probed = model->is_excused = false;
     model->received = now;
 }
 
@@ -128,10 +141,11 @@ static void change(struct world *world, size_t i) {
     case 1:
         liveness_suspend(node);
         model->is_suspended = true;
+        model->is_excused = false;
         break;
     case 2:
         liveness_resume(&world->lists, node);
-        model->is_suspended = model->is_probed = false;
+        model->is_suspended = model->is_probed = model->is_excused = false;
         model->received = now;
         break;
     case 3:

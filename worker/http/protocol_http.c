@@ -353,6 +353,7 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
 const struct protocol protocol_http = {
     .name = "http",
     .has_handshake = true,
+    .has_probe = true, /* the WebSocket's */
     .start = start,
     .done = done,
     .receive = receive,

@@ -170,13 +170,10 @@ static void note_control(struct crew_conn *conn) {
         conn_note_complete(conn);
 }
 
-static void receive_event(struct crew_conn *conn, const struct ws_event *event) {
+/* Not inlined: it would cost each message. */
+static __attribute__((noinline)) void receive_control(struct crew_conn *conn,
+                                                      const struct ws_event *event) {
     switch (event->type) {
-    case WS_MESSAGE:
-        if (conn->state == CONN_OPEN)
-            conn_deliver(conn, event->data, event->len,
-                         event->is_text ? CREW_MSG_TEXT : CREW_MSG_BINARY);
-        break;
     case WS_PING:
         note_control(conn);
         if (conn->state == CONN_OPEN)
@@ -194,6 +191,14 @@ static void receive_event(struct crew_conn *conn, const struct ws_event *event) 
     default:
         receive_error(conn, event);
     }
+}
+
+static void receive_event(struct crew_conn *conn, const struct ws_event *event) {
+    if (event->type != WS_MESSAGE)
+        receive_control(conn, event);
+    else if (conn->state == CONN_OPEN)
+        conn_deliver(conn, event->data, event->len,
+                     event->is_text ? CREW_MSG_TEXT : CREW_MSG_BINARY);
 }
 
 /* In CLOSING frames are still read, for the close frame among them. */
@@ -239,7 +244,7 @@ static void receive(struct crew_conn *conn, char **data, size_t *len) {
 }
 
 static int64_t unfinished(const struct crew_conn *conn) {
-    return ws_decoder_unfinished(&conn->as.ws.decoder);
+    return conn->as.ws.decoder.partial ? ws_decoder_unfinished(&conn->as.ws.decoder) : -1;
 }
 
 static size_t want(struct crew_conn *conn, char **out_room) {
@@ -300,6 +305,7 @@ static void probe(struct crew_conn *conn, uint32_t token) {
 const struct protocol protocol_websocket = {
     .name = "websocket",
     .has_heartbeat = true,
+    .has_probe = true,
     .awaits_goodbye = true,
     .done = done,
     .receive = receive,
