@@ -120,22 +120,25 @@ def test_a_reload_that_is_asked_for_during_the_start_follows_it(slow):
 
 IMPATIENT_WORKER = """#!/usr/bin/python3 -B
 import os, signal, sys
-if "--describe" not in sys.argv:
+if ("--describe" in sys.argv) == {describes}:
     os.kill(os.getpid(), signal.{name})
 os.execv({real!r}, [{real!r}, *sys.argv[1:]])
 """
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT"])
-def test_a_signal_to_a_worker_that_has_no_handlers_yet_does_not_end_it(probe, name):
-    """As of `kill -USR1` to all processes of the name: it comes before the program's first line."""
+@pytest.mark.parametrize("name, describes", [
+    ("SIGUSR1", False), ("SIGUSR2", False), ("SIGHUP", False), ("SIGINT", False), ("SIGQUIT", False),
+    ("SIGUSR1", True), ("SIGUSR2", True), ("SIGHUP", True)])
+def test_a_signal_to_a_worker_that_has_no_handlers_yet_does_not_end_it(probe, name, describes):
+    """As of `kill -USR1` to all processes of the name: it comes before the program's first line. So to one
+    that only describes an app."""
     instance = probe(is_started=False)
     programs = instance.folder / "bin"
     start_copy(instance)
     instance.stop()
     worker = programs / "crewman-worker"
     worker.unlink()
-    worker.write_text(IMPATIENT_WORKER.format(name=name, real=str(crew.WORKER)))
+    worker.write_text(IMPATIENT_WORKER.format(name=name, describes=describes, real=str(crew.WORKER)))
     worker.chmod(0o755)
     subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path], check=True,
                    env=instance.env, timeout=60)

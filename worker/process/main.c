@@ -124,6 +124,21 @@ static int print(const json_t *description, FILE *output) {
                : fail_describe(NULL, "standard output: cannot write");
 }
 
+/* Sent to all processes of our name, they mean a reload, which is the master's to do. */
+static void disregard_reloads(void) {
+    signals_disregard(SIGHUP);
+    signals_disregard(SIGUSR1);
+    signals_disregard(SIGUSR2);
+}
+
+static void disregard_signals(void) {
+    disregard_reloads();
+    signals_disregard(SIGINT);
+    signals_disregard(SIGQUIT);
+    signals_disregard(SIGPIPE);
+    signals_disregard(SIGXFSZ);
+}
+
 /* The app's constructors run in here: not before we are the user that its workers will be. */
 static int describe(struct worker *worker, const struct arguments *arguments) {
     const struct crew_app *app;
@@ -131,6 +146,7 @@ static int describe(struct worker *worker, const struct arguments *arguments) {
     struct app_source source = {arguments->app, -1,
                                 arguments->runtimes ? arguments->runtimes : ""};
     char why[1024];
+    disregard_reloads();
     signals_release();
     FILE *output = keep_output();
     if (!output)
@@ -160,13 +176,6 @@ static void on_term(uv_signal_t *handle, int number) {
     struct worker *worker = handle->data;
     log_notice("%s: ending; the master starts another worker", process_signal_name(number));
     lifecycle_ask_stop(worker);
-}
-
-/* What they mean is the master's to say. */
-static void disregard_signals(void) {
-    static const int numbers[] = {SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        signals_disregard(numbers[i]);
 }
 
 static void on_turned(void *owner) {
