@@ -145,3 +145,14 @@ def test_a_signal_to_a_worker_that_has_no_handlers_yet_does_not_end_it(probe, na
     assert [row["restarts"] for row in instance.workers()] == [0]
     with WebSocket(instance.port) as client:
         assert client.ask("hello") == "hello"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_a_signal_in_the_first_moments_of_the_foreground_ends_it(probe, number):
+    instance = probe(is_started=False)
+    for _ in range(3):
+        starting = instance.start_foreground("-q", wait=False)
+        starting.send_signal(number)
+        assert starting.wait(30) in (0, 1, -number)
+        crew.wait_for(lambda: not instance.processes(), 10, "the end of all processes")
+        instance.process = None
