@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
+import admin
 import crew
-from ws import WebSocket, dial
+from ws import WebSocket
 
 VERBS = [("stop",), ("stop", "-g"), ("reload",), ("reopen-logs",), ("status",), ("connections",), ("restart", "-d")]
 
@@ -89,9 +90,8 @@ def test_a_master_that_works_on_it_says_so(probe):
     instance = probe(top={"drain_timeout": "1h"})
     with WebSocket(instance.port) as client:
         assert client.ask("hello") == "hello"
-        with dial(instance.run_dir / "admin.sock") as sock:
-            body = b'{"v":2,"type":"stop","graceful":true}'
-            sock.sendall(len(body).to_bytes(4, "big") + body)
+        with admin.dial_master(instance) as sock:
+            sock.sendall(admin.message("stop", graceful=True))
             seen = messages(sock)
             assert [next(seen), next(seen)] == ["wait", "wait"]
             client.close()
