@@ -317,8 +317,10 @@ static const struct config_row service_rows[] = {
      .min = 1024, .max = 16 * MIB, .help = "The names and values of one session together."},
     {"session.max_sessions", "10000", .type = CONFIG_COUNT, AT_SERVICE(session.max_sessions),
      .min = 1, .max = 10000000,
-     .help = "Maximum number of sessions in the memory of one worker; the least recently used "
-             "is dropped."},
+     .help = "Maximum sessions in the memory of one worker. One more ends the oldest of those "
+             "that no second request has used, then the least recently used. One client address "
+             "can have half of them (16 at least). With session.dir it bounds the unused "
+             "sessions that one worker makes for one address."},
 
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,

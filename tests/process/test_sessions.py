@@ -260,6 +260,18 @@ def test_more_than_max_sessions_end_the_least_used(probe):
     assert [browser.text("/all") for browser in browsers] == ["a=1;", "", "a=1;"]
 
 
+def test_strangers_do_not_push_out_who_has_logged_in(probe):
+    instance = probe("http", app="sessions", session={"max_sessions": 20})
+    ann, bob = Browser(instance.port), Browser(instance.port)
+    ann.text("/login?name=ann")
+    bob.text("/set?name=basket&value=2")
+    assert bob.text("/get?name=basket") == "2"
+    for _ in range(50):
+        Browser(instance.port).text("/set?name=a&value=1")
+    assert ann.text("/all") == "user=ann;"
+    assert bob.text("/all") == "basket=2;"
+
+
 def test_files_are_shared_by_workers_and_outlive_a_reload(files):
     instance = files(workers=3)
     browser = Browser(instance.port)
@@ -277,7 +289,11 @@ def test_files_are_shared_by_workers_and_outlive_a_reload(files):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(json.loads(stored.read_text())) == 121
+    first, *changes = stored.read_text()[1:].split("\n")
+    names = json.loads(first)
+    for change in changes:
+        names.update(json.loads(change[1:]))
+    assert len(names) == 121
     assert [path.name for path in instance.sessions.iterdir()] == [stored.name]
 
 
@@ -294,6 +310,17 @@ def test_a_broken_file_is_no_session(files, content):
     browser.text("/set?name=b&value=2")
     assert browser.cookie != before
     assert browser.text("/all") == "b=2;"
+
+
+def test_the_file_of_another_user_is_no_session(files):
+    if os.geteuid() != 0:
+        pytest.skip("needs another user")
+    instance = files()
+    planted = instance.sessions / ("session_" + "P" * 32)
+    planted.write_text('{"user":"root"}')
+    planted.chmod(0o666)
+    os.chown(planted, 12345, 12345)
+    assert Browser(instance.port, "P" * 32).text("/all") == ""
 
 
 def test_a_link_is_not_followed(files, tmp_path):

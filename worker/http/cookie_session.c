@@ -118,7 +118,8 @@ static bool is_open(const struct crew_request *request, const struct cookie_sess
 int cookie_session_set(struct crew_request *request, struct cookie_session *session,
                        const char *name, const char *value) {
     json_t *old = json_object_get(session->data, name);
-    size_t size = cookie_store_size(session->data) + strlen(name) + (value ? strlen(value) : 0);
+    size_t size =
+        cookie_changes_size(session->data) + strlen(name) + (value ? strlen(value) : 0);
     size -= old ? strlen(name) + json_string_length(old) : 0;
     if (!is_open(request, session))
         return CREW_ESTATE;
@@ -155,7 +156,7 @@ int cookie_session_regenerate(struct crew_request *request, struct cookie_sessio
         session->is_stored = false;
     }
     session->id[0] = '\0';
-    session->is_changed = true;
+    session->is_changed = session->is_regenerated = true;
     return 0;
 }
 
@@ -196,6 +197,23 @@ static int settle(struct crew_request *request, int error) {
     return error == CREW_ENOENT ? announce(request, "") : error;
 }
 
+/* Somebody has logged in with it: it is none of those that anybody can make. */
+static void vouch(struct cookie_store *store, const char *id) {
+    json_t *data = NULL;
+    if (store->ops->load(store, id, &data) == 0)
+        json_decref(data);
+}
+
+static int create(struct crew_request *request, const struct cookie_session *session,
+                  const char *id) {
+    struct cookie_store *store = store_of(request);
+    uint64_t client = address_key(conn_address(request->conn));
+    int error = store->ops->create(store, client, id, session->data);
+    if (!error && session->is_regenerated)
+        vouch(store, id);
+    return error;
+}
+
 /* Under an id of its own: a new session, or one that gets another id. */
 static int store_anew(struct crew_request *request, struct cookie_session *session,
                       const struct cookie_changes *changes) {
@@ -204,7 +222,7 @@ static int store_anew(struct crew_request *request, struct cookie_session *sessi
     int error = make_id(id);
     if (!error)
         error = session->old_id[0] ? store->ops->move(store, session->old_id, id, changes)
-                                   : store->ops->create(store, id, session->data);
+                                   : create(request, session, id);
     if (error)
         return settle(request, error);
     error = announce(request, id);

@@ -19,6 +19,7 @@ struct cookie_session {
     json_t *data;                   /* as this request sees it */
     json_t *changes;                /* what this request has changed: strings, or null */
     bool is_cleared, is_stored, is_changed, is_over;
+    bool is_regenerated;
 };
 
 /* NULL without memory, or (out_error) when the store cannot be read. */

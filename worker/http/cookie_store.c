@@ -14,37 +14,13 @@
 #include "service.h"
 #include "worker.h"
 
-#define SWEEP_MS 1000u
-
-size_t cookie_store_size(json_t *data) {
-    size_t size = 0;
-    for (void *place = json_object_iter(data); place;
-         place = json_object_iter_next(data, place))
-        size += strlen(json_object_iter_key(place)) +
-                json_string_length(json_object_iter_value(place));
-    return size;
-}
-
-int cookie_store_apply(const struct cookie_store *store, const struct cookie_changes *changes,
-                       json_t *data) {
-    void *place;
-    if (changes->clears)
-        json_object_clear(data);
-    for (place = json_object_iter((json_t *)(uintptr_t)changes->names); place;
-         place = json_object_iter_next((json_t *)(uintptr_t)changes->names, place)) {
-        const char *name = json_object_iter_key(place);
-        json_t *value = json_object_iter_value(place);
-        if (json_is_null(value))
-            json_object_del(data, name);
-        else if (json_object_set(data, name, value) != 0)
-            return CREW_ENOMEM;
-    }
-    return cookie_store_size(data) > store->config->max_size ? CREW_ETOOBIG : 0;
-}
+#define SWEEP_MS      1000u
+#define SWEEP_BUSY_MS 20u /* while there is much to forget */
 
 static void on_sweep(uv_timer_t *timer) {
     struct cookie_store *store = timer->data;
-    store->ops->sweep(store);
+    bool is_busy = store->ops->sweep(store);
+    uv_timer_start(timer, on_sweep, is_busy ? SWEEP_BUSY_MS : SWEEP_MS, 0);
 }
 
 static int open_folder(struct cookie_store *store, char *out_why, size_t size) {
@@ -74,12 +50,10 @@ int cookie_store_open(struct service *service, char *out_why, size_t size) {
         return error;
     store->ops = config->dir[0] ? &cookie_store_file : &cookie_store_memory;
     idmap_init(&store->sessions, 0);
-    list_init(&store->by_use);
+    cookie_census_init(&store->census, service->admission.peers.seed, config->max_sessions);
     uv_timer_init(&service->worker->loop, &store->sweeper);
     store->sweeper.data = store;
-    /* One worker is enough for a folder. */
-    if (!config->dir[0] || service->worker->plan.slot == 0)
-        uv_timer_start(&store->sweeper, on_sweep, SWEEP_MS, SWEEP_MS);
+    uv_timer_start(&store->sweeper, on_sweep, SWEEP_MS, 0);
     uv_unref((uv_handle_t *)&store->sweeper);
     return 0;
 }
@@ -90,5 +64,6 @@ void cookie_store_close(struct service *service) {
         return;
     uv_close((uv_handle_t *)&store->sweeper, NULL);
     store->ops->close(store);
+    cookie_census_done(&store->census);
     store->ops = NULL;
 }

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "cookie_census.h"
+#include "cookie_changes.h"
 #include "idmap.h"
 #include "list.h"
 #include "news.h"
@@ -25,18 +27,13 @@ struct service;
 struct config_session;
 struct cookie_store;
 
-/* Changes of a session: `clears` first, then each name with its string, or null to forget it.
- */
-struct cookie_changes {
-    bool clears;
-    const json_t *names;
-};
-
 /* What both stores can do. 0 or a negative error; CREW_ENOENT: there is no such session. */
 struct cookie_store_ops {
     /* *out_data is the caller's own copy. Counts as a use. */
     int (*load)(struct cookie_store *store, const char *id, json_t **out_data);
-    int (*create)(struct cookie_store *store, const char *id, const json_t *data);
+    /* `client`: the address_key() of who it is for. */
+    int (*create)(struct cookie_store *store, uint64_t client, const char *id,
+                  const json_t *data);
     /* CREW_ETOOBIG: with what others have set meanwhile it would pass session.max_size. */
     int (*change)(struct cookie_store *store, const char *id,
                   const struct cookie_changes *changes);
@@ -44,8 +41,8 @@ struct cookie_store_ops {
     int (*move)(struct cookie_store *store, const char *id, const char *new_id,
                 const struct cookie_changes *changes);
     int (*remove)(struct cookie_store *store, const char *id);
-    /* Forget some of what has expired: a bounded piece of work. */
-    void (*sweep)(struct cookie_store *store);
+    /* Forget some of what has expired: a bounded piece of work. True: there is much of it. */
+    bool (*sweep)(struct cookie_store *store);
     void (*close)(struct cookie_store *store);
 };
 
@@ -54,22 +51,15 @@ struct cookie_store {
     const struct config_session *config;
     uv_timer_t sweeper;
     struct idmap sessions; /* memory: by the first bits of the id */
-    struct list by_use;    /* memory: the one that was not used for longest comes first */
-    int dir;               /* file */
-    DIR *walk;             /* file: where the sweep is */
-    struct news news;      /* of its errors */
+    struct cookie_census census;
+    int dir;          /* file */
+    DIR *walk;        /* file: where the sweep is */
+    struct news news; /* of its errors */
 };
 
 /* The session services of a worker; `out_why` says why not. */
 int cookie_store_open(struct service *service, char *out_why, size_t size);
 void cookie_store_close(struct service *service);
-
-/* Make the changes in `data`. 0, CREW_ETOOBIG or CREW_ENOMEM. */
-int cookie_store_apply(const struct cookie_store *store, const struct cookie_changes *changes,
-                       json_t *data);
-
-/* Of its names and values. */
-size_t cookie_store_size(json_t *data);
 
 /* cookie_store_memory.c, cookie_store_file.c */
 extern const struct cookie_store_ops cookie_store_memory, cookie_store_file;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Cookie sessions in the memory of this worker: other workers do not see them, and they end
- * with it. At most session.max_sessions; one more ends the one that was not used for longest.
+ * with it. At most session.max_sessions; cookie_census.h says which one goes for one more.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -11,12 +11,12 @@
 #include "cookie_store.h"
 #include "crewman.h"
 
-#define SWEEP_MAX 1000 /* sessions in a turn */
+#define SWEEP_MAX 1000u /* sessions in a turn, of each list */
 
 struct kept {
     uint64_t key; /* first: see cookie_store_open() */
     char id[COOKIE_ID_LEN];
-    struct list by_use;
+    struct cookie_member member;
     uint64_t used_ms;
     json_t *data;
 };
@@ -37,14 +37,17 @@ static uint64_t now_ms(const struct cookie_store *store) {
 
 static void drop(struct cookie_store *store, struct kept *kept) {
     idmap_take(&store->sessions, kept->key);
-    list_remove(&kept->by_use);
+    cookie_census_leave(&store->census, &kept->member);
     json_decref(kept->data);
     free(kept);
 }
 
-static struct kept *oldest(const struct cookie_store *store) {
-    return list_is_empty(&store->by_use) ? NULL
-                                         : list_entry(store->by_use.next, struct kept, by_use);
+static struct kept *of_member(struct cookie_member *member) {
+    return member ? list_entry(member, struct kept, member) : NULL;
+}
+
+static struct kept *oldest(const struct list *list) {
+    return of_member(cookie_census_first(list));
 }
 
 static bool has_expired(const struct cookie_store *store, const struct kept *kept) {
@@ -60,8 +63,7 @@ static struct kept *find(struct cookie_store *store, const char *id) {
 
 static void use(struct cookie_store *store, struct kept *kept) {
     kept->used_ms = now_ms(store);
-    list_remove(&kept->by_use);
-    list_append(&store->by_use, &kept->by_use);
+    cookie_census_use(&store->census, &kept->member);
 }
 
 static int load(struct cookie_store *store, const char *id, json_t **out_data) {
@@ -76,21 +78,29 @@ static int load(struct cookie_store *store, const char *id, json_t **out_data) {
     return 0;
 }
 
-static int create(struct cookie_store *store, const char *id, const json_t *data) {
+/* Under this id; whoever has one that begins alike, or has expired, goes. */
+static int put(struct cookie_store *store, struct kept *kept, const char *id) {
     struct kept *other = idmap_find(&store->sessions, key_of(id));
-    if (other) /* has expired, or its id begins as this one does */
+    if (other)
         drop(store, other);
-    while (store->sessions.count >= store->config->max_sessions)
-        drop(store, oldest(store));
-    struct kept *kept = malloc(sizeof(*kept));
+    kept->key = key_of(id);
+    memcpy(kept->id, id, COOKIE_ID_LEN);
+    return idmap_put(&store->sessions, kept) == 0 ? 0 : CREW_ENOMEM;
+}
+
+static int create(struct cookie_store *store, uint64_t client, const char *id,
+                  const json_t *data) {
+    struct kept *surplus;
+    while ((surplus = of_member(cookie_census_surplus(&store->census, client))))
+        drop(store, surplus);
+    struct kept *kept = calloc(1, sizeof(*kept));
     json_t *copy = json_copy((json_t *)(uintptr_t)data);
-    if (kept && copy) {
-        *kept = (struct kept){.key = key_of(id), .used_ms = now_ms(store), .data = copy};
-        memcpy(kept->id, id, COOKIE_ID_LEN);
-        if (idmap_put(&store->sessions, kept) == 0) {
-            list_append(&store->by_use, &kept->by_use);
+    if (kept && copy && put(store, kept, id) == 0) {
+        kept->used_ms = now_ms(store);
+        kept->data = copy;
+        if (cookie_census_enter(&store->census, &kept->member, client) == 0)
             return 0;
-        }
+        idmap_take(&store->sessions, kept->key);
     }
     json_decref(copy);
     free(kept);
@@ -101,7 +111,9 @@ static int create(struct cookie_store *store, const char *id, const json_t *data
 static int changed(const struct cookie_store *store, const struct kept *kept,
                    const struct cookie_changes *changes, json_t **out_data) {
     json_t *copy = json_copy(kept->data);
-    int error = copy ? cookie_store_apply(store, changes, copy) : CREW_ENOMEM;
+    int error = copy ? cookie_changes_apply(changes, copy) : CREW_ENOMEM;
+    if (!error && cookie_changes_size(copy) > store->config->max_size)
+        error = CREW_ETOOBIG;
     if (error)
         json_decref(copy);
     else
@@ -129,12 +141,16 @@ static int move(struct cookie_store *store, const char *id, const char *new_id,
     int error = kept ? changed(store, kept, changes, &data) : CREW_ENOENT;
     if (error)
         return error;
-    use(store, kept); /* so that making room does not end it */
-    error = create(store, new_id, data);
-    json_decref(data);
-    kept = error ? NULL : find(store, id);
-    if (kept)
-        drop(store, kept);
+    idmap_take(&store->sessions, kept->key);
+    json_decref(kept->data);
+    kept->data = data;
+    error = put(store, kept, new_id);
+    if (!error) {
+        use(store, kept); /* it came back to be renamed */
+        return 0;
+    }
+    kept->key = 0; /* in no table */
+    drop(store, kept);
     return error;
 }
 
@@ -145,15 +161,25 @@ static int forget(struct cookie_store *store, const char *id) {
     return kept ? 0 : CREW_ENOENT;
 }
 
-static void sweep(struct cookie_store *store) {
+static size_t sweep_list(struct cookie_store *store, const struct list *list) {
     struct kept *kept;
-    for (int i = 0; i < SWEEP_MAX && (kept = oldest(store)) && has_expired(store, kept); i++)
+    size_t count = 0;
+    while (count < SWEEP_MAX && (kept = oldest(list)) && has_expired(store, kept)) {
         drop(store, kept);
+        count++;
+    }
+    return count;
+}
+
+static bool sweep(struct cookie_store *store) {
+    size_t fresh = sweep_list(store, &store->census.fresh);
+    size_t used = sweep_list(store, &store->census.used);
+    return fresh == SWEEP_MAX || used == SWEEP_MAX;
 }
 
 static void close_all(struct cookie_store *store) {
     struct kept *kept;
-    while ((kept = oldest(store)))
+    while ((kept = oldest(&store->census.fresh)) || (kept = oldest(&store->census.used)))
         drop(store, kept);
     idmap_done(&store->sessions);
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See cookie_census.h. An origin exists while it has a session, so their number is bounded by
+ * that of the sessions.
+ */
+#include "cookie_census.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* New ones may have an eighth at least: else nobody could log in where all others have. */
+#define FRESH_SHARE 8u
+
+struct cookie_origin {
+    uint64_t key;
+    size_t count;
+    struct list fresh, used; /* of in_origin */
+};
+
+void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max) {
+    *census = (struct cookie_census){.seed = seed, .max = max};
+    list_init(&census->fresh);
+    list_init(&census->used);
+    idmap_init(&census->origins, offsetof(struct cookie_origin, key));
+}
+
+void cookie_census_done(struct cookie_census *census) {
+    for (size_t i = 0; i < census->origins.capacity; i++)
+        free(census->origins.entries[i]);
+    idmap_done(&census->origins);
+}
+
+/* By a bijection, so that no two addresses share a count; 0 stays 0. */
+static uint64_t mixed(const struct cookie_census *census, uint64_t key) {
+    uint64_t mix = (key ^ census->seed) * 0xd6e8feb86659fd93u;
+    return key == 0 ? 0 : mix ? mix : 1;
+}
+
+static struct cookie_origin *origin_of(struct cookie_census *census, uint64_t key) {
+    struct cookie_origin *origin = idmap_find(&census->origins, key);
+    if (origin)
+        return origin;
+    origin = malloc(sizeof(*origin));
+    if (!origin)
+        return NULL;
+    *origin = (struct cookie_origin){.key = key};
+    list_init(&origin->fresh);
+    list_init(&origin->used);
+    if (idmap_put(&census->origins, origin) == 0)
+        return origin;
+    free(origin);
+    return NULL;
+}
+
+struct cookie_member *cookie_census_first(const struct list *list) {
+    return list_is_empty(list) ? NULL : list_entry(list->next, struct cookie_member, in_all);
+}
+
+static struct cookie_member *first_of(const struct cookie_origin *origin) {
+    const struct list *list = list_is_empty(&origin->fresh) ? &origin->used : &origin->fresh;
+    return list_entry(list->next, struct cookie_member, in_origin);
+}
+
+static size_t share(const struct cookie_census *census) {
+    size_t half = census->max / 2;
+    return half > COOKIE_CENSUS_SHARE_MIN ? half : COOKIE_CENSUS_SHARE_MIN;
+}
+
+struct cookie_member *cookie_census_surplus(const struct cookie_census *census, uint64_t key) {
+    const struct cookie_origin *origin =
+        key ? idmap_find(&census->origins, mixed(census, key)) : NULL;
+    if (origin && origin->count >= share(census))
+        return first_of(origin);
+    if (census->count < census->max)
+        return NULL;
+    bool takes_fresh = census->fresh_count > census->max / FRESH_SHARE;
+    const struct list *list =
+        takes_fresh || list_is_empty(&census->used) ? &census->fresh : &census->used;
+    return cookie_census_first(list);
+}
+
+bool cookie_census_is_of(const struct cookie_census *census, const struct cookie_member *member,
+                         uint64_t key) {
+    return member->origin && member->origin->key == mixed(census, key);
+}
+
+int cookie_census_enter(struct cookie_census *census, struct cookie_member *member,
+                        uint64_t key) {
+    struct cookie_origin *origin = NULL;
+    if (key && !(origin = origin_of(census, mixed(census, key))))
+        return -ENOMEM;
+    *member = (struct cookie_member){.origin = origin};
+    list_init(&member->in_origin);
+    list_append(&census->fresh, &member->in_all);
+    census->count++;
+    census->fresh_count++;
+    if (origin) {
+        list_append(&origin->fresh, &member->in_origin);
+        origin->count++;
+    }
+    return 0;
+}
+
+void cookie_census_use(struct cookie_census *census, struct cookie_member *member) {
+    list_remove(&member->in_all);
+    list_remove(&member->in_origin);
+    list_append(&census->used, &member->in_all);
+    if (member->origin)
+        list_append(&member->origin->used, &member->in_origin);
+    if (!member->came_back)
+        census->fresh_count--;
+    member->came_back = true;
+}
+
+void cookie_census_leave(struct cookie_census *census, struct cookie_member *member) {
+    struct cookie_origin *origin = member->origin;
+    list_remove(&member->in_all);
+    list_remove(&member->in_origin);
+    census->count--;
+    if (!member->came_back)
+        census->fresh_count--;
+    if (origin && --origin->count == 0)
+        free(idmap_take(&census->origins, origin->key));
+}
