@@ -156,8 +156,8 @@ static bool survives(struct listener *listener, int error) {
     case ENOMEM:
         starve(listener, error);
         return false;
-    case EINVAL: /* it listens no more: the owner will hear of it from elsewhere */
-        leave(listener);
+    case EINVAL: /* it listens no more: we end soon, or another spoilt it and it is mended */
+        pause_for(listener, HELPLESS_PAUSE_MS);
         return false;
     default: /* it was gone before we took it: accept(2) lists many names for that */
         return true;

@@ -16,11 +16,22 @@
 #include "pool.h"
 #include "process.h"
 
+static bool is_deaf(const struct child *child) {
+    const struct place *place = child->owner;
+    struct list *node;
+    list_each (node, &place->pool->services)
+        if (service_of(node)->health.is_deaf)
+            return true;
+    return false;
+}
+
 static const char *state_of(const struct child *child) {
     if (child->role == CHILD_DRAINING)
         return "draining";
     if (!child->is_ready)
         return "starting";
+    if (is_deaf(child))
+        return "deaf";
     if (child_is_busy(child))
         return "busy";
     return scoreboard_read(child->page, COUNTER_STATE) == SCORE_FULL ? "full" : "ready";
@@ -175,15 +186,16 @@ static json_t *describe_master(const struct instance *instance) {
     double load[3] = {0};
     const char *phase = instance->is_reloading ? "reloading" : phases[instance->phase];
     uv_loadavg(load);
-    return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I, s:I, s:I, s:I}",
-                     "version", CREW_VERSION, "pid", (int)getpid(), "phase", phase, "uptime_ms",
-                     (json_int_t)(uv_now(&instance->loop) - instance->started_ms), "generation",
-                     (int)instance->generation, "config",
-                     instance->config->path ? instance->config->path : "", "run_dir",
-                     instance->config->run_dir, "load", load[0], load[1], load[2], "rss",
-                     (json_int_t)process_rss(getpid()), "turns", (json_int_t)instance->turns,
-                     "log_waiting", (json_int_t)outlet_waiting(instance->log), "log_lost",
-                     (json_int_t)outlet_lost(instance->log));
+    return json_pack(
+        "{s:s, s:i, s:s, s:I, s:i, s:s, s:s, s:[f, f, f], s:I, s:I, s:I, s:I, s:I}", "version",
+        CREW_VERSION, "pid", (int)getpid(), "phase", phase, "uptime_ms",
+        (json_int_t)(uv_now(&instance->loop) - instance->started_ms), "generation",
+        (int)instance->generation, "config",
+        instance->config->path ? instance->config->path : "", "run_dir",
+        instance->config->run_dir, "load", load[0], load[1], load[2], "rss",
+        (json_int_t)process_rss(getpid()), "turns", (json_int_t)instance->turns, "log_waiting",
+        (json_int_t)outlet_waiting(instance->log), "log_lost",
+        (json_int_t)outlet_lost(instance->log), "sockets_mended", (json_int_t)instance->mended);
 }
 
 /* Since the start of the instance, also of slots and services that are no more. */

@@ -45,6 +45,7 @@ struct instance {
     uint64_t turns;             /* of the loop: many in a second without work are a spin */
     struct tally retired;       /* the sums of pools that are no more */
     struct rivals rivals;       /* of the reload that runs */
+    uint64_t mended;            /* sockets that workers had spoilt */
     int pid_fd;                 /* -1: none */
     struct outlet *log;         /* NULL until it is open; in the foreground it may be `err` */
     struct outlet *out, *err;   /* NULL once a daemon has left its terminal */

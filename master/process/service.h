@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "config.h"
+#include "heal.h"
 #include "list.h"
 #include "sockets.h"
 
@@ -22,6 +23,7 @@ struct service {
                                             with the reload */
     struct sockets *sockets, *next_sockets;
     bool is_moving; /* the reload brings next_sockets */
+    struct health health;
 };
 
 static inline struct service *service_of(struct list *node) {

@@ -123,6 +123,7 @@ static struct slot_step on_replace(struct slot *slot, bool is_canary) {
         slot->deaths = 0;
         break;
     case SLOT_STARTING:
+    case SLOT_REPLACING: /* by one that this reload knows nothing of */
         slot->is_replacing = true;
         slot->is_ahead = is_canary;
         return act(SLOT_DO_KILL_NEW | SLOT_DO_SPAWN);

@@ -16,6 +16,7 @@
 #include "admin.h"
 #include "child.h"
 #include "daemon.h"
+#include "heal.h"
 #include "instance.h"
 #include "log.h"
 #include "output.h"
@@ -123,6 +124,7 @@ static void check_stopped(void *owner) {
 static void on_replaced(void *owner, struct place *place) {
     struct master *master = owner;
     reloads_place_ready(&master->reloads, place);
+    heal_place_ready(place);
 }
 
 static void on_not_replaced(void *owner, struct place *place) {
@@ -259,6 +261,7 @@ static void on_watch(uv_timer_t *timer) {
     struct master *master = timer->data;
     uint64_t paused_ms = take_pause(master);
     rivals_look(&master->instance);
+    heal_look(&master->instance);
     (void)heed_terminal(master, terminal_look(&master->terminal));
     reloads_follow_up(&master->reloads);
     admin_keep_waiting(&master->admin);

@@ -182,8 +182,11 @@ static void serving_dies(struct world *world, enum slot_event event) {
         assert_int_equal(world->slot.state, SLOT_STARTING);
 }
 
+/* Without a canary it may be no reload, but a worker that is renewed with its generation: then a
+ * reload may begin before that one is ready. */
 static void begin_reload(struct world *world, bool is_canary) {
-    if (world->reload != RELOAD_NONE || world->is_retired)
+    bool is_renewed = world->reload == RELOAD_WAITS && !world->is_canary;
+    if ((world->reload != RELOAD_NONE && !is_renewed) || world->is_retired)
         return;
     world->reload = RELOAD_WAITS;
     world->is_canary = is_canary;

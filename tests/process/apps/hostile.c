@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An app that spoils the listening socket, which it shares with the other workers, in the way
+ * that a message names. Everything else it sends back; "pid" is answered with who serves.
+ */
+#include <crewman.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FDS 64
+
+static bool is_shared(int fd) {
+    int value = 0;
+    socklen_t len = sizeof(value);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) != 0)
+        return false;
+    if (value == SOCK_DGRAM)
+        return true;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value != 0;
+}
+
+static void shut(int fd) {
+    shutdown(fd, SHUT_RDWR);
+}
+
+static void disconnect(int fd) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    connect(fd, &nobody, sizeof(nobody));
+}
+
+/* The socket of one peer: of itself, from which nothing comes. */
+static void connect_to_itself(int fd) {
+    struct sockaddr_storage own;
+    socklen_t len = sizeof(own);
+    if (getsockname(fd, (struct sockaddr *)&own, &len) == 0)
+        connect(fd, (struct sockaddr *)&own, len);
+}
+
+static void make_it_wait(int fd) {
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+static const struct {
+    const char *word;
+    void (*spoil)(int fd);
+} ways[] = {{"shut", shut},
+            {"disconnect", disconnect},
+            {"connect", connect_to_itself},
+            {"wait", make_it_wait}};
+
+static void on_message(crew_conn *conn, const crew_msg *msg) {
+    if (msg->len == 3 && memcmp(msg->data, "pid", 3) == 0) {
+        crew_conn_sendf(conn, "%d", (int)getpid());
+        return;
+    }
+    crew_conn_send(conn, msg->data, msg->len);
+    for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+        if (msg->len == strlen(ways[i].word) && memcmp(msg->data, ways[i].word, msg->len) == 0)
+            for (int fd = 3; fd < FDS; fd++)
+                if (is_shared(fd))
+                    ways[i].spoil(fd);
+}
+
+CREW_APP({
+    .name = "hostile",
+    .listen = "text://127.0.0.1:2395",
+    .on_message = on_message,
+})
