@@ -14,6 +14,7 @@
 #include "memfd.h"
 
 _Static_assert(sizeof(struct score_page) <= SCORE_PAGE_SIZE, "the rows outgrow their page");
+_Static_assert(offsetof(struct score_page, crash) == SCORE_CRASH_AT, "readers look there");
 _Static_assert(sizeof(struct score_line) == COUNTER_COUNT * sizeof(uint64_t),
                "a row is a field");
 
@@ -86,6 +87,24 @@ uint64_t score_services(uint64_t services, const char *name) {
         hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
     while (*name++);
     return hash;
+}
+
+size_t scoreboard_frames(const struct score_page *page,
+                         struct score_frame out_frames[SCORE_FRAMES]) {
+    if (score_get(page->magic) != SCORE_MAGIC || score_get(page->version) != SCORE_VERSION ||
+        score_get(page->crash.signal) == 0)
+        return 0;
+    uint64_t count = score_get(page->crash.count);
+    if (count > SCORE_FRAMES)
+        count = SCORE_FRAMES;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t frame = score_get(page->crash.frames[i]);
+        uint64_t module = frame >> SCORE_OFFSET_BITS;
+        out_frames[i].module =
+            module < SCORE_MODULE_COUNT ? (enum score_module)module : SCORE_MODULE_OTHER;
+        out_frames[i].offset = frame & ((UINT64_C(1) << SCORE_OFFSET_BITS) - 1);
+    }
+    return (size_t)count;
 }
 
 const char *score_callback_name(uint64_t callback) {

@@ -11,6 +11,7 @@
 #define CREWMAN_SCOREBOARD_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "counters.h"
@@ -64,9 +65,32 @@ struct score_line {
 #undef SCORE_FIELD
 };
 
+/* Whose code a frame is in. */
+enum score_module {
+    SCORE_MODULE_OTHER,
+    SCORE_MODULE_APP,
+    SCORE_MODULE_WORKER,
+    SCORE_MODULE_LIBC,
+    SCORE_MODULE_COUNT
+};
+
+#define SCORE_FRAMES      12
+#define SCORE_OFFSET_BITS 48 /* of a frame: above them the module */
+
+/* Where its process was when a fault ended it, the innermost first. */
+struct score_crash {
+    _Atomic uint64_t signal, count, frames[SCORE_FRAMES];
+};
+
+/* There, however many rows are appended. */
+#define SCORE_HEAD     64u
+#define SCORE_CRASH_AT 3072u
+
 struct score_page {
     _Atomic uint32_t magic, version, rows, size; /* of the one who writes it */
-    _Alignas(64) struct score_line line;
+    _Alignas(SCORE_HEAD) struct score_line line;
+    unsigned char rows_to_come[SCORE_CRASH_AT - SCORE_HEAD - sizeof(struct score_line)];
+    struct score_crash crash;
 };
 
 /* Master: a new memfd of mode 0600 and fixed size, close-on-exec. A descriptor, or a negative
@@ -96,6 +120,15 @@ uint64_t scoreboard_read(const struct score_page *page, enum counter_id id);
 
 /* What tells one row of services from another: begin with 0 and add each name, in order. */
 uint64_t score_services(uint64_t services, const char *name);
+
+struct score_frame {
+    enum score_module module;
+    uint64_t offset; /* from where that is loaded; of SCORE_MODULE_OTHER its address */
+};
+
+/* The frames of a crash, from a page that may hold anything. Their number, 0 without one. */
+size_t scoreboard_frames(const struct score_page *page,
+                         struct score_frame out_frames[SCORE_FRAMES]);
 
 /* The name of a callback number read from a page; "unknown" when out of range. */
 const char *score_callback_name(uint64_t callback);

@@ -46,6 +46,7 @@ struct child *birth_start(struct place *place, bool is_new, const struct child_e
     struct pool *pool = place->pool;
     struct birth birth = conceive(place, is_new);
     struct child_spec spec = {.label = place->label,
+                              .app = birth.app,
                               .own_count = birth.own_count,
                               .generation = birth.generation,
                               .number = birth.number,

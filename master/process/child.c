@@ -221,6 +221,8 @@ static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
     child->owner = spec->owner;
     child->loop = loop;
     snprintf(child->label, sizeof(child->label), "%s", spec->label);
+    snprintf(child->app, sizeof(child->app), "%s", spec->app.name);
+    snprintf(child->build_id, sizeof(child->build_id), "%s", spec->app.build_id);
     child->generation = spec->generation;
     child->number = spec->number;
     child->orphan_ms = spec->orphan_ms;

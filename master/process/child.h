@@ -17,6 +17,8 @@
 #include "config.h"
 #include "list.h"
 #include "log_pipe.h"
+#include "obituary.h"
+#include "pin.h"
 #include "spawner.h"
 #include "tally.h"
 
@@ -40,13 +42,15 @@ struct child_events {
 /* Descriptors of its kind, behind those of descriptors.h. */
 #define CHILD_OWN_MAX   (CONFIG_SERVICES_MAX + 1) /* listeners, and the app's copy */
 #define CHILD_LABEL_MAX 96
+#define CHILD_APP_MAX   64
 
 /* All is borrowed for the call, but for `plan`, `siblings`, `events` and `owner`. */
 struct child_spec {
-    const char *program; /* for people: the path of what it runs */
-    const char *file;    /* what is executed for it */
-    const char *title;   /* what ps shows of it */
-    const char *label;   /* how log lines name it: "chat/0" */
+    const char *program;     /* for people: the path of what it runs */
+    const char *file;        /* what is executed for it */
+    struct obituary_app app; /* that it loads */
+    const char *title;       /* what ps shows of it */
+    const char *label;       /* how log lines name it: "chat/0" */
     struct log_pipes *log_pipes;
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;
@@ -67,6 +71,7 @@ struct child {
     void *owner;
     uv_loop_t *loop;
     char label[CHILD_LABEL_MAX];
+    char app[CHILD_APP_MAX], build_id[PIN_BUILD_ID_MAX + 1]; /* for its obituary */
     unsigned generation;
     uint32_t number;
     enum child_role role;

@@ -24,6 +24,7 @@ struct birth {
     uint32_t number;
     bool is_new;           /* of a generation that is not in force yet */
     const struct pin *pin; /* of its app, or NULL */
+    struct obituary_app app;
     int own_fds[CHILD_OWN_MAX];
     unsigned own_count;
 };
@@ -31,7 +32,7 @@ struct birth {
 struct kind {
     const char *word;        /* "worker": in its title */
     enum program_id program; /* that it runs */
-    /* Fill own_fds (they stay ours) and own_count. */
+    /* Fill own_fds (they stay ours), own_count, and the name of its app. */
     void (*equip)(struct birth *birth);
     /* The body of its plan, a new reference. */
     json_t *(*plan)(const struct birth *birth);

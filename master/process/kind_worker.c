@@ -26,6 +26,22 @@ static int listener_of(const struct birth *birth, const struct config_service *c
     return service_listener(service, birth->place->index, birth->is_new);
 }
 
+/* That of all its services but built-in ones. */
+static const char *app_of(const struct birth *birth) {
+    const struct config_service *config;
+    size_t at = 0;
+    while ((config = next_service(birth, &at)))
+        if (config->app[0])
+            return config->app;
+    return "";
+}
+
+static struct obituary_app name_app(const struct birth *birth) {
+    const char *path = app_of(birth), *slash = strrchr(path, '/');
+    return (struct obituary_app){slash ? slash + 1 : path,
+                                 birth->pin ? birth->pin->build_id : ""};
+}
+
 /* A listener for each service that has an address; behind those the copy of the app. */
 static void equip(struct birth *birth) {
     const struct config_service *config;
@@ -35,6 +51,7 @@ static void equip(struct birth *birth) {
         if (fd >= 0)
             birth->own_fds[birth->own_count++] = fd;
     }
+    birth->app = name_app(birth);
     if (birth->pin)
         birth->own_fds[birth->own_count++] = birth->pin->fd;
 }
@@ -51,16 +68,6 @@ static json_t *services(const struct birth *birth) {
                                               "config", config->effective, "listener", fd));
     }
     return list;
-}
-
-/* That of all its services but built-in ones. */
-static const char *app_of(const struct birth *birth) {
-    const struct config_service *config;
-    size_t at = 0;
-    while ((config = next_service(birth, &at)))
-        if (config->app[0])
-            return config->app;
-    return "";
 }
 
 static json_t *plan(const struct birth *birth) {

@@ -153,16 +153,18 @@ static char *describe_end(const struct child *child, int status, int signal) {
     return memory_format("exited with code %d", status);
 }
 
-/* Slot, pid, signal or exit code, uptime, connections lost and the callback it was in: from its
- * page, which outlives the process. */
+/* Slot, pid, signal or exit code, uptime, connections lost, the callback and the code it was
+ * in: from its page, which outlives the process. */
 static void log_obituary(const struct child *child, const char *end) {
-    char lived[32];
+    char lived[32], place[512];
+    struct obituary_app app = {child->app, child->build_id};
     uint64_t callback = scoreboard_read(child->page, COUNTER_CALLBACK);
     human_duration(now_of(place_of(child)) - child->started_ms, lived, sizeof(lived));
-    log_error("%s: pid %d %s after %s, generation %u, in %s; %" PRIu64 " connections lost",
+    obituary_place(child->page, &app, place, sizeof(place));
+    log_error("%s: pid %d %s after %s, generation %u, in %s; %" PRIu64 " connections lost%s",
               child->label, child->spawned.pid, end, lived, child->generation,
               callback == SCORE_IN_NONE ? "the loop" : score_callback_name(callback),
-              child->tally.values[COUNTER_CONNECTIONS]);
+              child->tally.values[COUNTER_CONNECTIONS], place);
 }
 
 static void note_end(struct place *place, const struct child *child, int status, int signal) {

@@ -165,6 +165,7 @@ static void rows_stay_where_they_are(void **state) {
         "limit_errors", "timeouts",      "timers",      "lag_us"};
     assert_int_equal(SCORE_VERSION, 1);
     assert_int_equal(offsetof(struct score_page, line), 64);
+    assert_int_equal(offsetof(struct score_page, crash), 3072);
     assert_true(COUNTER_COUNT >= sizeof(names) / sizeof(names[0]));
     for (unsigned id = 0; id < sizeof(names) / sizeof(names[0]); id++)
         assert_string_equal(counter_get((enum counter_id)id)->name, names[id]);

@@ -10,6 +10,7 @@
 
 #include "admin.h"
 #include "app_handler.h"
+#include "crash.h"
 #include "descriptors.h"
 #include "identity.h"
 #include "log.h"
@@ -36,6 +37,7 @@ static int take_page(struct worker *worker, char *why, size_t size) {
     worker->line = worker->guard.line = &worker->page->line;
     score_set(worker->line->pid, (uint64_t)uv_os_getpid());
     score_set(worker->line->state, SCORE_STARTING);
+    crash_watch(worker->page);
     return 0;
 }
 

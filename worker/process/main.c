@@ -16,6 +16,7 @@
 
 #include "app.h"
 #include "copy.h"
+#include "crash.h"
 #include "descriptors.h"
 #include "identity.h"
 #include "log.h"
@@ -234,6 +235,7 @@ static void tear_down(struct worker *worker) {
         plan_done(&worker->plan);
     score_set(worker->line->state, SCORE_FREE);
     siblings_done(&worker->siblings);
+    crash_forget();
     scoreboard_close(worker->page);
 }
 

@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "builtin.h"
+#include "crash.h"
 #include "custom.h"
 
 void services_explain(const struct service *service, char *out_why, size_t size,
@@ -56,6 +57,8 @@ static int load(struct worker *worker, const struct crew_app **out_app, char *wh
     struct app_source source = {worker->plan.app, worker->plan.app_fd, worker->plan.runtimes};
     int err = app_load(&source, out_app, why, size);
     guard_leave(&worker->guard, entry);
+    if (!err)
+        crash_know_app(*out_app);
     return err;
 }
 

@@ -70,6 +70,39 @@ static void run_crash(crew_conn *conn, const char *arg) {
     raise(SIGSEGV);
 }
 
+/* Real faults, each in a function of its own: their names are found by the obituary's offset. */
+static void run_fault(crew_conn *conn, const char *arg) {
+    int *volatile place = (int *)16;
+    (void)conn;
+    (void)arg;
+    *place = 1;
+}
+
+static void run_abort(crew_conn *conn, const char *arg) {
+    (void)conn;
+    (void)arg;
+    abort();
+}
+
+static unsigned grow_stack(volatile unsigned char *above, unsigned depth) {
+    volatile unsigned char here[512];
+    here[depth % sizeof(here)] = above[0];
+    return depth == 0 ? here[0] : grow_stack(here, depth - 1) + here[1];
+}
+
+static void run_deep(crew_conn *conn, const char *arg) {
+    volatile unsigned char start[1] = {0};
+    (void)arg;
+    reply(conn, "%u", grow_stack(start, 1u << 30));
+}
+
+static void run_nowhere(crew_conn *conn, const char *arg) {
+    void (*volatile nowhere)(void) = NULL;
+    (void)arg;
+    nowhere();
+    reply(conn, "back"); /* so that it is a call and no jump */
+}
+
 static void run_exit(crew_conn *conn, const char *arg) {
     (void)conn;
     _exit((int)strtol(arg, NULL, 10));
@@ -356,6 +389,10 @@ static const struct command commands[] = {
     {"who", run_who},
     {"crash", run_crash},
     {"crash-each", run_crash_each},
+    {"fault", run_fault},
+    {"abort", run_abort},
+    {"deep", run_deep},
+    {"nowhere", run_nowhere},
     {"exit", run_exit},
     {"block", run_block},
     {"close", run_close},
