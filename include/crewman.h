@@ -146,11 +146,11 @@ enum crew_send_result {
  * the request that waits, as text/html; CREW_ESTATE when none does. Copies data. Before on_open
  * it is kept and sent right after the handshake. Answers CREW_SENT or CREW_QUEUED; CREW_EFULL
  * above the high-water mark when max_send_buffer would be passed (below the mark a message of
- * any size is taken: who stops at CREW_QUEUED never meets it; on_error is not called: the answer
- * is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the protocol cannot express the
- * length, CREW_EINVAL for NULL with a length, CREW_ENOMEM. Who ignores the answer loses messages
- * to a client that reads slowly: pause the source until on_buffer_drain. Workerman:
- * $connection->send(). */
+ * any size is taken: who stops at CREW_QUEUED never meets it; on_error is not called: the
+ * answer is the report), CREW_ECLOSED after a close, CREW_ETOOBIG when the protocol cannot
+ * express the length, CREW_EINVAL for NULL with a length, CREW_ENOMEM. Who ignores the answer
+ * loses messages to a client that reads slowly: pause the source until on_buffer_drain.
+ * Workerman: $connection->send(). */
 int crew_conn_send(crew_conn *conn, const void *data, size_t len);
 
 /* The same, as WebSocket text (the caller vouches for UTF-8) or binary. On other protocols both
@@ -203,6 +203,15 @@ void crew_conn_destroy(crew_conn *conn);
  * yourself. Workerman: pauseRecv(), resumeRecv(). */
 void crew_conn_pause(crew_conn *conn);
 void crew_conn_resume(crew_conn *conn);
+
+/* The client has said who it is, and you believe it: say so within `limits.auth_timeout` of
+ * on_open. A connection of which this was not said by then is ended: on_error with
+ * CREW_ETIMEOUT, WebSocket close code 1008, and on_close with CREW_CLOSE_TIMEOUT. The time runs
+ * on while the connection is paused, and whatever the client sends. It may be said earlier, in
+ * on_connect or on_handshake, and again. Without auth_timeout (the default), and for requests,
+ * which are never opened, it means nothing. 0, or CREW_ECLOSED once it is closing, and over udp
+ * without sessions. Workerman: Timer::add() in onConnect, Timer::del() after the login. */
+int crew_conn_authenticated(crew_conn *conn);
 
 /* Its id, unique in the instance; 0 over udp without sessions. Workerman: $connection->id. */
 crew_id crew_conn_id(const crew_conn *conn);
@@ -770,15 +779,14 @@ struct crew_app {
  * on_worker_start; CREW_ESTATE once the process drains.
  *
  * The socket is this process's own, and others may bind the same address (SO_REUSEPORT): each
- * worker that does so gets a share of the connections or udp peers. A successor binds before the
- * old one drains, which first takes all that waits for it and nothing more: from then on a udp
- * peer's datagrams go to the successor, where its session begins anew, and the old process can
- * answer the sessions it has. Still this is outside of what a reload
- * promises: between the end of one process and the start of the next nobody listens. Ports
- * below 1024 fail with -EACCES once the process has become its user; unix paths with
- * CREW_ENOTSUP. An address or a config that is wrong is CREW_EINVAL with a line in the log;
- * otherwise 0, CREW_ENOMEM or the system's error (-EADDRINUSE). Workerman: new Worker() in
- * onWorkerStart and its listen(). */
+ * worker that does so gets a share of the connections or udp peers. A successor binds before
+ * the old one drains, which first takes all that waits for it and nothing more: from then on a
+ * udp peer's datagrams go to the successor, where its session begins anew, and the old process
+ * can answer the sessions it has. Still this is outside of what a reload promises: between the
+ * end of one process and the start of the next nobody listens. Ports below 1024 fail with
+ * -EACCES once the process has become its user; unix paths with CREW_ENOTSUP. An address or a
+ * config that is wrong is CREW_EINVAL with a line in the log; otherwise 0, CREW_ENOMEM or the
+ * system's error (-EADDRINUSE). Workerman: new Worker() in onWorkerStart and its listen(). */
 int crew_worker_listen_sized(const char *address, const struct crew_service *service,
                              size_t size, size_t protocol_size, void *arg);
 static inline int crew_worker_listen(const char *address, const struct crew_service *service,

@@ -39,6 +39,7 @@ struct config_limits {
     uint32_t headers;
     uint32_t max_connections;             /* a worker; 0: as RLIMIT_NOFILE allows */
     uint32_t max_connections_per_address; /* a worker; 0: off */
+    uint64_t auth_timeout_ms;             /* 0: off */
     uint32_t handshakes_per_address, requests_per_address; /* a second and worker; 0: off */
     uint64_t max_body;
     uint64_t keep_alive_ms, message_timeout_ms, send_timeout_ms; /* 0: off */

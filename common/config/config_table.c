@@ -207,6 +207,10 @@ static const struct config_row service_rows[] = {
      AT_SERVICE(limits.requests_per_address), .max = 1000000, .computed = "off",
      .help = "Maximum HTTP requests a second, per worker, from one client address, WebSocket "
              "handshakes among them; more are answered 429."},
+    {"limits.auth_timeout", "\"0\"", .type = CONFIG_DURATION,
+     AT_SERVICE(limits.auth_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
+     .help = "How long a connection may stay open before the app calls "
+             "crew_conn_authenticated(); then it is closed (WebSocket code 1008)."},
     {"limits.max_body", "\"10m\"", .type = CONFIG_SIZE, AT_SERVICE(limits.max_body),
      .max = 16 * GIB,
      .help = "The largest body of an HTTP request; a larger one is answered 413."},

@@ -11,6 +11,7 @@
 
 #include "conn_close.h"
 #include "conn_in.h"
+#include "conn_memory.h"
 #include "conn_out.h"
 #include "conn_queue.h"
 #include "conn_state.h"
@@ -61,6 +62,13 @@ static void send_held(struct crew_conn *conn, const char *response, size_t len) 
         conn_flush(conn);
 }
 
+static void await_authentication(struct crew_conn *conn) {
+    struct reaper *reaper = &conn->endpoint->reaper;
+    struct guest *guest = conn_guest(conn);
+    if (guest)
+        guests_add(&reaper->guests, guest, reaper->lists.tick);
+}
+
 void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
     bool has_held = conn->state == CONN_OPENING && conn->out.bytes > 0;
     if (has_held)
@@ -69,6 +77,7 @@ void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
         return;
     conn_set_state(conn, CONN_OPEN);
     conn_await(conn, DEADLINE_NONE);
+    await_authentication(conn);
     if (has_held)
         conn_update_poll(conn);
     else if (response)
@@ -278,24 +287,21 @@ int conn_adopt(struct crew_conn *conn, struct endpoint *endpoint, int fd,
         return err;
     }
     endpoint->count++;
+    if (conn_guest(conn))
+        guest_init(conn_guest(conn), conn);
     begin(conn);
     return 0;
 }
 
-static size_t state_at(const struct endpoint *endpoint) {
-    size_t align = _Alignof(max_align_t);
-    return (endpoint->transport->conn_size + align - 1) / align * align;
-}
-
-void *conn_allocate(const struct endpoint *endpoint) {
-    if (endpoint->state_size == 0)
-        return calloc(1, endpoint->transport->conn_size);
-    return calloc(1, state_at(endpoint) + endpoint->state_size);
-}
-
-void *conn_app_state(const struct crew_conn *conn) {
-    const struct endpoint *endpoint = conn->endpoint;
-    return endpoint->state_size > 0 ? (char *)(uintptr_t)conn + state_at(endpoint) : NULL;
+int conn_authenticate(struct crew_conn *conn) {
+    struct guest *guest = conn_guest(conn);
+    if (conn->state > CONN_OPEN)
+        return CREW_ECLOSED;
+    if (guest) {
+        guest->is_authenticated = true;
+        guests_remove(guest);
+    }
+    return 0;
 }
 
 int conn_open(struct endpoint *endpoint, int fd, const struct address *peer) {

@@ -94,12 +94,8 @@ struct crew_conn {
     bool has_timers : 1;      /* the app has set some that end with it */
 };
 
-/* Zeroed memory for a connection: the transport's conn_size, and behind that the app's state.
- */
-void *conn_allocate(const struct endpoint *endpoint);
-
-/* The app's state of a connection, NULL when the endpoint has no state_size. */
-void *conn_app_state(const struct crew_conn *conn);
+/* The app has recognized its client. 0, CREW_ECLOSED. */
+int conn_authenticate(struct crew_conn *conn);
 
 /* Bring a connection into the world in memory of conn_allocate(), around an
  * accepted, non-blocking socket (or none, -1): its preface and its transport come up, it is

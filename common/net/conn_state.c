@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "conn_memory.h"
 #include "outstanding.h"
 
 void conn_set_state(struct crew_conn *conn, enum conn_state state) {
@@ -28,6 +29,8 @@ void conn_end(struct crew_conn *conn, int reason, int error) {
     conn_set_state(conn, CONN_ENDED);
     conn->error = error;
     liveness_remove(&conn->liveness);
+    if (conn_guest(conn))
+        guests_remove(conn_guest(conn));
     conns_due(conn);
 }
 

@@ -16,6 +16,7 @@ static uint32_t tick_for(const struct endpoint_settings *settings) {
     uint64_t tick = shorter(TICK_MAX_MS, settings->ping_interval_ms);
     tick = shorter(tick, settings->idle_timeout_ms);
     tick = shorter(tick, settings->send_timeout_ms);
+    tick = shorter(tick, settings->auth_timeout_ms);
     for (int i = 0; i < DEADLINE_COUNT; i++)
         tick = shorter(tick, settings->deadline_ms[i]);
     return tick < TICK_MIN_MS ? TICK_MIN_MS : (uint32_t)tick;
@@ -39,6 +40,7 @@ int endpoint_start(struct endpoint *endpoint) {
     endpoint->reaper.send_ticks = liveness_ticks(settings->send_timeout_ms, tick);
     for (int i = 0; i < DEADLINE_COUNT; i++)
         lists->deadline_ticks[i] = liveness_ticks(settings->deadline_ms[i], tick);
+    guests_init(&endpoint->reaper.guests, liveness_ticks(settings->auth_timeout_ms, tick));
     return reaper_start(&endpoint->reaper, endpoint->conns->loop, tick);
 }
 

@@ -24,6 +24,7 @@ struct crew_conn;
 /* Fixed for the endpoint's life; texts are borrowed. Times in milliseconds, 0: off. */
 struct endpoint_settings {
     uint64_t ping_interval_ms, idle_timeout_ms;
+    uint64_t auth_timeout_ms; /* see guests.h */
     uint64_t deadline_ms[DEADLINE_COUNT];
     uint64_t send_timeout_ms;
     const char *ping_data;                 /* "": the protocol's own probe, or none */

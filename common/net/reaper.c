@@ -176,9 +176,16 @@ static void look_at_outstanding(struct reaper *reaper) {
 
 static const struct liveness_found found = {on_dead, on_probe, on_expired};
 
+static void find_late_guests(struct reaper *reaper) {
+    struct guest *guest;
+    while ((guest = guests_take_late(&reaper->guests, reaper->lists.tick)) != NULL)
+        conn_violate(guest->conn, CREW_ETIMEOUT, WS_CODE_POLICY, "not authenticated in time");
+}
+
 void reaper_tick(struct reaper *reaper) {
     liveness_tick(&reaper->lists, &found, NULL);
     look_at_outstanding(reaper);
+    find_late_guests(reaper);
 }
 
 void reaper_answered(struct crew_conn *conn, uint32_t token) {

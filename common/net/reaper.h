@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "guests.h"
 #include "liveness.h"
 
 struct crew_conn;
@@ -19,6 +20,7 @@ struct crew_conn;
 struct reaper {
     uv_timer_t timer;
     struct liveness lists;
+    struct guests guests;
     struct list
         outstanding; /* of struct outstanding, who is to be looked at next comes first */
     uint32_t outstanding_count;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "conn.h"
+#include "conn_memory.h"
 #include "fake_clock.h"
 #include "request.h"
 #include "say.h"
@@ -241,7 +242,7 @@ struct peer *stage_peer(struct stage *stage, const char *name) {
 void stage_adopt(struct stage *stage, struct peer *peer) {
     struct endpoint *endpoint = &stage->service.endpoint;
     struct address address = {.family = CREW_ADDR_IPV4, .bytes = {127, 0, 0, 1}};
-    struct crew_conn *conn = calloc(1, endpoint->transport->conn_size);
+    struct crew_conn *conn = conn_allocate(endpoint);
     assert_non_null(conn);
     peer_attach(peer, conn);
     room_take(&stage->worker.room);

@@ -7,7 +7,7 @@ import pytest
 
 import crew
 from web import Client
-from ws import Refused, WebSocket, dial
+from ws import Refused, WebSocket, dial, frame
 
 GET = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -180,3 +180,16 @@ def test_too_many_handshakes_of_one_address(probe):
             break
     assert refused == 1
     instance.wait_log("limits.handshakes_per_address is 5; refused: 1")
+
+
+def test_who_is_not_recognized_in_time_is_closed(probe):
+    instance = probe(limits={"auth_timeout": "1s"})
+    login = frame(b"!authenticated")  # comes with the handshake, so that it cannot be late
+    with WebSocket(instance.port, behind=login) as known, WebSocket(instance.port) as stranger:
+        assert known.recv()[1] == b"0"
+        end = stranger.wait_closed()
+        assert (end.code, end.reason) == (1008, "not authenticated in time")
+        stranger.sock.close()
+        instance.wait_log("probe: .*reason=timeout")
+        assert known.ask("hello") == "hello"
+        assert [row["state"] for row in instance.connections()] == ["open"]

@@ -9,6 +9,7 @@
 
 #include "app_handler.h"
 #include "conn_close.h"
+#include "conn_memory.h"
 #include "conn_state.h"
 #include "service.h"
 #include "sized.h"
@@ -85,6 +86,10 @@ void crew_conn_pause(crew_conn *conn) {
 void crew_conn_resume(crew_conn *conn) {
     if (conn)
         conn_resume(conn);
+}
+
+int crew_conn_authenticated(crew_conn *conn) {
+    return conn ? conn_authenticate(conn) : CREW_ENOENT;
 }
 
 crew_id crew_conn_id(const crew_conn *conn) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "conn_memory.h"
 #include "conn_state.h"
 #include "custom.h"
 #include "local_end.h"

@@ -66,6 +66,7 @@ static void check_conn(void) {
     crew_conn_destroy(NULL);
     crew_conn_pause(NULL);
     crew_conn_resume(NULL);
+    CHECK(crew_conn_authenticated(NULL) == CREW_ENOENT);
     crew_conn_set_data(NULL, &failures, on_data_end);
     CHECK(crew_conn_close_with(NULL, 1000, NULL) == CREW_ENOENT);
     CHECK(crew_conn_id(NULL) == 0 && crew_conn_find(0) == NULL);

@@ -264,6 +264,11 @@ static void run_pause(crew_conn *conn, const char *arg) {
                         (void *)(uintptr_t)crew_conn_id(conn));
 }
 
+static void run_authenticated(crew_conn *conn, const char *arg) {
+    (void)arg;
+    reply(conn, "%d", crew_conn_authenticated(conn));
+}
+
 static void run_count(crew_conn *conn, const char *arg) {
     (void)arg;
     reply(conn, "%zu", crew_conn_count());
@@ -407,6 +412,7 @@ static const struct command commands[] = {
     {"flood", run_flood},
     {"stream", run_stream},
     {"pause", run_pause},
+    {"authenticated", run_authenticated},
     {"count", run_count},
     {"all", run_all},
     {"timer", run_timer},
