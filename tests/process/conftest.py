@@ -11,8 +11,9 @@ from waits import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401 
 
 
 def pytest_configure(config):
-    # A shell gives its background jobs an ignored SIGINT, which all that they start inherits.
+    # A shell gives its background jobs ignored ones, which all that they start inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "alone: measures or fills the machine; run one at a time")
 
 

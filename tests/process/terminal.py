@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import threading
 
 
@@ -16,6 +17,7 @@ class Terminal:
         self.pid, self.end = pty.fork()
         if self.pid == 0:
             os.chdir(instance.folder)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
             os.execve(command[0], command, instance.env)
         self.is_open = True
         self.wake, self.waker = os.pipe()

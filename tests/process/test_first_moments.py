@@ -27,11 +27,17 @@ def slow(instances):
     return instance
 
 
+def hang_up_by_default():
+    """The tests may run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def begin(instance, *words):
     """`start -d`, which goes on; the worker is there, and waits."""
     starting = subprocess.Popen([str(crew.CREWMAN), "start", "-d", "-c", str(instance.config_path), *words],
                                 env=instance.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, cwd=instance.folder)
+                                stderr=subprocess.PIPE, text=True, cwd=instance.folder,
+                                preexec_fn=hang_up_by_default)
     crew.wait_for(lambda: waiting(instance), 20, "a worker that starts")
     return starting
 
@@ -92,7 +98,8 @@ def test_a_signal_in_the_first_moments_means_what_the_command_says(probe, number
     for _ in range(5):
         starting = subprocess.Popen([str(crew.CREWMAN), "start", "-d", "-c", str(instance.config_path)],
                                     env=instance.env, stdin=subprocess.DEVNULL, cwd=instance.folder,
-                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                    preexec_fn=hang_up_by_default)
         starting.send_signal(number)
         if starting.wait(30) == 0:
             assert instance.is_ready()
