@@ -284,7 +284,8 @@ static const struct config_row service_rows[] = {
      .help = "The folder whose files answer GET and HEAD requests of an http or websocket "
              "service, before on_request is asked. A symbolic link that is absolute or leads "
              "out of it, and a name with a leading dot other than .well-known, is as if it "
-             "were not there."},
+             "were not there. The folder may be replaced, or be a link that is changed, while "
+             "the server runs."},
     {"static.index", "\"index.html\"", .type = CONFIG_STRING, AT_SERVICE(files.index),
      .max = 255, .computed = "none",
      .help = "The file that answers for its folder, when the path ends with a slash."},
@@ -304,8 +305,9 @@ static const struct config_row service_rows[] = {
      AT_SERVICE(session.dir), .computed = "the memory of each worker",
      .help =
          "The folder in which cookie sessions are kept, a file each, shared by the workers and "
-         "kept over a reload. Without one a session is known to one worker only and ends "
-         "with it."},
+         "kept over a reload. It may be replaced while the server runs. Without one a session "
+         "is "
+         "known to one worker only and ends with it."},
     {"session.cookie", "\"CREWSID\"", .type = CONFIG_STRING, AT_SERVICE(session.cookie),
      .max = 64,
      .help =
@@ -321,10 +323,11 @@ static const struct config_row service_rows[] = {
      .min = 1024, .max = 16 * MIB, .help = "The names and values of one session together."},
     {"session.max_sessions", "10000", .type = CONFIG_COUNT, AT_SERVICE(session.max_sessions),
      .min = 1, .max = 10000000,
-     .help = "Maximum sessions in the memory of one worker. One more ends the oldest of those "
-             "that no second request has used, then the least recently used. One client address "
-             "can have half of them (16 at least). With session.dir it bounds the unused "
-             "sessions that one worker makes for one address."},
+     .help =
+         "Maximum sessions in the memory of one worker. One more ends the oldest of those "
+         "that no second request has used, then the least recently used. One client address "
+         "can have half of them (16 at least). With session.dir it bounds the unused "
+         "sessions that one worker makes for one address."},
 
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,

@@ -377,6 +377,24 @@ def test_a_folder_that_has_gone_costs_one_answer(files):
     assert browser.text("/all") == ""
 
 
+def test_a_folder_that_is_made_again_is_used_by_all(files):
+    instance = files({"lifetime": "1h"}, workers=2)
+    ann = Browser(instance.port)
+    ann.text("/set?name=a&value=1")
+    instance.sessions.rename(instance.sessions.with_name("away"))
+    assert "No such file" in Browser(instance.port).text("/set?name=a&value=1", 500)
+    instance.sessions.mkdir()
+    browsers = [Browser(instance.port) for _ in range(20)]
+    for browser in browsers:
+        browser.text("/set?name=a&value=2")
+        assert browser.text("/all") == "a=2;"
+    assert ann.text("/all") == ""
+    assert len(list(instance.sessions.iterdir())) == 20
+    old = instance.sessions / f"session_{browsers[0].cookie}"
+    os.utime(old, (1, 1))
+    crew.wait_for(lambda: not old.exists(), 10, "the sweep")
+
+
 def test_an_app_that_does_not_look_at_the_answer_leaves_nobody_waiting(files):
     instance = files()
     instance.sessions.rmdir()

@@ -35,7 +35,7 @@ def noise(size):
 def site(probe, tmp_path):
     """Starts a service with a static root; site(app="files", **static)."""
 
-    def start(app="files", protocol="http", limits=None, **static):
+    def start(app="files", protocol="http", limits=None, workers=1, **static):
         root = tmp_path / "root"
         write(root / "index.html", b"<p>front</p>")
         write(root / "a.txt", b"0123456789")
@@ -55,7 +55,8 @@ def site(probe, tmp_path):
         os.mkfifo(root / "fifo")
         for folder in [tmp_path, *tmp_path.parents][:3]:
             folder.chmod(0o755)
-        instance = probe(protocol, app=app, limits=limits, static={"root": str(root), **static})
+        instance = probe(protocol, app=app, limits=limits, workers=workers,
+                         static={"root": str(root), **static})
         instance.root = root
         return instance
 
@@ -112,6 +113,42 @@ def test_files_and_their_types(site):
     assert ask(instance, "/./bare/../a.txt").body == b"0123456789"
     assert ask(instance, "/in").body == b"0123456789"
     assert ask(instance, "/.well-known/x").body == b"known"
+
+
+def texts(instance, path="/v.txt", count=40):
+    """What so many new connections are given, which several workers take."""
+    return {ask(instance, path).body for _ in range(count)}
+
+
+def test_a_root_that_is_made_again_is_served_by_all(site):
+    instance = site("files_only", workers=4)
+    write(instance.root / "v.txt", b"old")
+    assert texts(instance) == {b"old"}
+    instance.root.rename(instance.root.with_name("away"))
+    assert {ask(instance, "/v.txt").status for _ in range(40)} == {404}
+    write(instance.root / "v.txt", b"new")
+    assert texts(instance) == {b"new"}
+    instance.wait_log("static.root .*: No such file or directory; it is looked for")
+    instance.wait_log("static.root .*: another folder has this name now")
+
+
+def test_a_root_that_is_a_link_may_be_flipped(site, tmp_path):
+    instance = site("files_only", workers=4)
+    release = tmp_path / "release"
+    instance.root.rename(release)
+    instance.root.symlink_to(release)
+    write(release / "v.txt", b"one")
+    assert texts(instance) == {b"one"}
+    with dial(instance.port) as sock:
+        sock.settimeout(20)
+        sock.sendall(b"GET /big.bin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        begin = sock.recv(1000)
+        write(tmp_path / "next" / "v.txt", b"two")
+        (tmp_path / "link").symlink_to(tmp_path / "next")
+        (tmp_path / "link").rename(instance.root)
+        assert texts(instance) == {b"two"}
+        assert ask(instance, "/big.bin").status == 404
+        assert (begin + read_all(sock)).endswith(noise(BIG)[-1000:])  # it began in the old one
 
 
 def test_a_large_file_comes_whole(site):

@@ -23,16 +23,20 @@ static void on_sweep(uv_timer_t *timer) {
     uv_timer_start(timer, on_sweep, is_busy ? SWEEP_BUSY_MS : SWEEP_MS, 0);
 }
 
-static int open_folder(struct cookie_store *store, char *out_why, size_t size) {
-    const char *path = store->config->dir;
-    store->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = store->dir < 0 ? -errno : 0;
-    if (!error && faccessat(store->dir, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+static int open_folder(struct cookie_store *store, const char *service, char *out_why,
+                       size_t size) {
+    struct folder *folder = &store->folder;
+    *folder = (struct folder){.service = service,
+                              .key = "session.dir",
+                              .path = store->config->dir,
+                              .flags = O_RDONLY};
+    int error = folder_open(folder);
+    if (!error && faccessat(folder->fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
         error = -errno;
-        close(store->dir);
+        folder_close(folder);
     }
     if (error)
-        snprintf(out_why, size, "session.dir: %s: %s", path, strerror(-error));
+        snprintf(out_why, size, "session.dir: %s: %s", folder->path, strerror(-error));
     return error;
 }
 
@@ -45,7 +49,7 @@ int cookie_store_open(struct service *service, char *out_why, size_t size) {
                  config->cookie);
         return CREW_EINVAL;
     }
-    int error = config->dir[0] ? open_folder(store, out_why, size) : 0;
+    int error = config->dir[0] ? open_folder(store, service->config->name, out_why, size) : 0;
     if (error)
         return error;
     store->ops = config->dir[0] ? &cookie_store_file : &cookie_store_memory;

@@ -17,6 +17,7 @@
 
 #include "cookie_census.h"
 #include "cookie_changes.h"
+#include "folder.h"
 #include "idmap.h"
 #include "list.h"
 #include "news.h"
@@ -52,9 +53,10 @@ struct cookie_store {
     uv_timer_t sweeper;
     struct idmap sessions; /* memory: by the first bits of the id */
     struct cookie_census census;
-    int dir;          /* file */
-    DIR *walk;        /* file: where the sweep is */
-    struct news news; /* of its errors */
+    struct folder folder; /* file */
+    int dir;              /* file: its descriptor, in an operation */
+    DIR *walk;            /* file: where the sweep is */
+    struct news news;     /* of its errors */
 };
 
 /* The session services of a worker; `out_why` says why not. */

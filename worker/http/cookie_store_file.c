@@ -42,10 +42,27 @@ static size_t size_limit(const struct cookie_store *store) {
     return (size_t)store->config->max_size * ESCAPED_MAX + FILE_SPARE;
 }
 
+static void end_walk(struct cookie_store *store) {
+    if (store->walk)
+        closedir(store->walk);
+    store->walk = NULL;
+}
+
+/* Before anything is done in the folder: one operation is done in one folder. */
+static int enter(struct cookie_store *store) {
+    int dir = folder_fd(&store->folder);
+    if (dir >= 0 && dir != store->dir)
+        end_walk(store);
+    store->dir = dir;
+    return dir < 0 ? dir : 0;
+}
+
 static int load(struct cookie_store *store, const char *id, json_t **out_data) {
     struct cookie_file_name name = cookie_file_name(id);
     struct stat status;
-    int fd = cookie_file_open(store->dir, &name, &status);
+    int fd = enter(store);
+    if (fd == 0)
+        fd = cookie_file_open(store->dir, &name, &status);
     if (fd < 0)
         return fd;
     int error = has_expired(store, &status) ? CREW_ENOENT
@@ -59,7 +76,9 @@ static int load(struct cookie_store *store, const char *id, json_t **out_data) {
 /* One that is in use still. A descriptor; closing it unlocks. */
 static int open_shared(struct cookie_store *store, const struct cookie_file_name *name,
                        struct stat *out_status) {
-    int fd = cookie_file_open_shared(store->dir, name, out_status);
+    int fd = enter(store);
+    if (fd == 0)
+        fd = cookie_file_open_shared(store->dir, name, out_status);
     if (fd >= 0 && has_expired(store, out_status)) {
         close(fd);
         return CREW_ENOENT;
@@ -204,12 +223,6 @@ static bool begin_walk(struct cookie_store *store) {
     return store->walk != NULL;
 }
 
-static void end_walk(struct cookie_store *store) {
-    if (store->walk)
-        closedir(store->walk);
-    store->walk = NULL;
-}
-
 /* The next `count` files; answers how many were removed. */
 static int sweep_some(struct cookie_store *store, int count) {
     int removed = 0;
@@ -225,7 +238,7 @@ static int sweep_some(struct cookie_store *store, int count) {
 }
 
 static bool sweep(struct cookie_store *store) {
-    return sweep_some(store, SWEEP_MAX) > SWEEP_MAX / 4;
+    return enter(store) == 0 && sweep_some(store, SWEEP_MAX) > SWEEP_MAX / 4;
 }
 
 static struct noted *of_member(struct cookie_member *member) {
@@ -252,9 +265,12 @@ static void make_room(struct cookie_store *store, uint64_t client) {
 static int create(struct cookie_store *store, uint64_t client, const char *id,
                   const json_t *data) {
     struct cookie_file_name name = cookie_file_name(id);
+    int error = enter(store);
+    if (error)
+        return error;
     (void)sweep_some(store, SWEEP_CREATE);
     make_room(store, client);
-    int error = cookie_file_write(store->dir, &name, data, true);
+    error = cookie_file_write(store->dir, &name, data, true);
     struct noted *noted = error ? NULL : malloc(sizeof(*noted));
     if (!noted)
         return error;
@@ -269,7 +285,7 @@ static void close_folder(struct cookie_store *store) {
     while ((noted = of_member(cookie_census_first(&store->census.fresh))))
         drop(store, noted);
     end_walk(store);
-    close(store->dir);
+    folder_close(&store->folder);
 }
 
 const struct cookie_store_ops cookie_store_file = {.load = load,

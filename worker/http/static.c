@@ -51,6 +51,8 @@ static int open_beneath(int root, const char *path, int flags) {
 }
 
 static int open_name(const struct service *service, const char *text) {
+    if (service->files.root < 0)
+        return service->files.root;
     return open_beneath(service->files.root, text[1] != '\0' ? text + 1 : ".", OPEN_FLAGS);
 }
 
@@ -80,27 +82,30 @@ int static_open(struct service *service, char *out_why, size_t size) {
     int error = check(config, out_why, size);
     if (error)
         return error;
-    int root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) {
-        error = -errno;
+    struct folder folder = {.service = service->config->name,
+                            .key = "static.root",
+                            .path = config->root,
+                            .flags = O_PATH};
+    error = folder_open(&folder);
+    if (error) {
         snprintf(out_why, size, "static.root: %s: %s", config->root, strerror(-error));
         return error;
     }
-    int fd = open_beneath(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_beneath(folder.fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        close(root);
+        folder_close(&folder);
         snprintf(out_why, size, "static.root: openat2: %s; Linux 5.6 or later is needed",
                  strerror(-fd));
         return fd;
     }
     close(fd);
-    service->files = (struct static_files){.is_on = true, .root = root};
+    service->files = (struct static_files){.is_on = true, .folder = folder};
     return 0;
 }
 
 void static_close(struct service *service) {
     if (service->files.is_on)
-        close(service->files.root);
+        folder_close(&service->files.folder);
     service->files.is_on = false;
 }
 
@@ -313,8 +318,10 @@ static void refuse(struct crew_request *request) {
 }
 
 bool static_answer(struct crew_conn *conn, struct crew_request *request) {
-    if (!service_of(conn)->files.is_on)
+    struct static_files *files = &service_of(conn)->files;
+    if (!files->is_on)
         return false;
+    files->root = folder_fd(&files->folder); /* all of one answer comes from one folder */
     if (answer(conn, request))
         return true;
     if (service_of(conn)->app.on_request)

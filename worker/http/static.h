@@ -10,13 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "folder.h"
+
 struct crew_conn;
 struct crew_request;
 struct service;
 
 struct static_files {
     bool is_on;
-    int root; /* the folder, open; of a worker's whole life */
+    struct folder folder;
+    int root; /* its descriptor while a request is answered, or a negative errno number */
 };
 
 /* Open the folder that the plan names; without one it is off. Negative with a line for people
