@@ -117,7 +117,7 @@ typedef struct crew_msg {
     X(HEARTBEAT, 3, "heartbeat", "no sign of life within idle_timeout")                        \
     X(PROTOCOL, 4, "protocol", "the peer broke the protocol")                                  \
     X(LIMIT, 5, "limit", "the peer passed a limit")                                            \
-    X(TIMEOUT, 6, "timeout", "a handshake, header or close deadline passed")                   \
+    X(TIMEOUT, 6, "timeout", "a limit of time passed: handshake, message, send or close")      \
     X(IO, 7, "io", "the network reported an error, for example a reset")                       \
     X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                 \
     X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                       \

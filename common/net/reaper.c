@@ -64,9 +64,12 @@ static void on_dead(void *owner, struct liveness_node *node) {
 }
 
 /* A forged source address must not make us send to whoever has it. And a datagram more is no
- * better than the one before. */
+ * better than the one before. A peer that has hung up has nothing to answer with, and HTTP
+ * would take ping_data for an answer of the app's. */
 static bool may_probe(const struct crew_conn *conn) {
     const struct transport *transport = conn->endpoint->transport;
+    if (conn->has_hung_up || !conn->protocol->has_heartbeat)
+        return false;
     return !transport->is_proven || (transport->is_proven(conn) && !conn->is_probed);
 }
 

@@ -142,6 +142,30 @@ static void test_nobody_comes_for_what_came_before_the_end(void **state) {
     assert_int_equal(stage->worker.conns.totals.reaped, 0);
 }
 
+/* A probe would be taken for the app's answer. */
+static void test_who_has_hung_up_is_not_probed(void **state) {
+    static char ping_text[] = "?";
+    static const enum listen_protocol protocols[] = {LISTEN_TEXT, LISTEN_HTTP};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct stage *stage = stage_new(protocols[i]);
+        set_idle(stage);
+        stage->config.heartbeat.ping_interval_ms = IDLE_MS / 3;
+        stage->config.heartbeat.ping_data = ping_text;
+        stage_start(stage, &transport_memory);
+        struct peer *peer = stage_meet(stage, "a");
+        stage_say(peer, SAY_GET);
+        stage_run(stage);
+        crew_conn_pause(peer->conn);
+        stage_say(peer, "last words");
+        peer_end(peer);
+        stage_pass_most(stage, IDLE_MS);
+        assert_false(peer->is_closed);
+        assert_int_equal(peer->out.len, 0);
+        stage_free(stage);
+    }
+}
+
 static void test_a_reset_behind_the_end(void **state) {
     struct stage *stage = *state;
     struct peer *peer = stage->peers[0];
@@ -227,6 +251,7 @@ int main(void) {
         SCENE_TEST(test_what_was_read_before_the_end_is_the_apps, &custom),
         SCENE_TEST(test_nobody_comes_for_what_came_before_the_end, &tcp),
         SCENE_TEST(test_nobody_comes_for_what_came_before_the_end, &http),
+        cmocka_unit_test(test_who_has_hung_up_is_not_probed),
         SCENE_TEST(test_a_reset_behind_the_end, &tcp),
         SCENE_TEST(test_an_end_behind_which_a_queue_waits, &tcp),
         SCENE_TEST(test_an_end_before_a_queue_has_gone, &tcp),

@@ -18,14 +18,16 @@ FAST = {"ping_interval": "1s", "idle_timeout": "3s"}
 IDLE_TIMEOUT = 3
 SLACK = 4  # seconds that a machine may stand still
 
-# A client process: says that it is open, or fails in time; answers pings for ever; prints how it
-# ended.
+# A client process: says that it is open and was answered, or fails in time; answers pings for ever;
+# prints how it ended.
 CLIENT = """
 import sys
 sys.path.insert(0, {folder!r})
 from ws import WebSocket
 client = WebSocket({where!r})
 client.sock.settimeout(None)
+for question in {asks!r}:
+    client.ask(question)
 print("open", flush=True)
 print("closed", client.wait_closed().code, flush=True)
 """
@@ -35,8 +37,8 @@ print("closed", client.wait_closed().code, flush=True)
 def client_process():
     started = []
 
-    def start(where, prefix=()):
-        code = CLIENT.format(folder=os.path.dirname(__file__), where=where)
+    def start(where, prefix=(), asks=()):
+        code = CLIENT.format(folder=os.path.dirname(__file__), where=where, asks=asks)
         process = subprocess.Popen([*prefix, sys.executable, "-B", "-c", code], text=True,
                                    stdout=subprocess.PIPE)
         started.append(process)

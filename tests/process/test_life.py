@@ -2,6 +2,7 @@
 which order, by a clock of the test's own: test_hang_ups.c, test_outstanding.c and test_unfinished.c
 of tests/net."""
 
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ import time
 import pytest
 
 import crew
-from test_heartbeat import client_process  # noqa: F401
+from test_heartbeat import client_process, far_host  # noqa: F401
 from test_streams import read_until
 from ws import PING, PONG, TEXT, WebSocket, dial, frame
 
@@ -316,3 +317,21 @@ def test_who_never_reads_is_ended_in_a_pause(probe, limits, heartbeat, reason):
         sock.sendall(FOREVER.encode())
         instance.wait_log(f"reason={reason}", timeout=20)
         assert [row["state"] for row in instance.connections()] == ["paused"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+@pytest.mark.parametrize("keepalive, reason", [("1s", "io"), ("0", "heartbeat")],
+                         ids=["nothing on its way", "something on its way"])
+def test_a_pause_does_not_hide_a_host_that_has_vanished(probe, far_host, client_process,  # noqa: F811
+                                                        keepalive, reason):
+    """The kernel's keep-alive finds it, or what it does not acknowledge any more."""
+    port = crew.free_port()
+    instance = probe(listen=f"websocket://0.0.0.0:{port}", heartbeat={
+        "ping_interval": "1s", "idle_timeout": "3s", "tcp_keepalive": keepalive})
+    client_process((far_host.near, port), far_host.command(), [FOREVER])
+    far_id = instance.wait_log(r"probe: open (\d+)")[0][1]
+    far_host.set_wire("down")
+    if keepalive == "0":
+        with WebSocket(port) as near:
+            assert near.ask(f"!tell {far_id} anybody there?") == "told"
+    instance.wait_log(f"probe: close {far_id} reason={reason}", timeout=20)
