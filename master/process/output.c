@@ -81,22 +81,35 @@ void output_print(struct outlet *outlet, void (*print)(FILE *out, const void *ar
     free(text);
 }
 
+static uint64_t now_ms(void) {
+    return uv_hrtime() / 1000000u;
+}
+
+/* The time is for all of them. */
+static void flush_all(struct outlet *const *all, size_t count) {
+    uint64_t now = now_ms(), until = now + FLUSH_MS;
+    for (size_t i = 0; i < count; i++, now = now_ms())
+        if (all[i])
+            (void)outlet_flush(all[i], now < until ? (unsigned)(until - now) : 0);
+}
+
+/* One that could not be flushed is stuck: there is nothing to wait for. */
 static void close_one(struct outlet **outlet) {
-    outlet_close(*outlet, FLUSH_MS);
+    if (*outlet)
+        outlet_close(*outlet, outlet_flush(*outlet, 0) ? FLUSH_MS : 0);
     *outlet = NULL;
 }
 
 void output_leave_terminal(struct instance *instance) {
+    flush_all((struct outlet *const[]){instance->out, instance->err}, 2);
     close_one(&instance->out);
     close_one(&instance->err);
     outlet_become_standard(instance->log);
 }
 
 void output_flush(const struct instance *instance) {
-    struct outlet *const all[] = {instance->log, instance->out, instance->err};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (all[i])
-            (void)outlet_flush(all[i], FLUSH_MS);
+    struct outlet *log = instance->log == instance->err ? NULL : instance->log;
+    flush_all((struct outlet *const[]){log, instance->out, instance->err}, 3);
 }
 
 void output_close(struct instance *instance) {
