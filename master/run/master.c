@@ -42,6 +42,7 @@ struct master {
     struct reloads reloads;
     struct relog relog;
     struct loading *loading; /* at the start */
+    struct setup setup;      /* behind that */
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t watch; /* once a second */
     uint64_t watched_ms;
@@ -176,6 +177,7 @@ static void stop(void *owner, bool is_graceful) {
     if (is_first) {
         if (instance->log)
             log_notice("stopping%s", is_graceful ? " gracefully" : "");
+        setup_cancel(&master->setup);
         loading_cancel(master->loading);
         master->loading = NULL;
         reloads_abandon(&master->reloads);
@@ -279,16 +281,22 @@ static void start_all(struct master *master) {
     }
 }
 
-static int set_up(struct master *master, const struct pins *pins, char *out_why, size_t size) {
-    struct instance *instance = &master->instance;
-    int err = setup_instance(instance, pins, out_why, size);
-    if (err)
-        return err;
-    err = admin_open(&master->admin);
-    if (err)
-        snprintf(out_why, size, "%s: %s", instance_path(instance, "admin.sock"),
+static void on_set_up(void *owner, const char *why) {
+    struct master *master = owner;
+    char text[512];
+    int err = why ? 0 : admin_open(&master->admin);
+    if (err) {
+        snprintf(text, sizeof(text), "%s: %s", instance_path(&master->instance, "admin.sock"),
                  strerror(-err));
-    return err;
+        why = text;
+    }
+    if (why) {
+        fail_start(master, why);
+        return;
+    }
+    master->watched_ms = uv_now(&master->instance.loop);
+    uv_timer_start(&master->watch, on_watch, WATCH_MS, WATCH_MS);
+    start_all(master);
 }
 
 static void print_errors(FILE *out, const void *arg) {
@@ -300,7 +308,6 @@ static void print_errors(FILE *out, const void *arg) {
 static void on_loaded(void *owner, struct config *config, const struct pins *pins,
                       const struct config_errors *errors) {
     struct master *master = owner;
-    char why[1024];
     master->loading = NULL;
     master->instance.config = config;
     if (!config) {
@@ -308,15 +315,9 @@ static void on_loaded(void *owner, struct config *config, const struct pins *pin
         fail_start(master, NULL);
         return;
     }
-    if (set_up(master, pins, why, sizeof(why)) != 0) {
-        fail_start(master, why);
-        return;
-    }
-    for (size_t i = 0; i < pins->note_count; i++)
+    setup_start(&master->setup, pins);
+    for (size_t i = 0; master->instance.log && i < pins->note_count; i++)
         log_info("%s", pins->notes[i]);
-    master->watched_ms = uv_now(&master->instance.loop);
-    uv_timer_start(&master->watch, on_watch, WATCH_MS, WATCH_MS);
-    start_all(master);
 }
 
 static void tear_down(struct master *master) {
@@ -360,6 +361,7 @@ static int init(struct master *master, const struct master_options *options) {
     instance->events = &supervisor_events;
     instance->owner = master;
     relog_init(&master->relog, instance);
+    setup_init(&master->setup, instance, on_set_up, master);
     reloads_init(&master->reloads, instance, &options->source);
     admin_init(&master->admin, instance, &admin_verbs, master);
     uv_timer_init(&instance->loop, &master->watch);

@@ -65,20 +65,6 @@ static int take_pidfile(struct instance *instance, bool *out_follows_crash, char
     return -1;
 }
 
-/* The workers of a master that was killed close their listeners as soon as they notice. */
-static int open_sockets(const struct config_service *config, bool follows_crash,
-                        struct sockets **out_sockets, char *why, size_t size) {
-    unsigned tries = follows_crash ? ORPHANS_MS / ORPHANS_STEP_MS : 0;
-    for (;;) {
-        int err = sockets_open(config, out_sockets, why, size);
-        if (err == -EADDRINUSE && tries == 0)
-            (void)holder_explain(&config->listen, config->listen_text, why, size);
-        if (err != -EADDRINUSE || tries-- == 0)
-            return err;
-        uv_sleep(ORPHANS_STEP_MS);
-    }
-}
-
 static int check_user(const char *user, const char *group, char *why, size_t size) {
     struct identity identity;
     if (identity_find(user, group, &identity, why, size) != 0)
@@ -89,37 +75,84 @@ static int check_user(const char *user, const char *group, char *why, size_t siz
     return -1;
 }
 
-/* Before the first worker is started: a name or an address that is wrong must not leave half an
- * instance. */
-static int make_pools(struct instance *instance, const struct pins *pins, bool follows_crash,
-                      char *why, size_t size) {
+/* Before an address is bound: a name that is wrong must not leave half an instance. */
+static int make_pools(struct instance *instance, const struct pins *pins, char *why,
+                      size_t size) {
     const struct config *config = instance->config;
     if (check_user(config->user, config->group, why, size) != 0)
         return -1;
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
-        struct sockets *sockets = NULL;
         if (check_user(service->user, service->group, why, size) != 0)
-            return -1;
-        if (open_sockets(service, follows_crash, &sockets, why, size) != 0)
             return -1;
         struct pool *pool = pool_find(instance, service);
         if (!pool)
             pool = pool_new(instance, kind_worker(), service);
-        pool_add(pool, service, sockets);
         if (service->app[0] && !pool->pin)
             pool->pin = pin_ref(pins_find(pins, service->app));
     }
     return 0;
 }
 
-int setup_instance(struct instance *instance, const struct pins *pins, char *out_why,
-                   size_t size) {
+/* -EAGAIN: not yet. The workers of a master that was killed close their listeners as soon as
+ * they notice. */
+static int bind_next(struct setup *setup, char *why, size_t size) {
+    struct instance *instance = setup->instance;
+    const struct config_service *config = &instance->config->services[setup->next];
+    struct sockets *sockets = NULL;
+    int err = sockets_open(config, &sockets, why, size);
+    if (err == -EADDRINUSE && setup->tries > 0) {
+        setup->tries--;
+        return -EAGAIN;
+    }
+    if (err == -EADDRINUSE)
+        (void)holder_explain(&config->listen, config->listen_text, why, size);
+    if (err)
+        return err;
+    pool_add(pool_find(instance, config), config, sockets);
+    setup->next++;
+    return 0;
+}
+
+static void bind_all(uv_timer_t *timer) {
+    struct setup *setup = timer->data;
+    char why[1024];
+    int err = 0;
+    while (!err && setup->next < setup->instance->config->service_count)
+        err = bind_next(setup, why, sizeof(why));
+    if (err == -EAGAIN)
+        uv_timer_start(timer, bind_all, ORPHANS_STEP_MS, 0);
+    else
+        setup->done(setup->owner, err ? why : NULL);
+}
+
+void setup_init(struct setup *setup, struct instance *instance,
+                void (*done)(void *owner, const char *why), void *owner) {
+    *setup = (struct setup){.instance = instance, .done = done, .owner = owner};
+    uv_timer_init(&instance->loop, &setup->again);
+    setup->again.data = setup;
+}
+
+static int prepare(struct setup *setup, const struct pins *pins, char *out_why, size_t size) {
+    struct instance *instance = setup->instance;
     bool follows_crash = false;
     if (make_run_dir(instance->config, out_why, size) != 0 ||
         take_pidfile(instance, &follows_crash, out_why, size) != 0)
         return -1;
     if (output_open_log(instance, out_why, size) != 0)
         return -1;
-    return make_pools(instance, pins, follows_crash, out_why, size);
+    setup->tries = follows_crash ? ORPHANS_MS / ORPHANS_STEP_MS : 0;
+    return make_pools(instance, pins, out_why, size);
+}
+
+void setup_start(struct setup *setup, const struct pins *pins) {
+    char why[1024];
+    if (prepare(setup, pins, why, sizeof(why)) != 0)
+        setup->done(setup->owner, why);
+    else
+        bind_all(&setup->again);
+}
+
+void setup_cancel(struct setup *setup) {
+    uv_timer_stop(&setup->again);
 }

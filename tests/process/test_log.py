@@ -162,6 +162,28 @@ def test_a_reader_that_wakes_up_gets_what_waited_and_what_is_missing(noisy):
     assert text.index("flood 1 ") < text.index("lines lost") < text.index("] stopped")
 
 
+def test_a_start_that_waits_for_a_port_listens_to_signals(noisy):
+    """As after an instance was killed, whose workers still have the port."""
+    instance = noisy(is_started=False)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    instance.run_dir.mkdir(0o755)
+    pid_file = instance.run_dir / "crewman.pid"
+    pid_file.write_text(f"{dead.pid}\n")
+    with socket.create_server(("127.0.0.1", instance.port)):
+        instance.process = subprocess.Popen(
+            [str(crew.CREWMAN), "start", "-c", str(instance.config_path)], env=instance.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        crew.wait_for(lambda: pid_file.exists() and
+                      pid_file.read_text().strip() == str(instance.process.pid), 10, "the pid file")
+        instance.process.send_signal(signal.SIGTERM)
+        said = instance.process.communicate(timeout=20 * crew.PATIENCE)[1]
+    assert instance.process.returncode == 1
+    if "already in use" in said.lower():
+        raise crew.WaitRanOut("the wait for the port was over before the signal")
+    assert "stopped before every worker was ready" in said
+
+
 @pytest.fixture
 def fifo(tmp_path):
     path = tmp_path / "fifo"
