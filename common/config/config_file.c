@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config_value.h"
+#include "cwd.h"
 #include "memory.h"
 
 static void refuse_file(const char *name, int rc, struct config_errors *out_errors) {
@@ -33,7 +34,7 @@ static char *folder_of(const char *path) {
 }
 
 static char *absolute(const char *name) {
-    char *cwd = getcwd(NULL, 0);
+    char *cwd = cwd_name();
     char *path = config_value_absolute(name, cwd);
     free(cwd);
     return path;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cwd.h"
 #include "memory.h"
 #include "nearest.h"
 
@@ -78,14 +79,22 @@ static int complain(const char *what, const char *word, const char *nearest) {
     return EXIT_USAGE;
 }
 
-static char *absolute(const char *path) {
-    char *folder, *text;
-    if (path[0] == '/')
-        return memory_copy_text(path);
-    folder = getcwd(NULL, 0);
-    text = memory_format("%s/%s", folder ? folder : ".", path);
+/* Takes `folder`. */
+static char *below(char *folder, const char *path) {
+    char *text = path[0] == '/' ? memory_copy_text(path)
+                                : memory_format("%s/%s", folder ? folder : ".", path);
     free(folder);
     return text;
+}
+
+/* Read again at each reload: through the links that the shell went. */
+static char *as_the_shell_names_it(const char *path) {
+    return below(cwd_name(), path);
+}
+
+/* The same folder as long as the instance runs, whatever becomes of the links to it. */
+static char *without_links(const char *path) {
+    return below(getcwd(NULL, 0), path);
 }
 
 static int read_verb(struct options *options, const char *word) {
@@ -105,10 +114,10 @@ static int read_verb(struct options *options, const char *word) {
 static void set_flag(struct options *options, const char *word, const char *value) {
     if (strcmp(word, "-c") == 0) {
         free(options->config_path);
-        options->config_path = absolute(value);
+        options->config_path = as_the_shell_names_it(value);
     } else if (strcmp(word, "--run-dir") == 0) {
         free(options->run_dir);
-        options->run_dir = absolute(value);
+        options->run_dir = without_links(value);
     } else if (strcmp(word, "-d") == 0) {
         options->is_daemon = true;
     } else if (strcmp(word, "-q") == 0) {
@@ -171,7 +180,7 @@ static int read_app(struct options *options, const char *word) {
     if (is_config(word))
         return complain("a config file comes behind -c, and not as an app:", word, NULL);
     options->apps = memory_resize(options->apps, options->app_count + 1, sizeof(char *));
-    options->apps[options->app_count++] = absolute(word);
+    options->apps[options->app_count++] = as_the_shell_names_it(word);
     return 0;
 }
 

@@ -291,6 +291,31 @@ def test_a_unix_socket_whose_file_is_gone_is_made_again(probe):
         assert old.ask("hello") == "hello"
 
 
+def test_a_link_to_a_release_is_followed_at_each_reload(probe):
+    """`cd current && crewman start -c c.json`, by a shell that names the folder by the link."""
+    instance = probe(is_started=False)
+    del instance.config["app"]
+    for release, app in (("r1", "probe"), ("r2", "probe_v2")):
+        folder = instance.folder / release
+        folder.mkdir()
+        shutil.copy(crew.app(app), folder / "app.so")
+        instance.config_path = folder / "c.json"
+        instance.write_config({**instance.config, "app": "app.so"})
+    current = instance.folder / "current"
+    current.symlink_to("r1")
+    instance.env["PWD"] = str(current)
+    done = instance.run("start", "-d", "-c", "c.json", cwd=current)
+    assert done.returncode == 0, done.stderr
+    new = instance.folder / "new"
+    new.symlink_to("r2")
+    new.rename(current)
+    instance.config_path = current / "c.json"
+    instance.reload()
+    with WebSocket(instance.port) as client:
+        assert client.ask("!who") == "probe 0 2 2"
+    assert instance.status()["master"]["config"] == str(current / "c.json")
+
+
 def test_two_reloads_at_once_both_get_an_answer(probe):
     instance = probe(workers=2)
     both = [subprocess.Popen([crew.CREWMAN, "reload", "-c", instance.config_path], text=True,
