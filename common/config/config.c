@@ -19,7 +19,9 @@
 #include "config_kind.h"
 #include "config_service.h"
 #include "config_value.h"
+#include "identity.h"
 #include "memory.h"
+#include "trusted.h"
 
 /* Fill the members of the instance: from the file where it is right, else the default. */
 static void fill_instance(struct config *config) {
@@ -48,6 +50,22 @@ static void check_group_alone(const struct config *config, struct config_errors 
         return;
     snprintf(what, sizeof(what), "found \"%.64s\"; expected user to be set too", config->group);
     complain(config, "group", what, errors);
+}
+
+static void check_trusted_groups(const struct config *config, struct config_errors *errors) {
+    struct config_source source = config_file_source(config);
+    gid_t gid;
+    for (size_t i = 0; i < config->trusted_group_count; i++) {
+        struct config_path path = {.parts = {"trusted_groups"}, .depth = 1, .index = (long)i};
+        if (i >= TRUSTED_GROUPS_MAX)
+            config_report_at_value(errors, &source, &path, "expected at most %d groups",
+                                   TRUSTED_GROUPS_MAX);
+        else if (identity_find_group(config->trusted_groups[i], &gid) != 0)
+            config_report_at_value(
+                errors, &source, &path,
+                "found \"%.64s\"; expected the name of a group of this machine",
+                config->trusted_groups[i]);
+    }
 }
 
 static void check_log_folder(const struct config *config, struct config_errors *errors) {
@@ -226,6 +244,7 @@ int config_read(const char *path, const char *run_dir, struct config **out_confi
     fill_run_dir(config, run_dir, &errors);
     check_apps(config, &errors);
     check_group_alone(config, &errors);
+    check_trusted_groups(config, &errors);
     check_log_folder(config, &errors);
     check_log_type(config, &errors);
     check_services(config, &errors);

@@ -122,6 +122,8 @@ struct config {
     char *runtimes;     /* absolute; "" : the folder of the installation */
     char *user, *group; /* "" : stay */
     char *run_dir;      /* absolute */
+    char **trusted_groups; /* whose members may write into the folders of our files */
+    size_t trusted_group_count;
     uint64_t start_timeout_ms, stop_timeout_ms, drain_timeout_ms, watchdog_ms;
     uint64_t reload_spread_ms; /* over which the old connections are closed by a reload */
     char *log_file;            /* absolute; "" : stderr, or run_dir/crewman.log of a daemon */

@@ -59,6 +59,13 @@ static const struct config_row instance_rows[] = {
          "/run/crewman for root; $XDG_RUNTIME_DIR/crewman or /tmp/crewman-UID for others",
      .help = "The folder of the pid file and the admin socket. It tells instances on one "
              "machine apart."},
+    {"trusted_groups", "[]", .example = "[\"adm\"]", .type = CONFIG_STRINGS,
+     AT(trusted_groups), .count_offset = offsetof(struct config, trusted_group_count),
+     .computed = "none",
+     .help = "Groups whose members may write into the folders of the log, the pid file and the "
+             "admin socket, as syslog may into /var/log of Ubuntu. Any other folder into which "
+             "another user or group may write is refused, unless it is sticky, as /tmp is, and "
+             "the file in it is ours."},
     {"start_timeout", "\"1m\"", .type = CONFIG_DURATION, AT(start_timeout_ms), .min = SECOND,
      .max = DAY,
      .help = "How long a worker may take until it is ready, on_worker_start included. One that "

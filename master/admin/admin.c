@@ -275,6 +275,11 @@ void admin_keep_waiting(struct admin *admin) {
     }
 }
 
+bool admin_is_reachable(const struct admin *admin) {
+    return admin->listener.is_open &&
+           unix_name_is_at(&admin->name, instance_path(admin->instance, "admin.sock"));
+}
+
 /* The path goes first: once the socket is closed the next instance may take it as its own. */
 void admin_stop(struct admin *admin) {
     if (!admin->listener.is_open)

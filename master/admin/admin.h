@@ -45,6 +45,8 @@ void admin_init(struct admin *admin, struct instance *instance, const struct adm
 
 /* 0, or a negative errno number. */
 int admin_open(struct admin *admin);
+/* Does its path still lead to it? */
+bool admin_is_reachable(const struct admin *admin);
 /* Take no more clients and give up the path; those that there are stay. */
 void admin_stop(struct admin *admin);
 void admin_close(struct admin *admin);

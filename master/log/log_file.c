@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 #define OPTIONS (O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
 static int fail(const char *path, int err, const char *text, char *why, size_t size) {
-    snprintf(why, size, "log %s: %s", path, text);
+    bool is_named = strncmp(text, path, strlen(path)) == 0;
+    snprintf(why, size, "log %s%s%s", is_named ? "" : path, is_named ? "" : ": ", text);
     return err;
 }
 
@@ -59,34 +61,64 @@ static int look(const char *path, struct stat *out_file, char *why, size_t size)
     return errno == ENOENT ? 0 : fail(path, -errno, strerror(errno), why, size);
 }
 
-/* Opened for reading too it has a reader, ourselves: lines wait in it for another. */
-static int open_fifo(const char *path) {
-    int fd = open(path, O_RDWR | OPTIONS);
-    return fd >= 0 || errno != EACCES ? fd : open(path, O_WRONLY | OPTIONS);
+/* A descriptor of another process, as containers use them: what it leads to is no name in a
+ * folder. */
+static bool is_kernels(const char *path) {
+    return strncmp(path, "/proc/", strlen("/proc/")) == 0;
 }
 
-static int open_any(const char *path, mode_t mode) {
-    int fd = S_ISFIFO(mode) ? open_fifo(path) : open(path, O_WRONLY | O_CREAT | OPTIONS, 0640);
+static int open_with(const struct trust *trust, const char *path, int flags, char *why,
+                     size_t size) {
+    int fd = is_kernels(path) ? open(path, flags | OPTIONS, 0640)
+                              : trusted_open(trust, path, flags | OPTIONS, 0640, why, size);
+    if (fd >= 0 || !is_kernels(path))
+        return fd;
+    snprintf(why, size, "%s", strerror(errno));
+    return -errno;
+}
+
+/* Opened for reading too it has a reader, ourselves: lines wait in it for another. */
+static int open_fifo(const struct trust *trust, const char *path, char *why, size_t size) {
+    int fd = open_with(trust, path, O_RDWR, why, size);
+    if (fd == -EACCES)
+        fd = open_with(trust, path, O_WRONLY, why, size);
+    if (fd == -ENXIO)
+        snprintf(why, size, "nobody reads this FIFO, and we may not");
+    return fd;
+}
+
+static int open_any(const struct trust *trust, const char *path, mode_t mode, char *why,
+                    size_t size) {
+    int fd = S_ISFIFO(mode) ? open_fifo(trust, path, why, size)
+                            : open_with(trust, path, O_WRONLY | O_CREAT, why, size);
     if (fd >= 0)
         (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     return fd;
 }
 
-int log_file_check(const char *path, char *out_why, size_t size) {
+int log_file_check(const struct trust *trust, const char *path, char *out_why, size_t size) {
     struct stat file;
-    return standard_of(path) >= 0 ? 0 : look(path, &file, out_why, size);
+    char why[512];
+    if (standard_of(path) >= 0)
+        return 0;
+    int err = look(path, &file, out_why, size);
+    if (err || is_kernels(path))
+        return err;
+    err = trusted_check(trust, path, why, sizeof(why));
+    return err ? fail(path, err, why, out_why, size) : 0;
 }
 
-int log_file_open(const char *path, char *out_why, size_t size) {
+int log_file_open(const struct trust *trust, const char *path, char *out_why, size_t size) {
     struct stat file;
+    char why[512];
     int standard = standard_of(path);
     int err = standard >= 0 ? 0 : look(path, &file, out_why, size);
     if (err)
         return err;
-    int fd = standard >= 0 ? fcntl(standard, F_DUPFD_CLOEXEC, 3) : open_any(path, file.st_mode);
+    int fd = standard >= 0 ? fcntl(standard, F_DUPFD_CLOEXEC, 3)
+                           : open_any(trust, path, file.st_mode, why, sizeof(why));
     if (fd >= 0)
         return fd;
-    if (errno == ENXIO)
-        return fail(path, -ENXIO, "nobody reads this FIFO, and we may not", out_why, size);
-    return fail(path, -errno, strerror(errno), out_why, size);
+    return standard >= 0 ? fail(path, -errno, strerror(errno), out_why, size)
+                         : fail(path, fd, why, out_why, size);
 }

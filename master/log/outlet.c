@@ -41,6 +41,7 @@ struct outlet {
     char last;      /* the byte that was written last: a line torn by an error is ended */
     enum order order;
     char path[4096];
+    struct trust trust; /* for that path */
     int order_err;
     char why[512];
     uv_async_t *waker;
@@ -179,7 +180,7 @@ static void carry_out(struct outlet *outlet) {
     bool is_standard = outlet->is_standard;
     outlet->order = ORDER_RUNS;
     uv_mutex_unlock(&outlet->lock);
-    int fd = log_file_open(outlet->path, why, sizeof(why));
+    int fd = log_file_open(&outlet->trust, outlet->path, why, sizeof(why));
     if (fd >= 0 && is_standard)
         make_standard(fd);
     uv_mutex_lock(&outlet->lock);
@@ -290,13 +291,14 @@ uint64_t outlet_lost(struct outlet *outlet) {
     return lines;
 }
 
-int outlet_switch(struct outlet *outlet, const char *path) {
+int outlet_switch(struct outlet *outlet, const struct trust *trust, const char *path) {
     int err = 0;
     uv_mutex_lock(&outlet->lock);
     if (outlet->order == ORDER_GIVEN || outlet->order == ORDER_RUNS) {
         err = -EBUSY;
     } else {
         snprintf(outlet->path, sizeof(outlet->path), "%s", path);
+        outlet->trust = *trust;
         outlet->order = ORDER_GIVEN;
         uv_cond_broadcast(&outlet->changed);
     }

@@ -15,6 +15,7 @@
 #include <uv.h>
 
 struct outlet;
+struct trust;
 
 /* `fd` is borrowed; -1: none until outlet_switch(), what it is put waits. `tells_losses`: with
  * a line of the log. NULL: no thread can be started. */
@@ -29,7 +30,7 @@ uint64_t outlet_lost(struct outlet *outlet);
 
 /* Open that file in the thread and write there from then on; what fails leaves all as it is.
  * One at a time: -EBUSY. Ends with outlet_has_switched(), told by the waker. */
-int outlet_switch(struct outlet *outlet, const char *path);
+int outlet_switch(struct outlet *outlet, const struct trust *trust, const char *path);
 
 /* Is the last outlet_switch() over? Then *out_err is 0, or negative with a line for people. */
 bool outlet_has_switched(struct outlet *outlet, int *out_err, char *out_why, size_t size);

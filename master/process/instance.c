@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "memory.h"
 
 #define NUMBER_MASK 0xffffffu
@@ -18,6 +19,16 @@ const char *instance_path(const struct instance *instance, const char *name) {
     static char path[256];
     snprintf(path, sizeof(path), "%s/%s", instance->config->run_dir, name);
     return path;
+}
+
+/* The names have been checked; one that is gone by now is not trusted. */
+void instance_trust(const struct config *config, struct trust *out_trust) {
+    trusted_init(out_trust);
+    for (size_t i = 0; i < config->trusted_group_count; i++) {
+        gid_t *gid = &out_trust->groups[out_trust->group_count];
+        if (identity_find_group(config->trusted_groups[i], gid) == 0)
+            out_trust->group_count++;
+    }
 }
 
 /* Ids of an earlier instance must not come again: the numbers start at the time of day, and
@@ -36,7 +47,7 @@ static void on_turn(uv_prepare_t *handle) {
 
 int instance_init(struct instance *instance, char *out_why, size_t size) {
     struct timespec now;
-    *instance = (struct instance){.generation = 1, .pid_fd = -1};
+    *instance = (struct instance){.generation = 1, .run_dir = RUNDIR_CLOSED};
     /* First, for libuv aborts when it is the first to find no descriptor left. */
     int err = uv_loop_init(&instance->loop);
     if (!err)

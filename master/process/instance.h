@@ -15,6 +15,7 @@
 #include "log_pipe.h"
 #include "program.h"
 #include "rivals.h"
+#include "rundir.h"
 #include "spawner.h"
 #include "tally.h"
 
@@ -46,7 +47,7 @@ struct instance {
     struct tally retired;       /* the sums of pools that are no more */
     struct rivals rivals;       /* of the reload that runs */
     uint64_t mended;            /* sockets that workers had spoilt */
-    int pid_fd;                 /* -1: none */
+    struct rundir run_dir;
     struct outlet *log;         /* NULL until it is open; in the foreground it may be `err` */
     struct outlet *out, *err;   /* NULL once a daemon has left its terminal */
     struct log_pipes log_pipes; /* of the children */
@@ -62,6 +63,9 @@ void instance_done(struct instance *instance);
 
 /* The path of the file in run_dir; static storage until the next call. */
 const char *instance_path(const struct instance *instance, const char *name);
+
+/* Whom a configuration trusts with the folders of our files. */
+void instance_trust(const struct config *config, struct trust *out_trust);
 
 /* A process number that no child of this or an earlier instance has. */
 uint32_t instance_next_number(struct instance *instance);

@@ -36,8 +36,16 @@ const char *output_log_path(const struct instance *instance) {
     return instance->is_daemon ? instance_path(instance, "crewman.log") : NULL;
 }
 
-static int open_file(struct outlet *outlet, const char *path, char *why, size_t size) {
-    int err = outlet_switch(outlet, path);
+int output_switch_log(const struct instance *instance, struct outlet *outlet,
+                      const char *path) {
+    struct trust trust;
+    instance_trust(instance->config, &trust);
+    return outlet_switch(outlet, &trust, path);
+}
+
+static int open_file(const struct instance *instance, struct outlet *outlet, const char *path,
+                     char *why, size_t size) {
+    int err = output_switch_log(instance, outlet, path);
     if (!err && !outlet_await_switch(outlet, OPEN_MS, &err, why, size)) {
         snprintf(why, size, "log %s: cannot be opened within %u s: does a file system hang?",
                  path, OPEN_MS / 1000);
@@ -53,7 +61,7 @@ static struct outlet *open_log(const struct instance *instance, char *why, size_
     struct outlet *outlet = outlet_open(-1, true);
     if (!outlet)
         snprintf(why, size, "log %s: no thread can be started", path);
-    if (outlet && open_file(outlet, path, why, size) != 0) {
+    if (outlet && open_file(instance, outlet, path, why, size) != 0) {
         outlet_close(outlet, FLUSH_MS);
         return NULL;
     }

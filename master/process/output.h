@@ -19,6 +19,9 @@ int output_open(struct instance *instance);
 /* The path of the log; NULL: it is standard error. Static storage as instance_path(). */
 const char *output_log_path(const struct instance *instance);
 
+/* Have the outlet open that path, as the configuration trusts; see outlet_switch(). */
+int output_switch_log(const struct instance *instance, struct outlet *outlet, const char *path);
+
 /* From now on log lines go to the log. 0, or negative with a line for people. */
 int output_open_log(struct instance *instance, char *out_why, size_t size);
 

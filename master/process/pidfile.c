@@ -7,9 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,12 +21,10 @@ static pid_t read_pid(int fd) {
     return (pid_t)strtol(text, NULL, 10);
 }
 
-/* The one before may have removed the file between our open and our lock: then we hold a file
- * without a name. */
-static bool is_still_there(const char *path, int fd) {
+bool pidfile_is_there(const struct trusted_place *place, int fd) {
     struct stat named, held;
-    return stat(path, &named) == 0 && fstat(fd, &held) == 0 && named.st_ino == held.st_ino &&
-           named.st_dev == held.st_dev;
+    return fstatat(place->folder, PIDFILE_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(fd, &held) == 0 && named.st_ino == held.st_ino && named.st_dev == held.st_dev;
 }
 
 static int write_pid(int fd) {
@@ -37,25 +35,32 @@ static int write_pid(int fd) {
     return 0;
 }
 
-int pidfile_take(const char *path, pid_t *out_other) {
+static int fail(int fd, int err, char *why, size_t size) {
+    snprintf(why, size, "%s", strerror(-err));
+    close(fd);
+    return err;
+}
+
+int pidfile_take(const struct trust *trust, const struct trusted_place *place, pid_t *out_other,
+                 char *out_why, size_t size) {
     for (;;) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        int fd =
+            trusted_open_at(trust, place, PIDFILE_NAME, O_RDWR | O_CREAT, 0644, out_why, size);
         if (fd < 0)
-            return -errno;
+            return fd;
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            int err = errno;
-            if (err == EWOULDBLOCK)
+            int err = -errno;
+            if (err == -EWOULDBLOCK)
                 *out_other = read_pid(fd);
-            close(fd);
-            return -err;
+            return fail(fd, err, out_why, size);
         }
-        if (is_still_there(path, fd)) {
+        /* The one before may have removed it between our open and our lock: then we hold a
+         * file without a name. */
+        if (pidfile_is_there(place, fd)) {
             pid_t before = read_pid(fd);
             int err = write_pid(fd);
-            if (err) {
-                close(fd);
-                return err;
-            }
+            if (err)
+                return fail(fd, err, out_why, size);
             *out_other = before;
             return fd;
         }
@@ -72,7 +77,8 @@ pid_t pidfile_read(const char *path) {
     return pid;
 }
 
-void pidfile_release(const char *path, int fd) {
-    unlink(path);
+void pidfile_release(const struct trusted_place *place, int fd) {
+    if (pidfile_is_there(place, fd))
+        unlinkat(place->folder, PIDFILE_NAME, 0);
     close(fd);
 }

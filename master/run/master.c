@@ -20,7 +20,6 @@
 #include "instance.h"
 #include "log.h"
 #include "output.h"
-#include "pidfile.h"
 #include "pool.h"
 #include "process.h"
 #include "reloads.h"
@@ -31,6 +30,7 @@
 #include "signals.h"
 #include "supervisor.h"
 #include "terminal.h"
+#include "upkeep.h"
 
 #define WATCH_MS     1000u
 #define SIGNAL_COUNT 6
@@ -265,6 +265,8 @@ static void on_watch(uv_timer_t *timer) {
     rivals_look(&master->instance);
     heal_look(&master->instance);
     (void)heed_terminal(master, terminal_look(&master->terminal));
+    if (upkeep_look(&master->instance, &master->admin))
+        relog_in_run_dir(&master->relog);
     reloads_follow_up(&master->reloads);
     admin_keep_waiting(&master->admin);
     uint64_t times[] = {master->instance.config->watchdog_ms, paused_ms};
@@ -323,11 +325,11 @@ static void on_loaded(void *owner, struct config *config, const struct pins *pin
 static void tear_down(struct master *master) {
     struct instance *instance = &master->instance;
     struct list *node, *after;
+    uv_timer_stop(&master->watch); /* or it would make again what goes */
     list_each_safe (node, after, &instance->pools)
         pool_free(pool_of(node));
     admin_stop(&master->admin);
-    if (instance->pid_fd >= 0)
-        pidfile_release(instance_path(instance, "crewman.pid"), instance->pid_fd);
+    rundir_close(&instance->run_dir);
     log_pipes_close(&instance->log_pipes);
     if (instance->log)
         log_notice("stopped");

@@ -61,7 +61,7 @@ const char *relog_for_client(struct relog *relog, struct admin_client *client) {
         return "the log is being opened already; try again";
     if (path) {
         outlet_set_waker(relog->instance->log, &relog->done);
-        if (outlet_switch(relog->instance->log, path) != 0)
+        if (output_switch_log(relog->instance, relog->instance->log, path) != 0)
             return say_stuck(relog);
     }
     relog->client = client;
@@ -69,6 +69,14 @@ const char *relog_for_client(struct relog *relog, struct admin_client *client) {
     if (!path)
         answer(relog, NULL); /* there is nothing to open */
     return NULL;
+}
+
+void relog_in_run_dir(struct relog *relog) {
+    struct instance *instance = relog->instance;
+    if (instance->config->log_file[0] || !instance->is_daemon || relog->client)
+        return;
+    outlet_set_waker(instance->log, &relog->done);
+    (void)output_switch_log(instance, instance->log, output_log_path(instance));
 }
 
 void relog_forget_client(struct relog *relog, const struct admin_client *client) {

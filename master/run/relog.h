@@ -24,6 +24,9 @@ void relog_init(struct relog *relog, struct instance *instance);
 /* NULL: it has begun, and admin_answer() follows; else why not. */
 const char *relog_for_client(struct relog *relog, struct admin_client *client);
 
+/* The run_dir is a new folder: a log that stands in it is opened again. */
+void relog_in_run_dir(struct relog *relog);
+
 void relog_forget_client(struct relog *relog, const struct admin_client *client);
 
 /* Before the loop is closed. */

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "holder.h"
@@ -16,53 +15,42 @@
 #include "instance.h"
 #include "kind_worker.h"
 #include "output.h"
-#include "pidfile.h"
 #include "pool.h"
 #include "process.h"
 
 #define ORPHANS_MS      3000u
 #define ORPHANS_STEP_MS 50u
 
-/* The default of other users is in /tmp, where anybody could have made it before us. */
-static int make_run_dir(const struct config *config, char *why, size_t size) {
-    struct stat folder;
-    if (mkdir(config->run_dir, 0755) == 0)
-        return 0;
-    if (errno != EEXIST || stat(config->run_dir, &folder) != 0) {
-        snprintf(why, size, "run_dir %s: %s", config->run_dir, strerror(errno));
-        return -1;
-    }
-    if (!S_ISDIR(folder.st_mode)) {
-        snprintf(why, size, "run_dir %s: not a folder", config->run_dir);
-        return -1;
-    }
-    if (geteuid() != 0 && folder.st_uid != 0 && folder.st_uid != geteuid()) {
-        snprintf(why, size, "run_dir %s: belongs to another user", config->run_dir);
-        return -1;
-    }
-    return 0;
-}
-
-/* *out_follows_crash: an instance before this one died without a word. */
-static int take_pidfile(struct instance *instance, bool *out_follows_crash, char *why,
-                        size_t size) {
-    pid_t other = 0;
-    const char *path = instance_path(instance, "crewman.pid");
-    int fd = pidfile_take(path, &other);
-    if (fd >= 0) {
-        instance->pid_fd = fd;
-        *out_follows_crash = other != 0;
-        return 0;
-    }
-    if (fd == -EWOULDBLOCK && process_is_stopped(other))
+static int refuse_beside(const struct rundir *run_dir, pid_t other, char *why, size_t size) {
+    if (other > 0 && process_is_stopped(other))
         snprintf(why, size,
                  "already running, pid %d, which is stopped: kill -CONT %d continues it (%s)",
-                 (int)other, (int)other, path);
-    else if (fd == -EWOULDBLOCK)
-        snprintf(why, size, "already running, pid %d (%s)", (int)other, path);
+                 (int)other, (int)other, run_dir->path);
+    else if (other > 0)
+        snprintf(why, size, "already running, pid %d (%s)", (int)other, run_dir->path);
     else
-        snprintf(why, size, "%s: %s", path, strerror(-fd));
-    return -1;
+        snprintf(why, size, "already running (somebody answers in %s)", run_dir->path);
+    return -EWOULDBLOCK;
+}
+
+/* Nothing is touched before it is known that nobody runs here: also when somebody has removed
+ * the pid file of an instance that does. *out_follows_crash: one before this one died without a
+ * word. */
+static int take_run_dir(struct instance *instance, bool *out_follows_crash, char *why,
+                        size_t size) {
+    struct trust trust;
+    struct rundir *run_dir = &instance->run_dir;
+    instance_trust(instance->config, &trust);
+    int err = rundir_open(run_dir, &trust, instance->config->run_dir, why, size);
+    if (err)
+        return err;
+    pid_t other = rundir_find_other(run_dir), before = 0;
+    if (other == 0)
+        err = rundir_lock(run_dir, &trust, &before, why, size);
+    if (other != 0 || err == -EWOULDBLOCK)
+        return refuse_beside(run_dir, other != 0 ? other : before, why, size);
+    *out_follows_crash = before != 0;
+    return err;
 }
 
 static int check_user(const char *user, const char *group, char *why, size_t size) {
@@ -136,8 +124,7 @@ void setup_init(struct setup *setup, struct instance *instance,
 static int prepare(struct setup *setup, const struct pins *pins, char *out_why, size_t size) {
     struct instance *instance = setup->instance;
     bool follows_crash = false;
-    if (make_run_dir(instance->config, out_why, size) != 0 ||
-        take_pidfile(instance, &follows_crash, out_why, size) != 0)
+    if (take_run_dir(instance, &follows_crash, out_why, size) != 0)
         return -1;
     if (output_open_log(instance, out_why, size) != 0)
         return -1;

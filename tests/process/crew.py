@@ -169,7 +169,7 @@ def links(pid):
 class Instance:
     def __init__(self, config=None, env=None):
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
-        self.folder.chmod(0o777)
+        self.folder.chmod(0o1777)
         self.run_dir = self.folder / "run"
         self.config_path = self.folder / "crewman.json"
         self.log_path = self.run_dir / "crewman.log"

@@ -15,7 +15,7 @@ WRITES_FOR_EACH = 1
 @pytest.fixture
 def counted(probe, tmp_path):
     """An instance whose worker counts its writes; writes_to(client) answers them."""
-    tmp_path.chmod(0o777)
+    tmp_path.chmod(0o1777)
     instance = probe(env={"LD_PRELOAD": crew.app("sends"), "SENDS_FILE": str(tmp_path / "sends")})
     counters = tmp_path / f"sends.{instance.worker_pids()[0]}"
 

@@ -380,7 +380,8 @@ def test_a_run_dir_of_another_user_is_refused(instances):
     os.chown(pair.instance.run_dir, 12345, 12345)
     done = pair.instance.run_as_nobody("start", "-d", "-c", str(pair.instance.config_path))
     assert done.returncode == 1
-    assert "belongs to another user" in done.stderr
+    assert done.stderr == f'crewman: run_dir {pair.instance.run_dir} belongs to user "12345"; ' \
+                          "expected nobody or root\n"
 
 
 def test_whoever_may_not_ask_is_told(pair):

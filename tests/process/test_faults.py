@@ -444,7 +444,7 @@ def test_a_disk_that_fills_up_and_is_emptied(probe):
     instance = probe(is_started=False)
     disk = instance.folder / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs", disk],
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "tmpfs", disk],
                       capture_output=True).returncode != 0:
         pytest.skip("no mount here")
     try:

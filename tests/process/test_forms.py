@@ -26,7 +26,7 @@ TYPE = f'Content-Type: multipart/form-data; boundary="{BOUNDARY}"'
 def forms(probe, tmp_path):
     """One worker; its temporary files lie in `instance.uploads`."""
     def start(http=None, **options):
-        tmp_path.chmod(0o777)
+        tmp_path.chmod(0o1777)
         uploads = tmp_path / "uploads"
         uploads.mkdir(exist_ok=True)
         instance = probe("http", app="forms", http={"upload_dir": str(uploads), **(http or {})},

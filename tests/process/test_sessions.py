@@ -43,7 +43,7 @@ class Browser:
 
 @pytest.fixture(params=["memory", "file"])
 def sessions(request, probe, tmp_path):
-    tmp_path.chmod(0o777)
+    tmp_path.chmod(0o1777)
     folder = tmp_path / "sessions"
     folder.mkdir()
 
@@ -58,7 +58,7 @@ def sessions(request, probe, tmp_path):
 
 @pytest.fixture
 def files(probe, tmp_path):
-    tmp_path.chmod(0o777)
+    tmp_path.chmod(0o1777)
     folder = tmp_path / "sessions"
     folder.mkdir()
 

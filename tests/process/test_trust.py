@@ -1,7 +1,9 @@
 """What processes of others may bring about: texts on their way to a terminal."""
 
 import contextlib
+import grp
 import json
+import os
 import re
 import shutil
 import socket
@@ -97,3 +99,123 @@ def test_an_answer_does_not_steer_the_terminal(instances, verb, answers):
     assert asked and said and not STEERS.search(said), repr(said)
     if "--json" in verb:
         assert json.loads(done.stdout)["master"]["version"] == ODD
+
+
+# -- whose folders and files are opened
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+OTHER = 12345
+
+
+def with_log(instances, log, **top):
+    return instances({"app": crew.app("probe"), "log": {"file": str(log)}, "services": {
+        "probe": {"listen": f"text://127.0.0.1:{crew.free_port()}", "workers": 1}}, **top})
+
+
+def make_folder(where, name, mode=0o755, owner=None, group=None):
+    folder = where / name
+    folder.mkdir()
+    os.chown(folder, owner or -1, group or -1)
+    folder.chmod(mode)
+    return folder
+
+
+def refused(instance, text):
+    done = instance.start("-q", expect=1)
+    assert text in done.stderr, done.stderr
+    assert not instance.processes()
+
+
+@ROOT_ONLY
+def test_a_log_that_became_a_link_is_not_followed(instances, tmp_path):
+    """A folder of another user, in which the log is replaced by a link to a file of root."""
+    folder, victim = make_folder(tmp_path, "app"), tmp_path / "victim"
+    victim.write_text("as it was")
+    instance = with_log(instances, folder / "x.log")
+    instance.expect_errors("x.log")
+    instance.start()
+    os.chown(folder, OTHER, OTHER)
+    (folder / "x.log").rename(folder / "old")
+    (folder / "x.log").symlink_to(victim)
+    instance.log_path = folder / "old"
+    done = instance.verb("reopen-logs")
+    line = f'log {folder}/x.log: {folder} belongs to user "12345"; expected root'
+    assert (done.returncode, done.stderr) == (1, f"crewman: {line}\n")
+    instance.wait_log(f" error .* the log is not reopened: {line}$")
+    before = instance.log()
+    instance.verb("status")
+    instance.reload()
+    assert victim.read_text() == "as it was" and len(instance.log()) > len(before)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("mode, owner, group, text", [
+    (0o755, OTHER, None, 'app belongs to user "12345"; expected root'),
+    (0o777, None, None, "app may be written by everybody; expected a folder that only root writes"),
+    (0o775, None, OTHER, 'app may be written by group "12345"; expected a folder that only root'),
+], ids=["owner", "everybody", "group"])
+def test_a_log_in_a_folder_of_others_refuses_the_start(instances, tmp_path, mode, owner, group,
+                                                       text):
+    folder = make_folder(tmp_path, "app", mode, owner, group)
+    instance = with_log(instances, folder / "x.log")
+    refused(instance, f"crewman: log {folder}/x.log: {folder.parent}/{text}")
+    assert list(folder.iterdir()) == []
+
+
+@ROOT_ONLY
+def test_what_others_put_into_a_sticky_folder_is_refused(instances, tmp_path):
+    folder, victim = make_folder(tmp_path, "app", 0o1777), tmp_path / "victim"
+    victim.write_text("as it was")
+    instance = with_log(instances, folder / "x.log")
+    log = folder / "x.log"
+    log.symlink_to(victim)
+    os.chown(log, OTHER, OTHER, follow_symlinks=False)
+    refused(instance, 'x.log is a link of user "12345"')
+    log.unlink()
+    log.write_text("")
+    os.chown(log, OTHER, OTHER)
+    refused(instance, 'x.log belongs to user "12345"; expected root')
+    log.unlink()
+    os.link(victim, log)
+    refused(instance, "x.log has a second name (hard link)")
+    assert victim.read_text() == "as it was"
+    log.unlink()
+    instance.start("-q")
+    assert "started" in instance.log()
+
+
+@ROOT_ONLY
+def test_a_trusted_group_may_write_into_the_folder(instances, tmp_path):
+    folder = make_folder(tmp_path, "app", 0o775, None, grp.getgrnam("adm").gr_gid)
+    instance = with_log(instances, folder / "x.log", trusted_groups=["adm"])
+    instance.start("-q")
+    assert "started" in instance.log()
+    instance.stop()
+    del instance.config["trusted_groups"]
+    instance.write_config(instance.config)
+    refused(instance, 'or add "adm" to trusted_groups')
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("mode, owner, text", [
+    (0o755, OTHER, 'run belongs to user "12345"; expected root'),
+    (0o777, None, "run may be written by everybody"),
+], ids=["owner", "everybody"])
+def test_a_run_dir_of_others_refuses_the_start(instances, mode, owner, text):
+    instance = with_log(instances, "/dev/null")
+    make_folder(instance.folder, "run", mode, owner)
+    refused(instance, f"crewman: run_dir {instance.folder}/{text}")
+    assert list(instance.run_dir.iterdir()) == []
+
+
+@ROOT_ONLY
+def test_a_pid_file_that_is_a_link_is_not_followed(instances):
+    instance = with_log(instances, "/dev/null")
+    victim = instance.folder / "victim"
+    victim.write_text("as it was")
+    make_folder(instance.folder, "run", 0o1777)
+    (instance.run_dir / "crewman.pid").symlink_to(victim)
+    os.chown(instance.run_dir / "crewman.pid", OTHER, OTHER, follow_symlinks=False)
+    refused(instance, "crewman.pid")
+    assert victim.read_text() == "as it was"
+    (instance.run_dir / "crewman.pid").unlink()

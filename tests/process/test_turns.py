@@ -23,7 +23,7 @@ from ws import dial
 def counted(probe):
     """Like `probe`, of an instance whose waits are counted: instance.waits(pid)."""
     folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
-    folder.chmod(0o777)  # workers are another user
+    folder.chmod(0o1777)  # workers are another user
 
     def start(*args, **how):
         options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"

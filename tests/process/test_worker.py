@@ -81,7 +81,7 @@ class Worker:
         """`listeners`: they are its descriptors from 6 on. `page`: instead of one that is right;
         ours from now on."""
         self.folder = Path(tempfile.mkdtemp(prefix="crewt-", dir="/tmp"))
-        self.folder.chmod(0o777)
+        self.folder.chmod(0o1777)
         self.log_path = self.folder / "log"
         ours, theirs = socket.socketpair()
         self.pipe = Pipe(ours)

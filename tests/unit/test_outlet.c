@@ -20,6 +20,7 @@
 
 #include "log.h"
 #include "outlet.h"
+#include "trusted.h"
 
 #define PATIENCE_MS 20000u
 
@@ -179,7 +180,9 @@ static const char *path_of(const char *name) {
 
 static int switch_to(struct outlet *outlet, const char *path, char *why, size_t size) {
     int err = 1;
-    assert_int_equal(outlet_switch(outlet, path), 0);
+    struct trust trust;
+    trusted_init(&trust);
+    assert_int_equal(outlet_switch(outlet, &trust, path), 0);
     assert_true(outlet_await_switch(outlet, PATIENCE_MS, &err, why, size));
     return err;
 }

@@ -21,19 +21,25 @@
 
 #include "pidfile.h"
 
-static char folder[64], path[96];
+static char folder[64], path[96], why[256];
+static struct trusted_place place;
+static struct trust trust;
 
 static int setup(void **state) {
     (void)state;
     snprintf(folder, sizeof(folder), "/tmp/test_pidfile.XXXXXX");
     if (!mkdtemp(folder))
         return -1;
-    snprintf(path, sizeof(path), "%s/master.pid", folder);
-    return 0;
+    snprintf(path, sizeof(path), "%s/" PIDFILE_NAME, folder);
+    trusted_init(&trust);
+    place.folder = trusted_folder(&trust, folder, &place.is_shared, why, sizeof(why));
+    place.where = folder;
+    return place.folder >= 0 ? 0 : -1;
 }
 
 static int teardown(void **state) {
     (void)state;
+    close(place.folder);
     unlink(path);
     return rmdir(folder);
 }
@@ -54,6 +60,10 @@ static void assert_text(const char *expected) {
     assert_string_equal(text, expected);
 }
 
+static int take(pid_t *out_other) {
+    return pidfile_take(&trust, &place, out_other, why, sizeof(why));
+}
+
 /* A child that holds the lock until it is killed. */
 static pid_t start_holder(void) {
     int ready[2];
@@ -62,7 +72,7 @@ static pid_t start_holder(void) {
     pid_t child = fork();
     if (child == 0) {
         pid_t other;
-        byte = pidfile_take(path, &other) >= 0 ? 'y' : 'n';
+        byte = take(&other) >= 0 ? 'y' : 'n';
         if (write(ready[1], &byte, 1) == 1)
             pause();
         _exit(0);
@@ -84,13 +94,13 @@ static void it_names_who_runs(void **state) {
     (void)state;
     char expected[32];
     pid_t other = -1;
-    int fd = pidfile_take(path, &other);
+    int fd = take(&other);
     assert_true(fd >= 0);
     assert_int_equal(other, 0);
     assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     snprintf(expected, sizeof(expected), "%d\n", (int)getpid());
     assert_text(expected);
-    pidfile_release(path, fd);
+    pidfile_release(&place, fd);
     assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -98,7 +108,7 @@ static void the_second_is_refused(void **state) {
     (void)state;
     pid_t other = -1, holder = start_holder();
     int before = open("/dev/null", O_RDONLY);
-    assert_int_equal(pidfile_take(path, &other), -EWOULDBLOCK);
+    assert_int_equal(take(&other), -EWOULDBLOCK);
     assert_int_equal(other, holder);
     int after = open("/dev/null", O_RDONLY);
     assert_int_equal(after, before + 1); /* refusals keep no descriptor */
@@ -112,10 +122,10 @@ static void one_that_was_killed_is_in_nobodys_way(void **state) {
     pid_t other = -1, holder = start_holder();
     end(holder);
     assert_int_equal(access(path, F_OK), 0);
-    int fd = pidfile_take(path, &other);
+    int fd = take(&other);
     assert_true(fd >= 0);
     assert_int_equal(other, holder); /* so that its orphans can be waited for */
-    pidfile_release(path, fd);
+    pidfile_release(&place, fd);
 }
 
 static void what_the_file_says_is_not_believed(void **state) {
@@ -126,11 +136,11 @@ static void what_the_file_says_is_not_believed(void **state) {
         pid_t other = -1;
         char expected[32];
         write_text(texts[i]);
-        int fd = pidfile_take(path, &other);
+        int fd = take(&other);
         assert_true(fd >= 0);
         snprintf(expected, sizeof(expected), "%d\n", (int)getpid());
         assert_text(expected);
-        pidfile_release(path, fd);
+        pidfile_release(&place, fd);
     }
 }
 
@@ -140,16 +150,22 @@ static void a_link_is_not_followed(void **state) {
     pid_t other = 4711;
     snprintf(target, sizeof(target), "%s/target", folder);
     assert_int_equal(symlink(target, path), 0);
-    assert_int_equal(pidfile_take(path, &other), -ELOOP);
+    assert_int_equal(take(&other), -ELOOP);
     assert_int_equal(other, 4711);
     assert_int_equal(access(target, F_OK), -1);
 }
 
-static void a_missing_folder_is_told(void **state) {
+static void that_of_another_is_left(void **state) {
     (void)state;
-    pid_t other = 4711;
-    assert_int_equal(pidfile_take("/no/such/folder/master.pid", &other), -ENOENT);
-    assert_int_equal(other, 4711);
+    pid_t other = -1;
+    int fd = take(&other);
+    assert_true(fd >= 0 && pidfile_is_there(&place, fd));
+    assert_int_equal(unlink(path), 0);
+    assert_false(pidfile_is_there(&place, fd));
+    write_text("7\n");
+    assert_false(pidfile_is_there(&place, fd));
+    pidfile_release(&place, fd);
+    assert_text("7\n");
 }
 
 int main(void) {
@@ -160,7 +176,7 @@ int main(void) {
         IN_FOLDER(one_that_was_killed_is_in_nobodys_way),
         IN_FOLDER(what_the_file_says_is_not_believed),
         IN_FOLDER(a_link_is_not_followed),
-        IN_FOLDER(a_missing_folder_is_told),
+        IN_FOLDER(that_of_another_is_left),
     };
     return cmocka_run_group_tests_name("pidfile", tests, NULL, NULL);
 }
