@@ -91,7 +91,10 @@ static void explain(const char *path, const char *text, int error, char *why, si
     if (!*text)
         snprintf(why, size, "%s: its runtime answered %d (%s)", path, error,
                  crew_strerror(error));
-    printable_make(why, ' ');
+    for (char *at = why; *at; at++)
+        if (*at == '\n' || *at == '\r' || *at == '\t')
+            *at = ' ';
+    printable_make(why, '?');
 }
 
 int runtime_load(const char *path, const char *folder, const struct crew_app **out_app,
