@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -319,6 +320,13 @@ def test_who_never_reads_is_ended_in_a_pause(probe, limits, heartbeat, reason):
         assert [row["state"] for row in instance.connections()] == ["paused"]
 
 
+def unacknowledged(port):
+    """Bytes that the clients of a port of ours have yet to acknowledge."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[0], 16) for row in rows
+               if row[1].endswith(f":{port:04X}") and row[3] == "01")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 @pytest.mark.parametrize("keepalive, reason", [("1s", "io"), ("0", "heartbeat")],
                          ids=["nothing on its way", "something on its way"])
@@ -330,6 +338,7 @@ def test_a_pause_does_not_hide_a_host_that_has_vanished(probe, far_host, client_
         "ping_interval": "1s", "idle_timeout": "3s", "tcp_keepalive": keepalive})
     client_process((far_host.near, port), far_host.command(), [FOREVER])
     far_id = instance.wait_log(r"probe: open (\d+)")[0][1]
+    crew.wait_for(lambda: unacknowledged(port) == 0, 10, "the acknowledgement of what it was sent")
     far_host.set_wire("down")
     if keepalive == "0":
         with WebSocket(port) as near:
