@@ -55,8 +55,8 @@ static struct rate *entry_of(struct rates *rates, uint64_t key, uint32_t second)
 
 bool rates_pass(struct rates *rates, const struct address *address, uint32_t limit,
                 uint32_t second) {
-    uint64_t key = address_hash(address, rates->seed);
-    if (!rates->entries || key == 0)
+    uint64_t key = rates->entries ? address_hash(address, rates->seed) : 0;
+    if (key == 0)
         return true;
     struct rate *entry = entry_of(rates, key, second);
     if (entry->second != second) {

@@ -69,7 +69,8 @@ void exchange_free(struct crew_request *request) {
         idmap_take(&worker->http.exchanges.requests, request->id);
     if (request->failed)
         list_remove(&request->in_failed);
-    admission_release(request);
+    if (request->is_counted)
+        admission_release(request);
     request->is_over = true;
     request->held.release = release;
     guard_hold(&worker->guard, &request->held);

@@ -20,18 +20,22 @@ static bool is_for_websocket(const struct service *service, bool asks) {
     return asks && (service->app.on_message || is_websocket);
 }
 
+static bool is_within_limits(struct crew_request *request, bool is_handshake) {
+    const char *why;
+    int status = admission_request(request, is_handshake, &why);
+    if (status)
+        exchange_refuse(request, status, why);
+    return status == 0;
+}
+
 enum intake intake_head(struct crew_request *request, bool has_body, bool asks_for_websocket) {
     const struct service *service = service_of(request->conn);
-    const char *why;
+    bool is_handshake = is_for_websocket(service, asks_for_websocket);
     if (service->proxies.count > 0 && !proxies_read_head(request->conn, &request->head))
         return INTAKE_REFUSED;
-    int status =
-        admission_request(request, is_for_websocket(service, asks_for_websocket), &why);
-    if (status) {
-        exchange_refuse(request, status, why);
+    if (service->admission.counts_requests && !is_within_limits(request, is_handshake))
         return INTAKE_REFUSED;
-    }
-    status = http_target_parse(&request->head, &request->target);
+    int status = http_target_parse(&request->head, &request->target);
     if (status < 0) {
         exchange_refuse(request, -status,
                         status == -501 ? "this is no proxy: CONNECT is not implemented"
@@ -46,7 +50,7 @@ enum intake intake_head(struct crew_request *request, bool has_body, bool asks_f
     request->is_head_only = request->head.method_id == HTTP_HEAD;
     request->is_body_over = !has_body;
     request->owes_last_piece = !has_body && service->app.on_body;
-    return is_for_websocket(service, asks_for_websocket) ? INTAKE_HANDSHAKE : INTAKE_PLAIN;
+    return is_handshake ? INTAKE_HANDSHAKE : INTAKE_PLAIN;
 }
 
 static void refuse_upload(struct crew_request *request, const struct upload_fault *fault) {

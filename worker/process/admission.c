@@ -19,6 +19,9 @@ int admission_init(struct admission *admission, const struct config_limits *limi
     peers_init(&admission->peers, seed);
     rates_init(&admission->handshakes, seed);
     rates_init(&admission->requests, seed);
+    admission->counts_requests = limits->max_connections_per_address > 0 ||
+                                 limits->handshakes_per_address > 0 ||
+                                 limits->requests_per_address > 0;
     int err = 0;
     if (limits->handshakes_per_address > 0)
         err = rates_start(&admission->handshakes);

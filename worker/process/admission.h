@@ -25,6 +25,7 @@ struct crew_request;
 struct admission {
     struct peers peers;
     struct rates handshakes, requests;
+    bool counts_requests; /* false: admission_request() has nothing to do */
     struct news over_connections, over_handshakes, over_requests;
 };
 
