@@ -17,6 +17,7 @@
 #define ANSWER_MS 2000u
 #define SECOND_MS 200u
 #define PAUSE_MS  50u
+#define ROWS_MAX  (1u << 20) /* of one worker; no process has more descriptors by default */
 
 static const struct table_column columns[] = {
     {"id", false},       {"service", false}, {"slot", true},   {"protocol", false},
@@ -32,6 +33,7 @@ struct gathering {
 struct pages {
     json_t *rows;
     int fd; /* to the worker; -1: it has ended */
+    bool is_nonsense;
 };
 
 static bool on_roster(void *owner, const struct message *type, json_t *body, int fd) {
@@ -51,13 +53,22 @@ static bool on_connected(void *owner, const struct message *type, json_t *body, 
     return true;
 }
 
+/* False for what no worker in good order says: rows that are none, or without an end. */
+static bool take_page(json_t *rows, json_t *page) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(page, i, row) if (!json_is_object(row)) return false;
+    return json_array_size(rows) + json_array_size(page) <= ROWS_MAX &&
+           json_array_extend(rows, page) == 0;
+}
+
 static bool on_page(void *owner, const struct message *type, json_t *body, int fd) {
     struct pages *pages = owner;
     (void)fd;
     if (type->id != MSG_CONNECTIONS)
         return false;
-    json_array_extend(pages->rows, json_object_get(body, "list"));
-    return !json_is_true(json_object_get(body, "more"));
+    pages->is_nonsense = !take_page(pages->rows, json_object_get(body, "list"));
+    return pages->is_nonsense || !json_is_true(json_object_get(body, "more"));
 }
 
 /* One that has ended since the master listed it has no connections left. */
@@ -74,8 +85,10 @@ static int ask_once(const struct gathering *gathering, const json_t *worker,
 }
 
 static int take_rows(struct gathering *gathering, const json_t *worker, unsigned wait_ms) {
-    struct pages pages = {json_array(), -1};
+    struct pages pages = {.rows = json_array(), .fd = -1};
     int exit_code = ask_once(gathering, worker, &pages, wait_ms);
+    if (pages.is_nonsense)
+        exit_code = EXIT_FAILED;
     if (exit_code == EXIT_DONE)
         json_array_extend(gathering->rows, pages.rows);
     json_decref(pages.rows);
@@ -112,7 +125,7 @@ static void add_row(struct table *table, const json_t *row) {
     table_add(table, "%s", out);
     table_add(table, "%s", queued);
     table_add(table, "%s", idle);
-    if (row_number(row, "rtt_ms") < 0)
+    if (json_integer_value(json_object_get(row, "rtt_ms")) < 0)
         table_add(table, "-");
     else
         table_add(table, "%lldms", (long long)row_number(row, "rtt_ms"));

@@ -109,7 +109,7 @@ static void print_sum(const json_t *rows, const json_t *totals) {
     json_int_t connections = 0;
     double rate = 0;
     json_array_foreach(rows, i, row) {
-        connections += row_number(row, "connections");
+        connections = row_sum(connections, row_number(row, "connections"));
         rate += json_number_value(json_object_get(row, "rate"));
     }
     printf("\n%lld connections, %lld messages in, %lld out, %.1f in/s\n",

@@ -77,7 +77,11 @@ static void on_ended(struct spawned *spawned, int status, int signal) {
 }
 
 const struct tally *child_count(struct child *child) {
-    tally_read(&child->tally, child->page);
+    bool is_possible = tally_read(&child->tally, child->page);
+    if (!is_possible && !child->counts_wrong)
+        log_warning("%s: pid %d counts what cannot be; such numbers are not taken",
+                    child->label, child->spawned.pid);
+    child->counts_wrong = child->counts_wrong || !is_possible;
     return &child->tally;
 }
 

@@ -77,7 +77,7 @@ struct child {
     enum child_role role;
     struct channel *channel;
     struct log_pipe *log_pipe; /* what it prints; NULL: not made yet */
-    uv_timer_t timer; /* to be ready by; then: to be gone by */
+    uv_timer_t timer;          /* to be ready by; then: to be gone by */
     uint64_t started_ms, beat_ms, drain_ms, orphan_ms;
     const struct score_page *page; /* it writes, we read; outlives it until it is forgotten */
     int page_fd;                   /* once it is ready read-only, for its siblings; -1: none */
@@ -88,6 +88,7 @@ struct child {
     uint64_t closed;               /* connections that it closed as it drained */
     bool is_ready, is_drained, is_expected; /* its end: asked for */
     bool is_dismissed;
+    bool counts_wrong;   /* its page said what cannot be */
     bool is_aborted;     /* the watchdog sent SIGABRT */
     char killed_for[96]; /* why we killed it, for the obituary; "": we did not */
     const char *limit;   /* the key that the timer's time is from, for people */

@@ -4,16 +4,17 @@
  */
 #include "tally.h"
 
-#include <stdbool.h>
-
-void tally_read(struct tally *tally, const struct score_page *page) {
+bool tally_read(struct tally *tally, const struct score_page *page) {
+    bool is_possible = true;
     for (unsigned id = 0; id < COUNTER_COUNT; id++) {
         uint64_t value = scoreboard_read(page, (enum counter_id)id);
         bool is_total = counter_get((enum counter_id)id)->kind == COUNTER_KIND_TOTAL;
         if (value > TALLY_VALUE_MAX || (is_total && value < tally->values[id]))
-            continue;
-        tally->values[id] = value;
+            is_possible = false;
+        else
+            tally->values[id] = value;
     }
+    return is_possible;
 }
 
 void tally_add(struct tally *tally, const struct tally *other) {

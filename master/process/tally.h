@@ -6,6 +6,7 @@
 #ifndef CREWMAN_TALLY_H
 #define CREWMAN_TALLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "scoreboard.h"
@@ -17,8 +18,9 @@ struct tally {
     uint64_t values[COUNTER_COUNT];
 };
 
-/* Note what the page says now. */
-void tally_read(struct tally *tally, const struct score_page *page);
+/* Note what the page says now. False when it says what cannot be: more than TALLY_VALUE_MAX, or
+ * a total that fell. */
+bool tally_read(struct tally *tally, const struct score_page *page);
 
 /* Add the totals of another; what else it has belongs to its process and ends with it. */
 void tally_add(struct tally *tally, const struct tally *other);

@@ -1,6 +1,8 @@
 """What the code of an app can do to the other workers and to the master, and that it is put right."""
 
+import shutil
 import socket
+import subprocess
 
 import pytest
 
@@ -101,3 +103,57 @@ def test_a_socket_that_cannot_be_replaced_is_shown(hostile, tmp_path):
         inside.sendall(b"hello\n")
         assert inside.recv(100) == b"hello\n"
         assert path.is_socket()
+
+
+LIAR = """#!/usr/bin/python3 -B
+import json, os, socket, struct, sys
+if "--describe" in sys.argv:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+def send(to, kind, **fields):
+    body = json.dumps({{"v": 3, "type": kind, **fields}}).encode()
+    to.sendall(struct.pack(">I", len(body)) + body)
+pipe = socket.socket(fileno=3)
+pipe.setblocking(True)
+send(pipe, "hello", version="0.1.0")
+send(pipe, "ready")
+while True:
+    data, fds, _, _ = socket.recv_fds(pipe, 65536, 1)
+    if not data or b'"drain"' in data:
+        os._exit(0)
+    for client in (socket.socket(fileno=fd) for fd in fds):
+        client.setblocking(True)
+        try:
+            while client.recv(4096):
+                {answer}
+        except OSError:
+            pass
+"""
+
+ROW = {"id": "\x1b]0;owned\x07", "service": "x\u202e", "slot": -5, "bytes_in": -1,
+       "bytes_out": 2**63 - 1, "queued": -2**63, "idle_ms": 2**62, "rtt_ms": -7}
+
+
+@pytest.mark.parametrize("answer, says", [
+    (f"send(client, 'connections', list=[{ROW!r}], more=False)", r"1 connections"),
+    ("send(client, 'connections', list=[7], more=False)", "did not answer"),
+    ("send(client, 'connections', list='all', more=False)", "did not answer"),
+    ("while True: send(client, 'connections', list=[{}] * 9999, more=True)", "did not answer"),
+    ("client.sendall(bytes([0, 0, 16, 0]) + b'[' * 4096)", "did not answer"),
+], ids=["numbers", "no-rows", "no-list", "no-end", "depth"])
+def test_a_worker_that_lies_about_its_connections(instances, answer, says):
+    """It is named, or its numbers are shown within reason; nothing of it reaches the terminal."""
+    instance = instances({"app": crew.app("hostile"), "pin": False, "services": {
+        "hostile": {"listen": f"text://127.0.0.1:{crew.free_port()}", "workers": 1}}})
+    programs = instance.folder / "bin"
+    programs.mkdir()
+    shutil.copy(crew.CREWMAN, programs / "crewman")
+    liar = programs / "crewman-worker"
+    liar.write_text(LIAR.format(real=str(crew.WORKER), answer=answer))
+    liar.chmod(0o755)
+    subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path],
+                   env=instance.env, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    done = instance.verb("connections")
+    assert says in done.stdout + done.stderr, done
+    assert done.returncode == (0 if "1 conn" in says else 1)
+    assert "\x1b" not in done.stdout and "\u202e" not in done.stdout
+    assert instance.verb("status").returncode == 0
