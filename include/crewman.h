@@ -209,8 +209,9 @@ void crew_conn_resume(crew_conn *conn);
  * CREW_ETIMEOUT, WebSocket close code 1008, and on_close with CREW_CLOSE_TIMEOUT. The time runs
  * on while the connection is paused, and whatever the client sends. It may be said earlier, in
  * on_connect or on_handshake, and again. Without auth_timeout (the default), and for requests,
- * which are never opened, it means nothing. 0, or CREW_ECLOSED once it is closing, and over udp
- * without sessions. Workerman: Timer::add() in onConnect, Timer::del() after the login. */
+ * which are never opened, it means nothing; but over udp it also says that the address of the
+ * peer is not forged. 0, or CREW_ECLOSED once it is closing, and over udp without sessions.
+ * Workerman: Timer::add() in onConnect, Timer::del() after the login. */
 int crew_conn_authenticated(crew_conn *conn);
 
 /* Its id, unique in the instance; 0 over udp without sessions. Workerman: $connection->id. */

@@ -301,6 +301,8 @@ int conn_authenticate(struct crew_conn *conn) {
         guest->is_authenticated = true;
         guests_remove(guest);
     }
+    if (conn->endpoint->transport->prove)
+        conn->endpoint->transport->prove(conn);
     return 0;
 }
 

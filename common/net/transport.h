@@ -63,6 +63,9 @@ struct transport {
      * transport's own handshake. Who has not is sent no probe. */
     bool (*is_proven)(const struct crew_conn *conn);
 
+    /* The app vouches for it. NULL as above. */
+    void (*prove)(struct crew_conn *conn);
+
     /* The connection is at its end: give back all but its memory. */
     void (*close)(struct crew_conn *conn);
 

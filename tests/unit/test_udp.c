@@ -236,6 +236,30 @@ static void test_who_never_answered_makes_room(void **state) {
     sessions_done(&rig, clients);
 }
 
+static void vouch(crew_conn *conn, const crew_msg *msg) {
+    (void)msg;
+    messages++;
+    assert_int_equal(crew_conn_authenticated(conn), 0);
+}
+
+static void test_for_whom_the_app_vouches_stays(void **state) {
+    struct rig rig;
+    int clients[PEERS];
+    (void)state;
+    sessions_init(&rig, clients);
+    rig.config.limits.max_connections = 2;
+    rig.service.app.on_message = vouch;
+    rig_start(&rig);
+    say(&rig, clients[0]);
+    rig.service.app.on_message = on_message;
+    for (int i = 1; i < PEERS; i++)
+        say(&rig, clients[i]);
+    assert_int_equal(closes, PEERS - 2);
+    say(&rig, clients[0]);
+    assert_int_equal(worker.conns.totals.accepted, PEERS);
+    sessions_done(&rig, clients);
+}
+
 static void test_who_has_answered_stays(void **state) {
     struct rig rig;
     int clients[PEERS];
@@ -312,6 +336,7 @@ int main(void) {
         cmocka_unit_test(test_answers_of_a_send),
         cmocka_unit_test(test_a_lent_peer_is_beyond_harm),
         cmocka_unit_test(test_who_never_answered_makes_room),
+        cmocka_unit_test(test_for_whom_the_app_vouches_stays),
         cmocka_unit_test(test_who_has_answered_stays),
         cmocka_unit_test(test_a_forged_address_does_not_lock_its_owner_out),
         cmocka_unit_test(test_no_probe_to_who_never_answered),

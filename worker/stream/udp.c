@@ -410,6 +410,10 @@ static bool is_proven(const struct crew_conn *conn) {
     return udp_peers_is_proven(&of_conn(conn)->peer);
 }
 
+static void prove(struct crew_conn *conn) {
+    udp_peers_prove(&of_conn(conn)->peer);
+}
+
 static void close_peer(struct crew_conn *conn) {
     udp_peers_remove(&udp_of(conn)->peers, &of_conn(conn)->peer);
 }
@@ -426,6 +430,7 @@ const struct transport transport_datagram = {
     .unsent = unsent,
     .has_unread = has_unread,
     .is_proven = is_proven,
+    .prove = prove,
     .close = close_peer,
     .local = local,
 };
