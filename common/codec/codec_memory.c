@@ -89,6 +89,10 @@ bool codec_buffer_append(struct codec_buffer **buffer, const char *data, size_t 
     return true;
 }
 
+size_t codec_buffer_held(const struct codec_buffer *buffer) {
+    return buffer ? sizeof(*buffer) + buffer->capacity : 0;
+}
+
 void codec_buffer_free(struct codec_buffer **buffer) {
     codec_memory_free(*buffer);
     *buffer = NULL;

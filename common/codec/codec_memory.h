@@ -45,4 +45,7 @@ bool codec_buffer_append(struct codec_buffer **buffer, const char *data, size_t 
 bool codec_buffer_reserve(struct codec_buffer **buffer, size_t more);
 void codec_buffer_free(struct codec_buffer **buffer);
 
+/* Its memory; NULL has none. */
+size_t codec_buffer_held(const struct codec_buffer *buffer);
+
 #endif

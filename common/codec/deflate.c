@@ -20,18 +20,23 @@ const char deflate_tail[4] = {0, 0, (char)0xff, (char)0xff};
 
 struct deflate_inflater {
     z_stream stream;
+    size_t held;
 };
 
 struct deflate_compressor {
     z_stream stream;
+    size_t held;
     bool keeps_context;
 };
 
+/* `opaque` counts it. zlib frees nothing before the end. */
 static void *allocate(void *opaque, unsigned items, unsigned size) {
-    (void)opaque;
     if (size > 0 && items > SIZE_MAX / size)
         return NULL;
-    return codec_memory_resize(NULL, (size_t)items * size);
+    void *memory = codec_memory_resize(NULL, (size_t)items * size);
+    if (memory)
+        *(size_t *)opaque += (size_t)items * size;
+    return memory;
 }
 
 static void release(void *opaque, void *memory) {
@@ -39,15 +44,16 @@ static void release(void *opaque, void *memory) {
     codec_memory_free(memory);
 }
 
-static z_stream fresh_stream(void) {
-    return (z_stream){.zalloc = allocate, .zfree = release};
+static z_stream fresh_stream(size_t *held) {
+    return (z_stream){.zalloc = allocate, .zfree = release, .opaque = held};
 }
 
 struct deflate_inflater *deflate_inflater_new(int bits) {
     struct deflate_inflater *inflater = codec_memory_resize(NULL, sizeof(*inflater));
     if (!inflater)
         return NULL;
-    inflater->stream = fresh_stream();
+    inflater->held = sizeof(*inflater);
+    inflater->stream = fresh_stream(&inflater->held);
     if (inflateInit2(&inflater->stream, -bits) != Z_OK) {
         codec_memory_free(inflater);
         return NULL;
@@ -60,6 +66,10 @@ void deflate_inflater_free(struct deflate_inflater *inflater) {
         return;
     inflateEnd(&inflater->stream);
     codec_memory_free(inflater);
+}
+
+size_t deflate_inflater_held(const struct deflate_inflater *inflater) {
+    return inflater->held;
 }
 
 void deflate_inflater_reset(struct deflate_inflater *inflater) {
@@ -121,7 +131,8 @@ struct deflate_compressor *deflate_compressor_new(int bits, int level, int memor
     struct deflate_compressor *compressor = codec_memory_resize(NULL, sizeof(*compressor));
     if (!compressor)
         return NULL;
-    compressor->stream = fresh_stream();
+    compressor->held = sizeof(*compressor);
+    compressor->stream = fresh_stream(&compressor->held);
     compressor->keeps_context = keeps_context;
     if (deflateInit2(&compressor->stream, level, Z_DEFLATED, -bits, memory,
                      Z_DEFAULT_STRATEGY) != Z_OK) {
@@ -136,6 +147,10 @@ void deflate_compressor_free(struct deflate_compressor *compressor) {
         return;
     deflateEnd(&compressor->stream);
     codec_memory_free(compressor);
+}
+
+size_t deflate_compressor_held(const struct deflate_compressor *compressor) {
+    return compressor->held;
 }
 
 /* Compress the stream's input and flush it, into room that is made as it is needed. */

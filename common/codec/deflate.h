@@ -23,6 +23,9 @@ enum deflate_error { DEFLATE_CORRUPT = -1, DEFLATE_NO_MEMORY = -2 };
 struct deflate_inflater *deflate_inflater_new(int bits);
 void deflate_inflater_free(struct deflate_inflater *inflater);
 
+/* How much memory it has got. */
+size_t deflate_inflater_held(const struct deflate_inflater *inflater);
+
 /* Forget all that was inflated: the next message refers to nothing before it. */
 void deflate_inflater_reset(struct deflate_inflater *inflater);
 
@@ -46,6 +49,9 @@ extern const char deflate_tail[4];
 struct deflate_compressor *deflate_compressor_new(int bits, int level, int memory,
                                                   bool keeps_context);
 void deflate_compressor_free(struct deflate_compressor *compressor);
+
+/* How much memory it has got. */
+size_t deflate_compressor_held(const struct deflate_compressor *compressor);
 
 /* Append one compressed message to *out. 0 or DEFLATE_NO_MEMORY; *out may then hold a part of
  * it, and the compressor has been reset. */

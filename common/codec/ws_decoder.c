@@ -38,6 +38,12 @@ void ws_decoder_done(struct ws_decoder *decoder) {
     ws_partial_drop_inflater(decoder);
 }
 
+size_t ws_decoder_held(const struct ws_decoder *decoder) {
+    const struct ws_partial *partial = decoder->partial;
+    size_t held = partial ? offsetof(struct ws_partial, data) + partial->capacity : 0;
+    return held + (decoder->inflater ? deflate_inflater_held(decoder->inflater) : 0);
+}
+
 void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_context) {
     assert(bits >= 8 && bits <= DEFLATE_BITS_MAX);
     decoder->deflate_bits = (uint8_t)bits;

@@ -57,6 +57,9 @@ struct ws_event {
 void ws_decoder_init(struct ws_decoder *decoder);
 void ws_decoder_done(struct ws_decoder *decoder);
 
+/* How much memory it has, for the unfinished message and to inflate. */
+size_t ws_decoder_held(const struct ws_decoder *decoder);
+
 /* permessage-deflate was negotiated (RFC 7692): the client's window bits, and whether it keeps
  * its context from message to message. Before the first byte. */
 void ws_decoder_allow_deflate(struct ws_decoder *decoder, int bits, bool keeps_context);

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "conn_close.h"
+#include "conn_held.h"
 #include "conn_in.h"
 #include "conn_memory.h"
 #include "conn_out.h"
 #include "conn_queue.h"
 #include "conn_state.h"
 #include "outstanding.h"
+#include "shed.h"
 #include "turned_away.h"
 
 static uint32_t loop_ms(const struct crew_conn *conn) {
@@ -44,6 +46,7 @@ void conn_bury(struct crew_conn *conn) {
     outstanding_forget(conn);
     sendq_done(&conn->out);
     conn_discard_stash(conn);
+    conn_end_held(conn);
     conns_forget(endpoint->conns, conn);
     endpoint->transport->close(conn);
     endpoint->count--;
@@ -56,7 +59,7 @@ void conn_bury(struct crew_conn *conn) {
 /* What the app has sent already goes behind the response; on_buffer_drain not before on_open.
  */
 static void send_held(struct crew_conn *conn, const char *response, size_t len) {
-    if (response && sendq_prepend(&conn->out, response, len) != 0)
+    if (response && sendq_prepend(&conn->out, &conns_of(conn)->budget, response, len) != 0)
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
     else
         conn_flush(conn);
@@ -87,12 +90,12 @@ void conn_opened(struct crew_conn *conn, const char *response, size_t len) {
     conn_tell_drained(conn);
 }
 
-/* A fixed window of a second: bounded, two words a connection. */
+/* A fixed window of a second: bounded, six bytes a connection. */
 static bool passes_rate(struct crew_conn *conn) {
     uint32_t limit = conn->endpoint->settings.message_rate;
     if (limit == 0)
         return true;
-    uint32_t second = loop_s(conn);
+    uint16_t second = (uint16_t)loop_s(conn);
     if (second != conn->rate_second) {
         conn->rate_second = second;
         conn->rate_count = 0;
@@ -152,8 +155,10 @@ static void announce(struct crew_conn *conn) {
             conn_await(conn, DEADLINE_HANDSHAKE);
         conn_update_poll(conn);
     }
-    if (protocol->connected)
+    if (protocol->connected) {
         protocol->connected(conn);
+        conn_count_held(conn);
+    }
     conn->endpoint->handler->connect(conn);
     if (!protocol->has_handshake && conn->state == CONN_OPENING)
         conn_opened(conn, NULL, 0);
@@ -234,6 +239,7 @@ void conn_take_up(struct crew_conn *conn) {
     if (conn->layer == LAYER_PROTOCOL)
         take_up(conn);
     conn_step_close(conn);
+    shed_check(conns_of(conn));
 }
 
 static void move_bytes(struct crew_conn *conn, int events) {
@@ -261,6 +267,7 @@ void conn_ready(void *owner, int events) {
     else
         start_transport(conn);
     conn_step_close(conn);
+    shed_check(conns_of(conn));
 }
 
 /* What every connection begins with, one that is only lent too. */
@@ -289,6 +296,7 @@ int conn_adopt(struct crew_conn *conn, struct endpoint *endpoint, int fd,
     endpoint->count++;
     if (conn_guest(conn))
         guest_init(conn_guest(conn), conn);
+    conn_begin_held(conn);
     begin(conn);
     return 0;
 }

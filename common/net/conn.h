@@ -62,9 +62,11 @@ struct crew_conn {
     uint32_t accepted_s;    /* loop seconds */
     uint32_t probe_sent_ms; /* loop milliseconds, low 32 bits */
     int32_t rtt_ms;         /* -1: not known yet */
-    uint32_t rate_second, rate_count;
+    uint32_t rate_count;
+    uint16_t rate_second; /* of the loop, low bits */
+    int16_t error;        /* for on_error just before on_close; 0: none */
+    uint32_t held;        /* see conn_held.h */
     int fd;
-    int32_t error;       /* for on_error just before on_close; 0: none */
     struct address peer; /* who is at the other end; behind a PROXY header who that says */
     /* See crew_conn_close_code(); of one that is turned away the HTTP status that says why. */
     uint16_t close_code;

@@ -5,6 +5,7 @@
 #include "conn_close.h"
 
 #include "conn_cork.h"
+#include "conn_held.h"
 #include "conn_queue.h"
 #include "conn_state.h"
 
@@ -42,8 +43,10 @@ void conn_finish(struct crew_conn *conn, int reason) {
         return;
     conn_set_state(conn, CONN_CLOSING);
     conn->reason = (uint8_t)reason & 15u;
-    if (conn->stash && !conn_may_hold_goodbye(conn) && conns_of(conn)->feeding != conn)
+    if (conn->stash && !conn_may_hold_goodbye(conn) && conns_of(conn)->feeding != conn) {
         conn_discard_stash(conn);
+        conn_count_held(conn);
+    }
     liveness_suspend(&conn->liveness);
     conn_restart_deadline(conn);
     conn_update_poll(conn);

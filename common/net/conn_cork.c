@@ -47,7 +47,7 @@ int conn_cork_queue(struct crew_conn *conn) {
         return 0;
     const struct iovec part = {.iov_base = conns->cork_buffer, .iov_len = conns->cork_len};
     conns->cork_len = 0;
-    return sendq_append(&conn->out, &part, 1, 0);
+    return sendq_append(&conn->out, &conns->budget, &part, 1, 0);
 }
 
 /* What may lie in the cork buffer: no more than the queue may hold below the high-water mark,

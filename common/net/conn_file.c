@@ -37,7 +37,8 @@ int conn_write_file(struct crew_conn *conn, struct source *source, uint64_t offs
         return CREW_SENT;
     if (len <= FILE_COPY_MAX)
         return copy_file(conn, source, offset, len);
-    if (conn_cork_queue(conn) != 0 || sendq_append_file(&conn->out, source, offset, len) != 0) {
+    if (conn_cork_queue(conn) != 0 ||
+        sendq_append_file(&conn->out, &conns_of(conn)->budget, source, offset, len) != 0) {
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return CREW_ECLOSED;
     }

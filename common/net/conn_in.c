@@ -13,6 +13,7 @@
 
 #include "conn_close.h"
 #include "conn_cork.h"
+#include "conn_held.h"
 #include "conn_state.h"
 
 /* Keep `len` unconsumed bytes at `data`, which may lie inside the stash itself. */
@@ -105,6 +106,7 @@ void conn_receive(struct crew_conn *conn, char *data, size_t len) {
         return; /* lingering: read and discard until the peer ends */
     conn_cork(conn);
     feed(conn, data, len);
+    conn_count_held(conn);
     conn_uncork(conn);
 }
 
@@ -161,8 +163,10 @@ static bool read_once(struct crew_conn *conn) {
     char *shared = conns_of(conn)->read_buffer, *room = shared;
     size_t size = want(conn, &room);
     size_t got = receive_into(conn, room, size > 0 ? size : CONNS_READ_SIZE);
-    if (got == 0)
+    if (got == 0) {
+        conn_count_held(conn); /* the room */
         return false;
+    }
     if (room == shared) {
         conn_receive(conn, room, got);
         return got == size && (conn->polled & POLLER_READABLE);
@@ -217,5 +221,6 @@ int conn_read_preface(struct crew_conn *conn) {
         return err;
     if (used > 0)
         conn_discard_stash(conn);
+    conn_count_held(conn);
     return used > 0;
 }

@@ -29,10 +29,14 @@ struct guest *conn_guest(const struct crew_conn *conn) {
     return (struct guest *)(void *)memory;
 }
 
-void *conn_allocate(const struct endpoint *endpoint) {
+size_t conn_memory_size(const struct endpoint *endpoint) {
     if (endpoint->state_size == 0 && endpoint->settings.auth_timeout_ms == 0)
-        return calloc(1, endpoint->transport->conn_size);
-    return calloc(1, state_at(endpoint) + endpoint->state_size);
+        return endpoint->transport->conn_size;
+    return state_at(endpoint) + endpoint->state_size;
+}
+
+void *conn_allocate(const struct endpoint *endpoint) {
+    return calloc(1, conn_memory_size(endpoint));
 }
 
 void *conn_app_state(const struct crew_conn *conn) {

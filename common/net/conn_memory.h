@@ -7,13 +7,17 @@
 #ifndef CREWMAN_CONN_MEMORY_H
 #define CREWMAN_CONN_MEMORY_H
 
+#include <stddef.h>
+
 #include "guests.h"
 
 struct crew_conn;
 struct endpoint;
 
-/* Zeroed memory for a connection of this endpoint, whose settings are complete. */
+/* Zeroed memory for a connection of this endpoint, whose settings are complete; and how much
+ * that is. */
 void *conn_allocate(const struct endpoint *endpoint);
+size_t conn_memory_size(const struct endpoint *endpoint);
 
 /* Its place among those that the app has yet to recognize; NULL where there is no limit. */
 struct guest *conn_guest(const struct crew_conn *conn);

@@ -66,5 +66,6 @@ int conn_write_latest(struct crew_conn *conn, const void *data, size_t len) {
         return conn_write_control(conn, data, len);
     if (conn->state == CONN_ENDED)
         return CREW_ECLOSED;
-    return sendq_put_latest(&conn->out, data, len) == 0 ? CREW_QUEUED : CREW_ENOMEM;
+    return sendq_put_latest(&conn->out, &conns_of(conn)->budget, data, len) == 0 ? CREW_QUEUED
+                                                                                 : CREW_ENOMEM;
 }

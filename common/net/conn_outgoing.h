@@ -62,8 +62,10 @@ static inline int outgoing_write(struct crew_conn *conn, const struct outgoing *
 
 static inline int outgoing_append(struct crew_conn *conn, const struct outgoing *outgoing,
                                   size_t skip) {
-    return outgoing->shared ? sendq_append_buf(&conn->out, outgoing->shared, skip)
-                            : sendq_append(&conn->out, outgoing->parts, outgoing->count, skip);
+    struct budget *budget = &conns_of(conn)->budget;
+    return outgoing->shared
+               ? sendq_append_buf(&conn->out, budget, outgoing->shared, skip)
+               : sendq_append(&conn->out, budget, outgoing->parts, outgoing->count, skip);
 }
 
 #endif

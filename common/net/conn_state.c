@@ -27,7 +27,7 @@ void conn_end(struct crew_conn *conn, int reason, int error) {
     if (conn->state != CONN_CLOSING)
         conn->reason = (uint8_t)reason & 15u;
     conn_set_state(conn, CONN_ENDED);
-    conn->error = error;
+    conn->error = (int16_t)error; /* of the system or ours: above -6000 */
     liveness_remove(&conn->liveness);
     if (conn_guest(conn))
         guests_remove(conn_guest(conn));

@@ -14,7 +14,8 @@
 #define GATHERED_MIN 64u
 
 int conns_init(struct conns *conns, uv_loop_t *loop, void (*ready)(void *conn, int events)) {
-    *conns = (struct conns){.loop = loop, .next_counter = 1, .poller.fd = -1};
+    *conns = (struct conns){
+        .loop = loop, .next_counter = 1, .poller.fd = -1, .budget.limit = SIZE_MAX};
     idmap_init(&conns->ids, offsetof(struct crew_conn, id));
     list_init(&conns->all);
     conns->read_buffer = malloc(CONNS_READ_SIZE);

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "address.h"
+#include "budget.h"
 #include "idmap.h"
 #include "list.h"
 #include "poller.h"
@@ -35,6 +37,7 @@ struct conns_totals {
     uint64_t evicted;       /* peers and connections ended to make room */
     uint64_t session_errors;
     uint64_t protocol_errors, limit_errors, timeouts;
+    uint64_t shed; /* ended because their peers made us hold too much: see shed.h */
 };
 
 /* A queue of connections. */
@@ -52,6 +55,8 @@ struct conns {
     uint32_t process;      /* the same, 24 bits */
     uint64_t next_counter; /* the same of the next one, 32 bits, from 1 */
     struct conns_totals totals;
+    struct budget budget;      /* of what the peers make us hold */
+    struct address shed_last;  /* the client of the last one of totals.shed */
     char *read_buffer;         /* shared by all reads of the loop */
     struct crew_conn *corked;  /* the one whose sends are gathered in cork_buffer */
     struct crew_conn *feeding; /* the one whose protocol is reading, perhaps in its stash */

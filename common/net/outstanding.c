@@ -51,6 +51,7 @@ static int watch(struct crew_conn *conn) {
                                         .paused = now};
     list_append(&reaper_of(conn)->outstanding, &outstanding->in_reaper);
     reaper_of(conn)->outstanding_count++;
+    budget_take(&conns_of(conn)->budget, budget_size(sizeof(*outstanding)));
     conn->outstanding = outstanding;
     return 0;
 }
@@ -85,6 +86,7 @@ void outstanding_forget(struct crew_conn *conn) {
     conn->outstanding = NULL;
     list_remove(&outstanding->in_reaper);
     reaper_of(conn)->outstanding_count--;
+    budget_give(&conns_of(conn)->budget, budget_size(sizeof(*outstanding)));
     free(outstanding);
 }
 

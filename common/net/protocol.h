@@ -26,6 +26,7 @@ struct custom;
 struct ws_deflate;
 
 union protocol_state {
+    void *first; /* NULL: the protocol has no memory for it, but what conn.held counts */
     struct {
         struct ws_decoder decoder;
         struct ws_deflate *deflate; /* NULL: not negotiated */
@@ -70,6 +71,16 @@ struct protocol {
     /* How many bytes have come of a message, line, frame or body that has begun and is not
      * complete; negative: there is none (NULL: never). */
     int64_t (*unfinished)(const struct crew_conn *conn);
+
+    /* The memory that it has for this connection (NULL: none). Where that changes outside of
+     * `receive` conn_count_held() follows. */
+    size_t (*held)(const struct crew_conn *conn);
+
+    /* Memory is short, and this connection pays: give up what came of an unfinished message and
+     * read nothing any more; if it is not closing yet, say so to the peer as the protocol can
+     * (NULL: it has nothing of that). `is_cut`: something was being sent, which may end at any
+     * byte. The caller closes. */
+    void (*shed)(struct crew_conn *conn, bool is_cut);
 
     /* Send one message of the app. */
     int (*send)(struct crew_conn *conn, const void *data, size_t len, enum crew_msg_type type);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "budget.h"
+
 /* A new gathering buffer has this size at least, so that many small messages need few pieces.
  */
 #define GATHER_MIN 2048u
@@ -22,11 +24,15 @@ struct sendq_piece {
     size_t len;
 };
 
+#define PIECE_SIZE budget_size(sizeof(struct sendq_piece))
+
 struct buf *buf_new(size_t capacity) {
     struct buf *buf = malloc(sizeof(*buf) + capacity);
     if (!buf)
         return NULL;
     buf->refs = 1;
+    buf->queued = 0;
+    buf->budget = NULL;
     buf->len = 0;
     buf->capacity = capacity;
     return buf;
@@ -66,29 +72,57 @@ void sendq_init(struct sendq *queue) {
     *queue = (struct sendq){0};
 }
 
+static size_t buf_size(const struct buf *buf) {
+    return budget_size(sizeof(*buf) + buf->capacity);
+}
+
+static void buf_enter(struct buf *buf, struct budget *budget) {
+    if (buf->queued++ > 0)
+        return;
+    buf->budget = budget;
+    budget_take(budget, buf_size(buf));
+}
+
+static void buf_leave(struct buf *buf) {
+    if (--buf->queued == 0)
+        budget_give(buf->budget, buf_size(buf));
+    buf_unref(buf);
+}
+
 static void piece_free(struct sendq_piece *piece) {
-    buf_unref(piece->buf);
-    source_unref(piece->source);
+    if (piece->buf) {
+        budget_give(piece->buf->budget, PIECE_SIZE);
+        buf_leave(piece->buf);
+    } else {
+        budget_give(piece->source->budget, PIECE_SIZE);
+        source_unref(piece->source);
+    }
     free(piece);
 }
 
-void sendq_done(struct sendq *queue) {
-    while (queue->head) {
-        struct sendq_piece *next = queue->head->next;
-        piece_free(queue->head);
-        queue->head = next;
+static void free_from(struct sendq_piece *piece) {
+    while (piece) {
+        struct sendq_piece *next = piece->next;
+        piece_free(piece);
+        piece = next;
     }
+}
+
+void sendq_done(struct sendq *queue) {
+    free_from(queue->head);
     sendq_init(queue);
 }
 
 /* Takes `buf`, also on failure. */
-static struct sendq_piece *piece_new(struct buf *buf, size_t offset) {
+static struct sendq_piece *piece_new(struct budget *budget, struct buf *buf, size_t offset) {
     struct sendq_piece *piece = buf ? malloc(sizeof(*piece)) : NULL;
     if (!piece) {
         buf_unref(buf);
         return NULL;
     }
     *piece = (struct sendq_piece){.buf = buf, .offset = offset, .len = buf->len - offset};
+    budget_take(budget, PIECE_SIZE);
+    buf_enter(buf, budget);
     return piece;
 }
 
@@ -128,7 +162,8 @@ static int tail_has_room(const struct sendq *queue, size_t len) {
            tail->buf->capacity - tail->buf->len >= len;
 }
 
-int sendq_append(struct sendq *queue, const struct iovec *parts, int count, size_t skip) {
+int sendq_append(struct sendq *queue, struct budget *budget, const struct iovec *parts,
+                 int count, size_t skip) {
     size_t len = total_of(parts, count) - skip;
     if (len == 0)
         return 0;
@@ -142,20 +177,20 @@ int sendq_append(struct sendq *queue, const struct iovec *parts, int count, size
     if (!buf)
         return -ENOMEM;
     copy_into(buf, parts, count, skip);
-    struct sendq_piece *piece = piece_new(buf, 0);
+    struct sendq_piece *piece = piece_new(budget, buf, 0);
     if (!piece)
         return -ENOMEM;
     put_last(queue, piece);
     return 0;
 }
 
-int sendq_prepend(struct sendq *queue, const void *data, size_t len) {
+int sendq_prepend(struct sendq *queue, struct budget *budget, const void *data, size_t len) {
     struct buf *buf = buf_new(len);
     if (!buf)
         return -ENOMEM;
     memcpy(buf->data, data, len);
     buf->len = len;
-    struct sendq_piece *piece = piece_new(buf, 0);
+    struct sendq_piece *piece = piece_new(budget, buf, 0);
     if (!piece)
         return -ENOMEM;
     piece->next = queue->head;
@@ -166,7 +201,7 @@ int sendq_prepend(struct sendq *queue, const void *data, size_t len) {
     return 0;
 }
 
-int sendq_put_latest(struct sendq *queue, const void *data, size_t len) {
+int sendq_put_latest(struct sendq *queue, struct budget *budget, const void *data, size_t len) {
     struct sendq_piece *piece = queue->latest;
     struct buf *buf = buf_new(len);
     if (!buf)
@@ -175,12 +210,13 @@ int sendq_put_latest(struct sendq *queue, const void *data, size_t len) {
     buf->len = len;
     if (piece) {
         queue->bytes = queue->bytes - piece->len + len;
-        buf_unref(piece->buf);
+        buf_leave(piece->buf);
+        buf_enter(buf, budget);
         piece->buf = buf;
         piece->len = len;
         return 0;
     }
-    piece = piece_new(buf, 0);
+    piece = piece_new(budget, buf, 0);
     if (!piece)
         return -ENOMEM;
     put_last(queue, piece);
@@ -188,21 +224,25 @@ int sendq_put_latest(struct sendq *queue, const void *data, size_t len) {
     return 0;
 }
 
-int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset) {
+int sendq_append_buf(struct sendq *queue, struct budget *budget, struct buf *buf,
+                     size_t offset) {
     if (buf->len == offset)
         return 0;
-    struct sendq_piece *piece = piece_new(buf_ref(buf), offset);
+    struct sendq_piece *piece = piece_new(budget, buf_ref(buf), offset);
     if (!piece)
         return -ENOMEM;
     put_last(queue, piece);
     return 0;
 }
 
-int sendq_append_file(struct sendq *queue, struct source *source, uint64_t offset, size_t len) {
+int sendq_append_file(struct sendq *queue, struct budget *budget, struct source *source,
+                      uint64_t offset, size_t len) {
     struct sendq_piece *piece = malloc(sizeof(*piece));
     if (!piece)
         return -ENOMEM;
     *piece = (struct sendq_piece){.source = source_ref(source), .offset = offset, .len = len};
+    source->budget = budget;
+    budget_take(budget, PIECE_SIZE);
     put_last(queue, piece);
     queue->file_bytes += len;
     return 0;
@@ -249,4 +289,22 @@ void sendq_drop(struct sendq *queue, size_t len) {
             queue->tail = NULL;
         piece_free(head);
     }
+}
+
+void sendq_cut(struct sendq *queue) {
+    struct sendq_piece *head = queue->head;
+    bool stays = head && head->buf;
+    free_from(stays ? head->next : head);
+    sendq_init(queue);
+    if (stays) {
+        head->next = NULL;
+        put_last(queue, head);
+    }
+}
+
+size_t sendq_held(const struct sendq *queue) {
+    size_t held = 0;
+    for (const struct sendq_piece *piece = queue->head; piece; piece = piece->next)
+        held += PIECE_SIZE + (piece->buf ? buf_size(piece->buf) / piece->buf->queued : 0);
+    return held;
 }

@@ -13,9 +13,14 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+struct budget;
+
 /* Bytes that several queues may share; never changed once queued. */
 struct buf {
     uint32_t refs;
+    uint32_t queued; /* of these, how many are pieces of queues */
+    struct budget
+        *budget; /* that has it while it is queued: once, however many pieces it has */
     size_t len, capacity;
     char data[];
 };
@@ -29,6 +34,7 @@ void buf_unref(struct buf *buf);
 struct source {
     uint32_t refs;
     int fd;
+    struct budget *budget; /* of its pieces */
 };
 
 /* Takes `fd`, with one reference; NULL without memory, `fd` is the caller's again then. */
@@ -48,22 +54,28 @@ struct sendq {
 void sendq_init(struct sendq *queue);
 void sendq_done(struct sendq *queue);
 
-/* Copy `count` parts, without the first `skip` bytes of them, behind what is queued. 0 or
+/* The memory of what is queued is taken from `budget`, which all queues of a buffer share, and
+ * given back by whatever takes a piece off.
+ *
+ * Copy `count` parts, without the first `skip` bytes of them, behind what is queued. 0 or
  * -ENOMEM (nothing queued). */
-int sendq_append(struct sendq *queue, const struct iovec *parts, int count, size_t skip);
+int sendq_append(struct sendq *queue, struct budget *budget, const struct iovec *parts,
+                 int count, size_t skip);
 
 /* The same in front of what is queued; only while nothing of the first piece has gone. */
-int sendq_prepend(struct sendq *queue, const void *data, size_t len);
+int sendq_prepend(struct sendq *queue, struct budget *budget, const void *data, size_t len);
 
 /* Copy what is of use only until the next such: it takes the place of the one before, unless a
  * byte of that has gone. 0 or -ENOMEM (nothing queued, or the one before). */
-int sendq_put_latest(struct sendq *queue, const void *data, size_t len);
+int sendq_put_latest(struct sendq *queue, struct budget *budget, const void *data, size_t len);
 
 /* Queue a shared buffer from `offset` on; takes a reference of its own. */
-int sendq_append_buf(struct sendq *queue, struct buf *buf, size_t offset);
+int sendq_append_buf(struct sendq *queue, struct budget *budget, struct buf *buf,
+                     size_t offset);
 
 /* Queue `len` bytes (not 0) of a file from `offset` on; takes a reference of its own. */
-int sendq_append_file(struct sendq *queue, struct source *source, uint64_t offset, size_t len);
+int sendq_append_file(struct sendq *queue, struct budget *budget, struct source *source,
+                      uint64_t offset, size_t len);
 
 /* Do the bytes of a file come first? Then where they lie. */
 bool sendq_peek_file(const struct sendq *queue, int *out_fd, uint64_t *out_offset,
@@ -75,5 +87,13 @@ int sendq_peek(const struct sendq *queue, struct iovec *out_parts, int max);
 
 /* `len` bytes (≤ bytes) have gone. */
 void sendq_drop(struct sendq *queue, size_t len);
+
+/* Give up all but the first piece: some of it may have gone, and what follows it then begins
+ * where a message does. Of a file it is given up too. */
+void sendq_cut(struct sendq *queue);
+
+/* The memory of this queue: of a buffer that others have queued as well its part. Walks over
+ * the pieces. */
+size_t sendq_held(const struct sendq *queue);
 
 #endif

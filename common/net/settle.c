@@ -8,6 +8,7 @@
 #include "conn_close.h"
 #include "conn_cork.h"
 #include "conn_state.h"
+#include "shed.h"
 
 #define SPREAD_STEP_MS 10u
 
@@ -52,6 +53,7 @@ static bool turn_over(struct conns *conns) {
 
 bool settle_turn(void *owner) {
     struct settle *settle = owner;
+    shed_check(settle->conns); /* what timers and the app's own handles have sent */
     if (has_work(settle->conns))
         settle_now(settle);
     settle->turned(settle->owner);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "conn.h"
+#include "conn_held.h"
 #include "conn_memory.h"
 #include "fake_clock.h"
 #include "request.h"
@@ -216,6 +217,7 @@ void stage_start(struct stage *stage, const struct transport *transport) {
 void stage_free(struct stage *stage) {
     struct worker *worker = &stage->worker;
     settle_stop(&worker->settle);
+    assert_int_equal(worker->conns.budget.held, 0);
     service_stop(&stage->service);
     conns_done(&worker->conns);
     protocol_http_shared_done(&worker->http);
@@ -275,6 +277,29 @@ static void settle(struct stage *stage) {
     stage->is_hurried = settle_turn(&stage->worker.settle);
 }
 
+/* What a connection keeps of its peer's, counted from nothing. */
+static size_t own_of(const struct crew_conn *conn) {
+    size_t own = conn->stash ? budget_size(sizeof(*conn->stash) + conn->stash->capacity) : 0;
+    if (conn->layer == LAYER_PROTOCOL && conn->protocol->held)
+        own += conn->protocol->held(conn);
+    return (own + 15) / 16 * 16;
+}
+
+/* Between the events of a turn the budget is what a naive sum gives; less than a byte of each
+ * piece is lost where it is divided among those that share it. */
+static void check_budget(const struct stage *stage) {
+    const struct conns *conns = &stage->worker.conns;
+    const struct list *node;
+    size_t sum = 0;
+    list_each (node, &conns->all) {
+        const struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
+        if (conn->state != CONN_ENDED)
+            assert_int_equal(conn->held * 16u, own_of(conn));
+        sum += conn_total_held(conn);
+    }
+    assert_in_range(conns->budget.held, sum, sum + 1024);
+}
+
 void stage_turn(struct stage *stage) {
     settle(stage); /* what the test has done in between */
     for (size_t i = 0; i < stage->peer_count; i++) {
@@ -282,8 +307,10 @@ void stage_turn(struct stage *stage) {
         int events = peer_events(peer);
         if (events)
             conn_ready(peer->conn, events);
+        check_budget(stage);
     }
     settle(stage);
+    check_budget(stage);
 }
 
 static bool has_work(const struct stage *stage) {

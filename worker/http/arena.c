@@ -28,6 +28,7 @@ static struct arena_block *add_block(struct arena *arena, size_t size) {
         return NULL;
     *block = (struct arena_block){.next = arena->blocks, .size = size};
     arena->blocks = block;
+    arena->held += sizeof(*block) + size;
     return block;
 }
 
@@ -70,6 +71,7 @@ const char *arena_text(struct arena *arena, const char *data, size_t len) {
 
 void arena_done(struct arena *arena) {
     arena->texts = NULL;
+    arena->held = 0;
     while (arena->blocks) {
         struct arena_block *next = arena->blocks->next;
         free(arena->blocks);

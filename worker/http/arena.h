@@ -14,6 +14,7 @@ struct arena_text;
 struct arena {
     struct arena_block *blocks;
     struct arena_text *texts;
+    size_t held; /* memory of the blocks */
 };
 
 /* NULL without memory. */

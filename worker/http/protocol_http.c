@@ -7,6 +7,7 @@
 #include "protocol_http.h"
 
 #include "conn_close.h"
+#include "conn_held.h"
 #include "conn_queue.h"
 #include "conn_state.h"
 #include "exchange.h"
@@ -54,8 +55,10 @@ static void keep(struct crew_conn *conn, struct crew_request *request) {
 static void give_back(struct crew_conn *conn) {
     struct crew_request *request = conn->as.http.request;
     conn->as.http.request = NULL;
-    if (request)
+    if (request) {
         exchange_free(request);
+        conn_count_held(conn);
+    }
 }
 
 static void start(struct crew_conn *conn) {
@@ -66,6 +69,10 @@ static void start(struct crew_conn *conn) {
     /* A quiet HTTP client is not a dead one: it waits, for an answer or for its user. Deadlines
      * of their own apply. */
     liveness_suspend(&conn->liveness);
+}
+
+static size_t held(const struct crew_conn *conn) {
+    return conn->as.http.request ? request_held(conn->as.http.request) : 0;
 }
 
 static void done(struct crew_conn *conn) {
@@ -329,6 +336,16 @@ static void goodbye(struct crew_conn *conn, int code, const char *text) {
         write_error(conn, code < 1000 ? code : 503, text ? text : "going away");
 }
 
+/* An answer that has begun, or may have been cut, cannot be followed by another. */
+static void shed(struct crew_conn *conn, bool is_cut) {
+    const struct crew_request *request = conn->as.http.request;
+    bool is_first = conn->state == CONN_OPENING || !is_cut;
+    if (conn->state <= CONN_OPEN && is_first && (!request || request->reply == REPLY_NONE))
+        write_error(conn, 503, "out of memory");
+    conn->as.http.scanned = 0;
+    give_back(conn);
+}
+
 /* A reload or stop lets an answer that is being made finish; a reload also waits for the next
  * request of a connection that is kept alive, whose answer then says that it was the last: a
  * client that just sends one is not refused. */
@@ -359,9 +376,11 @@ const struct protocol protocol_http = {
     .receive = receive,
     .has_rest = has_rest,
     .unfinished = unfinished,
+    .held = held,
     .send = send_answer,
     .goodbye = goodbye,
     .turn_away = turn_away,
+    .shed = shed,
     .lingers = lingers,
     .drained = drained,
     .expired = expired,

@@ -61,6 +61,17 @@ void request_reset(struct crew_request *request) {
     request->field_capacity = capacity;
 }
 
+size_t request_held(const struct crew_request *request) {
+    size_t held = sizeof(*request) + request->field_capacity * sizeof(*request->fields);
+    held += request->arena.held + (request->kept ? request->head_len + 1 : 0);
+    held += codec_buffer_held(request->gathered) + codec_buffer_held(request->reply_fields);
+    if (request->has_body)
+        held += codec_buffer_held(request->body.line);
+    if (request->upload)
+        held += upload_held(request->upload);
+    return held;
+}
+
 static void rebase(struct http_slice *slice, const char *from, size_t len, const char *to) {
     if (slice->data >= from && slice->data <= from + len)
         slice->data = to + (slice->data - from);

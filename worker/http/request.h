@@ -90,6 +90,9 @@ void request_free(struct crew_request *request);
 /* Ready for the next use; keeps the room for fields. */
 void request_reset(struct crew_request *request);
 
+/* The memory of it and all that hangs on it, but the session. */
+size_t request_held(const struct crew_request *request);
+
 /* Copy what still lies in a buffer of others. CREW_ENOMEM: the request must be given up. */
 int request_keep(struct crew_request *request);
 

@@ -26,6 +26,7 @@ struct upload {
     struct upload_part *first, **end; /* those that are complete */
     struct upload_part *current;      /* the one that is coming, or NULL */
     uint64_t held;                    /* bytes in memory, bounded by max_body */
+    size_t of_parts;                  /* memory of the parts' data */
     struct spill spills[SPILLS_MAX];
     size_t spill_count;
 };
@@ -78,6 +79,11 @@ int upload_begin(const struct http_head *head, const struct config_service *serv
         return fail_memory(out_fault);
     *out_upload = upload;
     return 1;
+}
+
+size_t upload_held(const struct upload *upload) {
+    return sizeof(*upload) + upload->arena.held + upload->of_parts +
+           codec_buffer_held(upload->multipart.head);
 }
 
 static void free_part(struct upload_part *part) {
@@ -157,11 +163,20 @@ static int begin_part(struct upload *upload, const struct multipart_event *event
     return 0;
 }
 
-static int append(struct upload_part *part, const char *data, size_t len, size_t bound,
+/* To the part that is coming. */
+static int append(struct upload *upload, const char *data, size_t len, size_t bound,
                   struct upload_fault *out_fault) {
-    if (!codec_buffer_append(&part->data, data, len, bound))
-        return fail_memory(out_fault);
-    return 0;
+    struct upload_part *part = upload->current;
+    upload->of_parts -= codec_buffer_held(part->data);
+    bool is_appended = codec_buffer_append(&part->data, data, len, bound);
+    upload->of_parts += codec_buffer_held(part->data);
+    return is_appended ? 0 : fail_memory(out_fault);
+}
+
+static void drop_data(struct upload *upload) {
+    struct upload_part *part = upload->current;
+    upload->of_parts -= codec_buffer_held(part->data);
+    codec_buffer_free(&part->data);
 }
 
 static int write_out(struct upload *upload, const char *data, size_t len,
@@ -193,7 +208,7 @@ static int begin_spill(struct upload *upload, struct upload_fault *out_fault) {
     part->offset = part->spill->size;
     upload->held -= part->size;
     int error = flush(upload, out_fault);
-    codec_buffer_free(&part->data);
+    drop_data(upload);
     return error;
 }
 
@@ -207,7 +222,7 @@ static int spill_piece(struct upload *upload, const char *data, size_t len,
     part->size += len;
     if (len >= PIECE)
         return write_out(upload, data, len, out_fault);
-    return append(part, data, len, PIECE, out_fault);
+    return append(upload, data, len, PIECE, out_fault);
 }
 
 static int add_data(struct upload *upload, const char *data, size_t len,
@@ -217,7 +232,7 @@ static int add_data(struct upload *upload, const char *data, size_t len,
     bool fits = !part->is_file || (part->size < memory && len <= memory - part->size);
     if (!part->spill && fits && hold(upload, len)) {
         part->size += len;
-        return append(part, data, len, SIZE_MAX, out_fault);
+        return append(upload, data, len, SIZE_MAX, out_fault);
     }
     if (!part->is_file)
         return fail(out_fault, 413, CREW_ETOOBIG, "the fields of the form are too large");
@@ -233,11 +248,11 @@ static bool is_no_file(const struct upload_part *part) {
 static int end_part(struct upload *upload, struct upload_fault *out_fault) {
     struct upload_part *part = upload->current;
     int error =
-        part->spill ? flush(upload, out_fault) : append(part, "", 1, SIZE_MAX, out_fault);
+        part->spill ? flush(upload, out_fault) : append(upload, "", 1, SIZE_MAX, out_fault);
     if (error)
         return error;
     if (part->spill || is_no_file(part))
-        codec_buffer_free(&part->data);
+        drop_data(upload);
     upload->current = NULL;
     if (is_no_file(part))
         return 0;

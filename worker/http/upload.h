@@ -41,6 +41,9 @@ int upload_begin(const struct http_head *head, const struct config_service *serv
                  struct upload **out_upload, struct upload_fault *out_fault);
 void upload_free(struct upload *upload);
 
+/* Its memory. */
+size_t upload_held(const struct upload *upload);
+
 /* Say now, in the log, if larger files of forms could not be kept. */
 void upload_check(const struct config_service *service);
 

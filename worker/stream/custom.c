@@ -61,6 +61,12 @@ int custom_check(const struct crew_protocol *protocol, const struct config_servi
     return 0;
 }
 
+void custom_drop(struct custom *custom) {
+    free(custom->buffer);
+    custom->buffer = NULL;
+    custom->start = custom->len = custom->capacity = 0;
+}
+
 static const struct crew_protocol *protocol_of(const struct crew_conn *conn) {
     return service_of(conn)->app.protocol;
 }

@@ -24,6 +24,9 @@ struct custom {
 struct custom *custom_new(const struct crew_protocol *protocol);
 void custom_free(struct custom *custom);
 
+/* Give up what came of an unfinished package. */
+void custom_drop(struct custom *custom);
+
 /* Can this service be framed by this protocol? CREW_EINVAL with a line for people. */
 struct config_service;
 int custom_check(const struct crew_protocol *protocol, const struct config_service *config,

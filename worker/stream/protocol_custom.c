@@ -34,6 +34,18 @@ void protocol_custom_done(struct crew_conn *conn) {
     conn->as.custom = NULL;
 }
 
+size_t protocol_custom_held(const struct crew_conn *conn) {
+    const struct custom *custom = conn->as.custom;
+    size_t state_size = service_of(conn)->app.protocol->state_size;
+    return custom ? sizeof(*custom) + state_size + custom->capacity : 0;
+}
+
+void protocol_custom_shed(struct crew_conn *conn, bool is_cut) {
+    (void)is_cut;
+    if (conn->as.custom)
+        custom_drop(conn->as.custom);
+}
+
 static void too_big(struct crew_conn *conn) {
     conn_violate(conn, CREW_ETOOBIG, 0, "package longer than max_message");
 }
@@ -101,11 +113,8 @@ static void keep(struct crew_conn *conn, const char *data, size_t len) {
 static void drop(struct custom *custom, size_t used) {
     custom->start += used;
     custom->len -= used;
-    if (custom->len > 0)
-        return;
-    free(custom->buffer);
-    custom->buffer = NULL;
-    custom->start = custom->capacity = 0;
+    if (custom->len == 0)
+        custom_drop(custom);
 }
 
 /* Go on in the buffer, with as much of `data` as the first package can need. */
@@ -158,5 +167,7 @@ const struct protocol protocol_custom = {
     .receive = receive,
     .has_rest = has_rest,
     .unfinished = unfinished,
+    .held = protocol_custom_held,
+    .shed = protocol_custom_shed,
     .send = custom_send,
 };

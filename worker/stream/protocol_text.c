@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "codec_memory.h"
 #include "conn_close.h"
 #include "conn_out.h"
 #include "stream.h"
@@ -74,8 +75,17 @@ static void start_text(struct crew_conn *conn) {
     text_decoder_init(&conn->as.text);
 }
 
+static size_t held_text(const struct crew_conn *conn) {
+    return codec_buffer_held(conn->as.text.line);
+}
+
 static void done_text(struct crew_conn *conn) {
     text_decoder_done(&conn->as.text);
+}
+
+static void shed_text(struct crew_conn *conn, bool is_cut) {
+    (void)is_cut;
+    done_text(conn);
 }
 
 const struct protocol protocol_text = {
@@ -85,6 +95,8 @@ const struct protocol protocol_text = {
     .done = done_text,
     .receive = receive_text,
     .unfinished = unfinished_text,
+    .held = held_text,
+    .shed = shed_text,
     .send = protocol_text_send,
     .send_frame = send_shared_line,
 };
@@ -135,8 +147,17 @@ static void start_frame(struct crew_conn *conn) {
     frame_decoder_init(&conn->as.frame);
 }
 
+static size_t held_frame(const struct crew_conn *conn) {
+    return codec_buffer_held(conn->as.frame.body);
+}
+
 static void done_frame(struct crew_conn *conn) {
     frame_decoder_done(&conn->as.frame);
+}
+
+static void shed_frame(struct crew_conn *conn, bool is_cut) {
+    (void)is_cut;
+    done_frame(conn);
 }
 
 const struct protocol protocol_frame = {
@@ -146,6 +167,8 @@ const struct protocol protocol_frame = {
     .done = done_frame,
     .receive = receive_frame,
     .unfinished = unfinished_frame,
+    .held = held_frame,
+    .shed = shed_frame,
     .send = protocol_frame_send,
     .send_frame = send_shared_frame,
 };

@@ -111,4 +111,6 @@ const struct protocol protocol_udp_custom = {.name = "udp+custom",
                                              .has_heartbeat = true,
                                              .connected = protocol_custom_connected,
                                              .done = protocol_custom_done,
+                                             .held = protocol_custom_held,
+                                             .shed = protocol_custom_shed,
                                              .send = custom_send};

@@ -23,6 +23,8 @@ int protocol_frame_send(struct crew_conn *conn, const void *data, size_t len,
                         enum crew_msg_type type);
 void protocol_custom_connected(struct crew_conn *conn);
 void protocol_custom_done(struct crew_conn *conn);
+size_t protocol_custom_held(const struct crew_conn *conn);
+void protocol_custom_shed(struct crew_conn *conn, bool is_cut);
 
 /* What the app and the counters are told of an error of text.h or frame.h. */
 static inline int stream_error_of(enum codec_error error) {

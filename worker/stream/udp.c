@@ -18,6 +18,7 @@
 #include "local_end.h"
 #include "log.h"
 #include "service.h"
+#include "shed.h"
 #include "stream.h"
 #include "worker.h"
 
@@ -285,9 +286,12 @@ static bool read_batch(struct service *service) {
 static void on_readable(uv_poll_t *handle, int status, int events) {
     struct service *service = handle->data;
     (void)events;
-    for (int i = 0; status >= 0 && i < BATCHES_A_TURN && service->udp.is_running; i++)
-        if (!read_batch(service))
+    for (int i = 0; status >= 0 && i < BATCHES_A_TURN && service->udp.is_running; i++) {
+        bool may_have_more = read_batch(service);
+        shed_check(&service->worker->conns);
+        if (!may_have_more)
             return;
+    }
 }
 
 static void set_options(const struct udp *udp) {

@@ -9,6 +9,7 @@
 #include "codec_memory.h"
 #include "conn_close.h"
 #include "conn_cork.h"
+#include "conn_held.h"
 #include "conn_out.h"
 #include "conn_queue.h"
 #include "conn_state.h"
@@ -54,6 +55,8 @@ static int send_deflated(struct crew_conn *conn, unsigned first, const void *dat
         result =
             send_plain(conn, first | RSV1, small ? small->data : "", small ? small->len : 0);
     codec_buffer_free(&small);
+    if (config->deflate_context)
+        conn_count_held(conn); /* the first of them makes a compressor */
     if (result < 0 && config->deflate_context && conn->state <= CONN_OPEN)
         conn_end(conn, CREW_CLOSE_LIMIT, result);
     return result;
@@ -260,10 +263,26 @@ static void done(struct crew_conn *conn) {
     ws_deflate_free(conn->as.ws.deflate);
 }
 
+static size_t held(const struct crew_conn *conn) {
+    const struct ws_decoder *decoder = &conn->as.ws.decoder;
+    const struct ws_deflate *deflate = conn->as.ws.deflate;
+    return ws_decoder_held(decoder) + (deflate ? ws_deflate_held(deflate) : 0);
+}
+
 static void goodbye(struct crew_conn *conn, int code, const char *text) {
     char frame[WS_CLOSE_MAX];
     size_t len = ws_encode_close(frame, code, text, text ? strlen(text) : 0);
     conn_write_control(conn, frame, len);
+}
+
+/* What is cut ends between frames: each lies in one piece. */
+static void shed(struct crew_conn *conn, bool is_cut) {
+    (void)is_cut;
+    done(conn);
+    conn->as.ws.deflate = NULL;
+    conn_note_garbled(conn);
+    if (conn->state == CONN_OPEN)
+        goodbye(conn, WS_CODE_TRY_LATER, "out of memory");
 }
 
 /* One inflater serves all messages that stand alone. */
@@ -290,6 +309,7 @@ void protocol_websocket_begin(struct crew_conn *conn, const struct ws_deflate_te
         conn_end(conn, CREW_CLOSE_MEMORY, CREW_ENOMEM);
         return;
     }
+    conn_count_again(conn); /* not seen in `first` */
     if (!conn->is_paused)
         liveness_resume(&conn->endpoint->reaper.lists, &conn->liveness);
     conn_opened(conn, response, len);
@@ -312,8 +332,10 @@ const struct protocol protocol_websocket = {
     .want = want,
     .filled = filled,
     .unfinished = unfinished,
+    .held = held,
     .send = send_message,
     .send_frame = send_frame,
     .goodbye = goodbye,
+    .shed = shed,
     .probe = probe,
 };

@@ -49,6 +49,10 @@ void ws_deflate_free(struct ws_deflate *deflate) {
     free(deflate);
 }
 
+size_t ws_deflate_held(const struct ws_deflate *deflate) {
+    return sizeof(*deflate) + (deflate->own ? deflate_compressor_held(deflate->own) : 0);
+}
+
 uint32_t ws_deflate_bits(const struct ws_deflate *deflate) {
     return (uint32_t)deflate->terms.server_bits;
 }

@@ -33,6 +33,9 @@ void ws_shared_done(struct ws_shared *shared);
 struct ws_deflate *ws_deflate_new(const struct ws_deflate_terms *terms);
 void ws_deflate_free(struct ws_deflate *deflate);
 
+/* Its memory, with that of a compressor of its own. */
+size_t ws_deflate_held(const struct ws_deflate *deflate);
+
 /* The window bits that it sends with. */
 uint32_t ws_deflate_bits(const struct ws_deflate *deflate);
 
