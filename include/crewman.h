@@ -121,7 +121,7 @@ typedef struct crew_msg {
     X(IO, 7, "io", "the network reported an error, for example a reset")                       \
     X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                 \
     X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                       \
-    X(MEMORY, 10, "memory", "memory or disk space for the peer's data could not be had")
+    X(MEMORY, 10, "memory", "no memory or disk space for its data, or limits.memory was reached")
 
 enum crew_close_reason {
 #define CREW_CLOSE_MEMBER(name, number, word, text) CREW_CLOSE_##name = (number),

@@ -42,6 +42,7 @@ struct config_limits {
     uint64_t auth_timeout_ms;             /* 0: off */
     uint32_t handshakes_per_address, requests_per_address; /* a second and worker; 0: off */
     uint64_t max_body;
+    uint64_t memory; /* a worker; 0: not settled yet */
     uint64_t keep_alive_ms, message_timeout_ms, send_timeout_ms; /* 0: off */
     uint64_t min_rate;     /* bytes a second, of an unfinished message */
     uint32_t message_rate; /* messages a second a connection; 0: off */

@@ -71,6 +71,10 @@ void config_expect_describe(const struct config_row *row, char *out_text, size_t
     case CONFIG_SIZE:
         describe_range(row, "a size like \"64k\",", size_format, out_text, size);
         break;
+    case CONFIG_MEMORY:
+        describe_range(row, "a size like \"256m\",", size_format, out_text, size);
+        snprintf(out_text + strlen(out_text), size - strlen(out_text), ", or \"auto\"");
+        break;
     case CONFIG_WORD:
         describe_words(row, out_text, size);
         break;

@@ -13,10 +13,12 @@
 #include "config_check.h"
 #include "config_file.h"
 #include "config_kind.h"
+#include "config_memory.h"
 #include "config_process.h"
 #include "config_service.h"
 #include "config_user.h"
 #include "config_value.h"
+#include "machine.h"
 #include "memory.h"
 #include "nearest.h"
 
@@ -298,6 +300,7 @@ static void collect(struct merge *merge, const struct config_app *apps, size_t c
     add_builtins(merge);
     check_names(merge, count);
     config_process_settle(merge->drafts, merge->draft_count, merge->config, &merge->errors);
+    config_memory_settle(merge->drafts, merge->draft_count, machine_memory(""));
     config_service_check_all(merge->drafts, merge->draft_count, &merge->errors);
     if (merge->draft_count > CONFIG_SERVICES_MAX)
         config_report_line(&merge->errors,

@@ -46,10 +46,12 @@ static bool is_user_said(const struct config_draft *draft, const struct config *
 static const char *const workers[] = {"workers", NULL};
 static const char *const identity[] = {"user", "group", NULL};
 static const char *const reloadable[] = {"reloadable", NULL};
+static const char *const memory[] = {"limits.memory", NULL};
 
 static const struct rule rules[] = {{"workers", is_said, workers},
                                     {"user", is_user_said, identity},
-                                    {"reloadable", is_said, reloadable}};
+                                    {"reloadable", is_said, reloadable},
+                                    {"limits.memory", is_said, memory}};
 
 static json_t *value_of(const struct config_draft *draft, const char *key) {
     return config_value_render(config_table_find(CONFIG_OF_SERVICE, key), &draft->service);

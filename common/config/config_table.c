@@ -196,6 +196,14 @@ static const struct config_row service_rows[] = {
      .help = "The most that may wait to be sent to one client. Half of it is the high-water "
              "mark: below the mark a message of any size is taken, above it a send that would "
              "pass the maximum is refused."},
+    {"limits.memory", "\"auto\"", .type = CONFIG_MEMORY, AT_SERVICE(limits.memory), .min = MIB,
+     .max = 1024 * GIB,
+     .help =
+         "The most memory that the clients of one worker may make it hold: unfinished "
+         "messages and bodies, what waits to be sent, the connections themselves. Beyond it "
+         "the client address that holds most loses its largest connection first. \"auto\" "
+         "shares half of the machine's or the control group's memory among all workers. Of "
+         "services in one process the value of one holds for all."},
     {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
      .max = 10000000, .computed = "as many as the limit of open files allows",
      .help = "Maximum connections of this service per worker. When every worker is full, a new "

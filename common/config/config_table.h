@@ -33,6 +33,7 @@ enum config_type {
     CONFIG_WORD,     /* int, the index in `words` */
     CONFIG_LISTEN,   /* char *, as written */
     CONFIG_WORKERS,  /* uint32_t, or "auto" */
+    CONFIG_MEMORY,   /* uint64_t, bytes, or "auto": 0 until config_memory_settle() */
     CONFIG_LABEL,    /* char *, a line of text without control characters */
     CONFIG_NAME,     /* char *, [a-z0-9_-]; "" stays */
     CONFIG_OBJECT    /* json_t *, an object with any content */

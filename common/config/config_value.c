@@ -40,7 +40,7 @@ static const enum storage storages[] = {
     [CONFIG_MODE] = STORED_32,       [CONFIG_WORD] = STORED_WORD,
     [CONFIG_LISTEN] = STORED_TEXT,   [CONFIG_WORKERS] = STORED_32,
     [CONFIG_LABEL] = STORED_TEXT,    [CONFIG_NAME] = STORED_TEXT,
-    [CONFIG_OBJECT] = STORED_OBJECT,
+    [CONFIG_OBJECT] = STORED_OBJECT, [CONFIG_MEMORY] = STORED_64,
 };
 
 _Static_assert(sizeof(storages) / sizeof(*storages) == CONFIG_OBJECT + 1, "one for each type");
@@ -132,6 +132,13 @@ static int parse_workers(const struct config_row *row, const json_t *json, uint6
     return 0;
 }
 
+static int parse_memory(const struct config_row *row, const json_t *json, uint64_t *out) {
+    if (!json_is_string(json) || strcmp(json_string_value(json), "auto") != 0)
+        return parse_size(row, json, out);
+    *out = 0;
+    return 0;
+}
+
 /* Lines that are shown on terminals: no C0 or C1 control characters, U+0000 to U+001F and
  * U+007F to U+009F. JSON has been checked for UTF-8. */
 static bool has_control(const char *text) {
@@ -201,6 +208,8 @@ static int parse_scalar(const struct config_row *row, const json_t *json, uint64
         return parse_word(row, json, out);
     case CONFIG_WORKERS:
         return parse_workers(row, json, out);
+    case CONFIG_MEMORY:
+        return parse_memory(row, json, out);
     default:
         return -EINVAL;
     }
@@ -300,6 +309,8 @@ static json_t *render_32(const struct config_row *row, uint32_t number) {
 
 static json_t *render_64(const struct config_row *row, uint64_t number) {
     char text[32];
+    if (row->type == CONFIG_MEMORY && number == 0)
+        return json_string("auto");
     if (row->type == CONFIG_DURATION)
         duration_format(number, text, sizeof(text));
     else

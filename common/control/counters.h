@@ -38,7 +38,9 @@ enum counter_kind {
     X(FULL_SERVICES, full_services, MARK, "Bit i: the i-th of them takes no connections.")     \
     X(TURNED_AWAY, turned_away, TOTAL, "Connections turned away for want of a place.")         \
     X(OVER_ADDRESS, over_address, TOTAL, "Refused: too many from one client address.")         \
-    X(SESSION_ERRORS, session_errors, TOTAL, "Sessions that could not be read or stored.")
+    X(SESSION_ERRORS, session_errors, TOTAL, "Sessions that could not be read or stored.")     \
+    X(SHED, shed, TOTAL, "Connections ended because limits.memory was reached.")               \
+    X(MEMORY, memory, GAUGE, "Memory that the clients make it hold, in bytes.")
 
 enum counter_id {
 #define COUNTER_MEMBER(id, name, kind, help) COUNTER_##id,

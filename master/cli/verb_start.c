@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "banner.h"
+#include "config_memory.h"
 #include "daemon.h"
 #include "loading.h"
 #include "master.h"
@@ -58,6 +59,14 @@ struct checking {
     int exit_code;
 };
 
+static void print_warnings(const struct config *config) {
+    struct config_errors warnings = {0};
+    config_memory_warn(config, &warnings);
+    for (size_t i = 0; i < warnings.count; i++)
+        say_line(stderr, "warning: %s", warnings.lines[i]);
+    config_errors_done(&warnings);
+}
+
 static void print_effective(const struct config *config) {
     json_t *effective = config_effective(config);
     say_json(stdout, effective, JSON_INDENT(2));
@@ -71,6 +80,7 @@ static void on_checked(void *owner, struct config *config, const struct pins *pi
     for (size_t i = 0; i < errors->count; i++)
         say_line(stderr, "%s", errors->lines[i]);
     if (config && checking->prints) {
+        print_warnings(config);
         print_effective(config);
         for (size_t i = 0; i < pins->note_count; i++)
             say_line(stderr, "note: %s", pins->notes[i]);

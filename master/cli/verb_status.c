@@ -115,6 +115,9 @@ static void print_sum(const json_t *rows, const json_t *totals) {
     printf("\n%lld connections, %lld messages in, %lld out, %.1f in/s\n",
            (long long)connections, (long long)row_number(totals, "messages_in"),
            (long long)row_number(totals, "messages_out"), rate);
+    if (row_number(totals, "shed") > 0)
+        printf("%lld connections closed as limits.memory was reached\n",
+               (long long)row_number(totals, "shed"));
 }
 
 /* A process that several services share names them, each with its address. */

@@ -52,6 +52,8 @@ static void note_totals(struct worker *worker) {
     score_set(line->protocol_errors, totals->protocol_errors);
     score_set(line->limit_errors, totals->limit_errors);
     score_set(line->timeouts, totals->timeouts);
+    score_set(line->shed, totals->shed);
+    score_set(line->memory, worker->conns.budget.held);
     score_set(line->evicted, totals->evicted);
     score_set(line->session_errors, totals->session_errors);
     score_set(line->timers, timers_count(&worker->timers));
@@ -85,6 +87,7 @@ static void on_beat(uv_timer_t *timer) {
     struct worker *worker = timer->data;
     note_lag(&worker->control);
     services_look(worker);
+    upkeep_beat(worker);
     note_totals(worker);
     score_set(worker->line->lag_us, take_lag_us(worker));
     /* A master that stood still shall not find all the beats of that time: one is enough. */

@@ -76,6 +76,7 @@ static int accept_all(struct worker *worker, char *why, size_t size) {
 int lifecycle_start(struct worker *worker, char *out_why, size_t size) {
     log_set_level((enum crew_log_level)worker->plan.log_level);
     worker->conns.process = worker->plan.process;
+    upkeep_start(worker);
     int exit_code = take_page(worker, out_why, size);
     if (!exit_code)
         exit_code = become_user(&worker->plan, out_why, size);

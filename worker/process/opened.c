@@ -48,7 +48,7 @@ static const char *process_key(const json_t *block) {
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (json_object_get(block, keys[i]))
             return keys[i];
-    return NULL;
+    return json_object_get(json_object_get(block, "limits"), "memory") ? "limits.memory" : NULL;
 }
 
 static int refuse_field(const struct crew_service *given, const char *field) {

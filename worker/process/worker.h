@@ -25,6 +25,7 @@
 #include "siblings.h"
 #include "timers.h"
 #include "turn.h"
+#include "upkeep.h"
 #include "ws_deflate.h"
 
 struct worker {
@@ -44,6 +45,7 @@ struct worker {
     struct turn turn;
     struct control control;
     struct lifecycle lifecycle;
+    struct upkeep upkeep;
     struct admin admin;
     struct http_shared http;
     struct ws_shared ws;
