@@ -45,6 +45,19 @@ static void on_turn(uv_prepare_t *handle) {
     instance->turns++;
 }
 
+static void close_handle(uv_handle_t *handle, void *arg) {
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_loop(struct instance *instance) {
+    uv_run(&instance->loop, UV_RUN_NOWAIT);
+    uv_walk(&instance->loop, close_handle, NULL);
+    uv_run(&instance->loop, UV_RUN_NOWAIT);
+    (void)uv_loop_close(&instance->loop);
+}
+
 int instance_init(struct instance *instance, char *out_why, size_t size) {
     struct timespec now;
     *instance = (struct instance){.generation = 1, .run_dir = RUNDIR_CLOSED};
@@ -57,8 +70,10 @@ int instance_init(struct instance *instance, char *out_why, size_t size) {
         return err;
     }
     err = programs_open(&instance->programs, out_why, size);
-    if (err)
+    if (err) {
+        close_loop(instance);
         return err;
+    }
     clock_gettime(CLOCK_REALTIME, &now);
     instance->last_number = (uint32_t)now.tv_sec & NUMBER_MASK;
     instance->started_ms = uv_now(&instance->loop);
@@ -71,17 +86,8 @@ int instance_init(struct instance *instance, char *out_why, size_t size) {
     return 0;
 }
 
-static void close_handle(uv_handle_t *handle, void *arg) {
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 void instance_done(struct instance *instance) {
-    uv_run(&instance->loop, UV_RUN_NOWAIT);
-    uv_walk(&instance->loop, close_handle, NULL);
-    uv_run(&instance->loop, UV_RUN_NOWAIT);
-    (void)uv_loop_close(&instance->loop);
+    close_loop(instance);
     config_free(instance->config);
     programs_close(&instance->programs);
 }
