@@ -32,6 +32,7 @@ class Mischief:
             self.forget("cut_the_wire")
         self.killed = {}  # pid: when
         self.silences = []  # [from, to]: nobody listened
+        self.drains = []  # [from, to]: workers ended in good order
         self.done = []
         self.is_second_version = False
 
@@ -50,25 +51,33 @@ class Mischief:
             pass
 
     @contextmanager
-    def silence(self):
+    def span(self, spans):
+        """Something goes on for so long."""
         began = time.monotonic()
         try:
             yield
         finally:
-            self.silences.append((began, time.monotonic()))
+            spans.append((began, time.monotonic()))
 
     def explains(self, loss):
         """A dead server explains the end of what it served, and of a connection whose server nobody
         had learned, if it died meanwhile. Only where nobody listens may a connection be refused."""
         if "Wrong" in loss.text:
             return False
-        if any(began <= loss.ended and loss.began <= ended for began, ended in self.silences):
+        if self.was_during(self.silences, loss):
             return True
         if loss.is_refused:
             return False
+        # Its protocol has no word for a goodbye: the stream ends, also before the first answer.
+        if loss.kind == "lines" and loss.is_end and self.was_during(self.drains, loss):
+            return True
         if loss.pid is not None:
             return loss.pid in self.killed
         return any(loss.began <= when <= loss.ended for when in self.killed.values())
+
+    @staticmethod
+    def was_during(spans, loss):
+        return any(began <= loss.ended and loss.began <= ended for began, ended in spans)
 
     # -- deeds
 
@@ -111,7 +120,14 @@ class Mischief:
     def reload(self):
         self.is_second_version = not self.is_second_version
         self.write_app("mixed_v2" if self.is_second_version else "mixed")
-        self.instance.reload(*self.lot.choice([[], ["-g"]]), timeout=120)
+        with self.span(self.drains):
+            self.instance.reload(*self.lot.choice([[], ["-g"]]), timeout=120)
+            self.wait_for_drains()
+
+    def wait_for_drains(self):
+        """The last of the old workers were told as the reload was over."""
+        crew.wait_for(lambda: all(row["state"] != "draining" for row in self.instance.workers()),
+                      RECOVERY, "the end of the drains")
 
     def reload_what_cannot_start(self):
         """Nothing changes."""
@@ -129,19 +145,21 @@ class Mischief:
             [str(crew.CREWMAN), "reload", "-c", str(self.instance.config_path)],
             env=self.instance.env, cwd=self.instance.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.kill_a_worker()
-        assert reload.wait(120 * crew.PATIENCE) in (0, 1)  # it may have been the canary
+        with self.span(self.drains):
+            self.kill_a_worker()
+            assert reload.wait(120 * crew.PATIENCE) in (0, 1)  # it may have been the canary
+            self.wait_for_drains()
 
     def kill_the_master(self):
         """Its workers drain and end; another takes its place."""
         pid = self.instance.master_pid()
-        with self.silence():
+        with self.span(self.silences):
             os.kill(pid, signal.SIGKILL)
             crew.wait_for(lambda: not self.instance.processes(), RECOVERY, "the orphans' end")
             self.instance.start()
 
     def stop_and_start(self):
-        with self.silence():
+        with self.span(self.silences):
             self.instance.stop(*self.lot.choice([[], ["-g"]]))
             assert not self.instance.processes()
             self.instance.start()
@@ -165,6 +183,37 @@ class Mischief:
         self.recover()
         self.reload()
         (disk / "ballast").unlink()
+
+    def write_the_app_in_place(self):
+        """Half of it, under the workers that run it; those that are replaced run it whole."""
+        path = self.instance.folder / "mixed.so"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:len(whole) // 2])
+        self.kill_a_worker()
+        self.recover()
+        done = self.instance.verb("reload", timeout=120)
+        assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+        path.write_bytes(whole)
+
+    def remove_run_dir(self):
+        """As a cleaner does; the master makes it again."""
+        shutil.rmtree(self.instance.run_dir)
+        crew.wait_for(lambda: self.instance.verb("status").returncode == 0, RECOVERY,
+                      "run_dir to be made again")
+        self.kill_a_worker()
+
+    def make_the_log_a_pipe(self):
+        """That nobody reads. What is lost is counted; nothing waits for it."""
+        log = self.instance.log_path
+        kept = log.with_suffix(f".{len(self.done)}")
+        log.rename(kept)
+        os.mkfifo(log)
+        self.instance.verb("reopen-logs")
+        self.kill_a_worker()
+        self.recover()
+        log.unlink()
+        done = self.instance.verb("reopen-logs")
+        assert done.returncode == 0, done.stderr
 
     def cut_the_wire(self):
         """To clients that are then gone without a word; the heartbeat finds every one."""
@@ -194,6 +243,7 @@ class Mischief:
         "freeze_a_worker": 1, "stop_the_master_for_a_moment": 1, "reload": 3,
         "reload_what_cannot_start": 2, "kill_during_a_reload": 2, "kill_the_master": 1,
         "stop_and_start": 1, "take_the_log_away": 1, "fill_the_disk": 1, "cut_the_wire": 1,
+        "write_the_app_in_place": 1, "remove_run_dir": 1, "make_the_log_a_pipe": 1,
     }
 
     def act(self, name=None):

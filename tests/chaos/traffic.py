@@ -31,6 +31,7 @@ class Loss:
         self.began, self.ended = began, time.monotonic()
         self.text = f"{type(error).__name__}: {error}"
         self.is_refused = isinstance(error, ConnectionRefusedError)
+        self.is_end = isinstance(error, asyncio.IncompleteReadError) and not error.partial
 
     def __str__(self):
         return f"{self.kind}: {self.text} (served by {self.pid or 'nobody yet'}, " \
