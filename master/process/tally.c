@@ -8,11 +8,12 @@ bool tally_read(struct tally *tally, const struct score_page *page) {
     bool is_possible = true;
     for (unsigned id = 0; id < COUNTER_COUNT; id++) {
         uint64_t value = scoreboard_read(page, (enum counter_id)id);
-        bool is_total = counter_get((enum counter_id)id)->kind == COUNTER_KIND_TOTAL;
-        if (value > TALLY_VALUE_MAX || (is_total && value < tally->values[id]))
-            is_possible = false;
-        else
+        enum counter_kind kind = counter_get((enum counter_id)id)->kind;
+        bool is_total = kind == COUNTER_KIND_TOTAL;
+        if (value <= TALLY_VALUE_MAX && (!is_total || value >= tally->values[id]))
             tally->values[id] = value;
+        else if (kind != COUNTER_KIND_MARK) /* which is no number: it may have any bits */
+            is_possible = false;
     }
     return is_possible;
 }

@@ -39,6 +39,13 @@ static void totals_never_fall_gauges_do(void **state) {
     assert_true(tally.values[COUNTER_CONNECTIONS] == 2);
 }
 
+static void marks_may_have_any_bits(void **state) {
+    struct tally tally = {{0}};
+    (void)state;
+    page.line.services = UINT64_MAX;
+    assert_true(tally_read(&tally, &page));
+}
+
 static void a_page_that_was_wiped_out_takes_nothing_away(void **state) {
     struct tally tally = {{0}};
     (void)state;
@@ -75,6 +82,7 @@ static void sums_stop_at_the_end_and_do_not_wrap(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(totals_never_fall_gauges_do, setup),
+        cmocka_unit_test_setup(marks_may_have_any_bits, setup),
         cmocka_unit_test_setup(a_page_that_was_wiped_out_takes_nothing_away, setup),
         cmocka_unit_test_setup(numbers_beyond_reason_are_not_taken, setup),
         cmocka_unit_test_setup(sums_stop_at_the_end_and_do_not_wrap, setup),
