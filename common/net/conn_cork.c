@@ -50,17 +50,10 @@ int conn_cork_queue(struct crew_conn *conn) {
     return sendq_append(&conn->out, &conns->budget, &part, 1, 0);
 }
 
-/* What may lie in the cork buffer: no more than the queue may hold below the high-water mark,
- * as whoever is told CREW_SENT goes on. */
-static size_t cork_size(const struct crew_conn *conn) {
-    size_t mark = conn_mark(conn);
-    return mark < CONNS_CORK_SIZE ? mark : CONNS_CORK_SIZE;
-}
-
 char *conn_gather(struct crew_conn *conn, size_t size) {
     struct conns *conns = conns_of(conn);
     if (!is_corked(conn) || conn->out.bytes > 0 || conn->state != CONN_OPEN ||
-        size >= DIRECT_MIN || conns->cork_len + size > cork_size(conn))
+        size >= DIRECT_MIN || conns->cork_len + size > conn->endpoint->cork_max)
         return NULL;
     return conns->cork_buffer + conns->cork_len;
 }
@@ -126,7 +119,7 @@ int conn_cork_write(struct crew_conn *conn, const struct outgoing *outgoing, siz
         return conn_queue(conn, outgoing, 0);
     if (conn->is_gathering || !is_corked(conn))
         return gather_in_queue(conn, outgoing, total);
-    if (conns->cork_len + total <= cork_size(conn) && !is_last_large(conn, total)) {
+    if (conns->cork_len + total <= conn->endpoint->cork_max && !is_last_large(conn, total)) {
         gather(conns, outgoing->parts, outgoing->count);
         return CREW_SENT;
     }

@@ -97,7 +97,8 @@ static void feed(struct crew_conn *conn, char *data, size_t len) {
     if (conn->state > CONN_OPEN)
         return;
     conn_update_poll(conn);
-    watch_message(conn);
+    if (conn->as.first || conn->awaits == DEADLINE_MESSAGE || conn->protocol->begins_without)
+        watch_message(conn);
 }
 
 void conn_receive(struct crew_conn *conn, char *data, size_t len) {

@@ -28,8 +28,16 @@ static uint64_t probe_ms(const struct endpoint *endpoint) {
     return endpoint->probes ? settings->ping_interval_ms : settings->idle_timeout_ms / 2;
 }
 
+/* What may lie in the cork buffer: no more than the queue may hold below the high-water mark,
+ * as whoever is told CREW_SENT goes on. */
+static size_t cork_max(const struct endpoint_settings *settings) {
+    size_t mark = settings->max_send_buffer / 2;
+    return mark < CONNS_CORK_SIZE ? mark : CONNS_CORK_SIZE;
+}
+
 int endpoint_start(struct endpoint *endpoint) {
     const struct endpoint_settings *settings = &endpoint->settings;
+    endpoint->cork_max = cork_max(settings);
     struct liveness *lists = &endpoint->reaper.lists;
     uint32_t tick = tick_for(settings);
     liveness_init(lists);

@@ -63,6 +63,7 @@ struct endpoint {
     struct reaper reaper;
     void *conn_data;    /* that a connection begins with: crew_conn_data() */
     size_t state_size;  /* of the app's state behind each connection: conn_app_state() */
+    size_t cork_max;    /* see conn_cork.h; set by endpoint_start() */
     size_t count;       /* connections, from conn_adopt() until they are freed */
     size_t turned_away; /* of them: see turned_away.h */
     /* Only a dialler sets it: decides whether a connection begins by connecting, and which side

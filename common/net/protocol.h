@@ -46,6 +46,7 @@ struct protocol {
     bool has_heartbeat;  /* silence is a sign of death */
     bool awaits_goodbye; /* after our goodbye the peer's is awaited, before the end */
     bool has_probe;      /* it, or the protocol that it may become, has a `probe` */
+    bool begins_without; /* also with `first` NULL something may be unfinished */
 
     void (*start)(struct crew_conn *conn); /* NULL: nothing to set up */
     /* Just before on_connect (NULL: nothing to do). */

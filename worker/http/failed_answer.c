@@ -63,22 +63,22 @@ static void release(struct guard_held *held) {
 }
 
 /* Is it the caller's mistake that there is nothing to answer? */
-static bool is_failure(const struct crew_request *request, int result) {
-    return result < 0 && result != CREW_ESTATE && result != CREW_ECLOSED && request &&
-           !request->is_over && !request->is_handshake && request->reply == REPLY_NONE;
+static bool is_failure(const struct crew_request *request, int error) {
+    return error != CREW_ESTATE && error != CREW_ECLOSED && request && !request->is_over &&
+           !request->is_handshake && request->reply == REPLY_NONE;
 }
 
-int failed_answer_note(struct crew_request *request, int result) {
-    if (!is_failure(request, result) || request->failed)
-        return result;
+int failed_answer_note_error(struct crew_request *request, int error) {
+    if (!is_failure(request, error) || request->failed)
+        return error;
     struct worker *worker = service_of(request->conn)->worker;
     struct failed_answers *answers = &worker->http.failed_answers;
-    request->failed = result;
+    request->failed = error;
     list_append(&answers->requests, &request->in_failed);
     if (!answers->is_held) {
         answers->is_held = true;
         answers->held.release = release;
         guard_hold(&worker->guard, &answers->held);
     }
-    return result;
+    return error;
 }

@@ -24,7 +24,12 @@ struct failed_answers {
 
 void failed_answer_init(struct failed_answers *answers);
 
-/* `result` of an attempt to answer `request` (NULL: none was given). Answers `result`. */
-int failed_answer_note(struct crew_request *request, int result);
+/* `error` of an attempt to answer `request` (NULL: none was given). Answers `error`. */
+int failed_answer_note_error(struct crew_request *request, int error);
+
+/* `result` of an attempt, good or bad. Answers `result`. */
+static inline int failed_answer_note(struct crew_request *request, int result) {
+    return result < 0 ? failed_answer_note_error(request, result) : result;
+}
 
 #endif

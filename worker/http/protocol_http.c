@@ -55,10 +55,11 @@ static void keep(struct crew_conn *conn, struct crew_request *request) {
 static void give_back(struct crew_conn *conn) {
     struct crew_request *request = conn->as.http.request;
     conn->as.http.request = NULL;
-    if (request) {
-        exchange_free(request);
-        conn_count_held(conn);
-    }
+    if (!request)
+        return;
+    exchange_free(request);
+    if (conn->held > 0)
+        conn_count_again(conn);
 }
 
 static void start(struct crew_conn *conn) {

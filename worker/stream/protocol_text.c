@@ -163,6 +163,7 @@ static void shed_frame(struct crew_conn *conn, bool is_cut) {
 const struct protocol protocol_frame = {
     .name = "frame",
     .has_heartbeat = true,
+    .begins_without = true, /* a part of a length */
     .start = start_frame,
     .done = done_frame,
     .receive = receive_frame,
