@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct outlet {
     uv_cond_t changed; /* for the thread and for who waits for it */
     uv_thread_t thread;
     bool is_closing, is_over;
+    bool is_left; /* the thread has it for itself, and frees it */
     bool tells_losses, owns_fd, is_standard;
     int fd;
     char *ring;
@@ -205,6 +207,15 @@ static bool is_finished(const struct outlet *outlet) {
     return outlet->is_closing && waiting(outlet) == 0 && !outlet->may_retry;
 }
 
+static void release(struct outlet *outlet) {
+    uv_mutex_destroy(&outlet->lock);
+    uv_cond_destroy(&outlet->changed);
+    if (outlet->owns_fd)
+        close(outlet->fd);
+    free(outlet->ring);
+    free(outlet);
+}
+
 static void run(void *arg) {
     struct outlet *outlet = arg;
     uv_mutex_lock(&outlet->lock);
@@ -223,8 +234,11 @@ static void run(void *arg) {
             write_chunk(outlet);
     }
     outlet->is_over = true;
+    bool is_left = outlet->is_left;
     uv_cond_broadcast(&outlet->changed);
     uv_mutex_unlock(&outlet->lock);
+    if (is_left)
+        release(outlet);
 }
 
 /* Signals are the loop's. */
@@ -375,15 +389,14 @@ void outlet_close(struct outlet *outlet, unsigned ms) {
     outlet->is_closing = true;
     outlet->waker = NULL;
     uv_cond_broadcast(&outlet->changed);
+    pthread_t thread = outlet->thread;
     bool has_ended = await(outlet, is_over, ms);
+    outlet->is_left = !has_ended;
     uv_mutex_unlock(&outlet->lock);
-    if (!has_ended)
-        return;
-    uv_thread_join(&outlet->thread);
-    uv_mutex_destroy(&outlet->lock);
-    uv_cond_destroy(&outlet->changed);
-    if (outlet->owns_fd)
-        close(outlet->fd);
-    free(outlet->ring);
-    free(outlet);
+    if (has_ended) {
+        pthread_join(thread, NULL);
+        release(outlet);
+    } else {
+        pthread_detach(thread);
+    }
 }

@@ -49,7 +49,7 @@ void outlet_become_standard(struct outlet *outlet);
 bool outlet_flush(struct outlet *outlet, unsigned ms);
 
 /* As outlet_flush(), and the end of it. A thread that is stuck in a system call is left behind:
- * it ends with the process. NULL is allowed. */
+ * it ends with the process, or when the call is back. NULL is allowed. */
 void outlet_close(struct outlet *outlet, unsigned ms);
 
 #endif

@@ -20,6 +20,8 @@ import crew
 FAR_CLIENT = str(Path(__file__).resolve().parent / "far_client.py")
 RECOVERY = 60  # seconds in which every worker is ready again, back-off included
 FAR_CLIENTS = 20
+# A sanitizer takes the signal of a fault for a fault.
+DEATHS = [signal.SIGKILL, signal.SIGABRT] + ([] if crew.IS_SANITIZED else [signal.SIGSEGV])
 
 
 class Mischief:
@@ -89,7 +91,7 @@ class Mischief:
     def kill_a_worker(self):
         pid = self.worker()
         if pid:
-            self.kill(pid, self.lot.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]))
+            self.kill(pid, self.lot.choice(DEATHS))
 
     def kill_all_workers(self):
         for pid in self.instance.worker_pids():
