@@ -458,8 +458,9 @@ static inline int crew_reply_cookie(crew_request *request, const struct crew_coo
     return crew_reply_cookie_sized(request, cookie, sizeof(*cookie));
 }
 
-/* If an answer fails and the callback returns without another, the worker answers 500 and says
- * so in the log: no client waits for ever.
+/* If an answer fails and the callback returns without another (of a libuv handle of the app's
+ * own: and the loop goes on), the worker answers 500 and says so in the log: no client waits
+ * for ever.
  *
  * The whole answer. `type` is its Content-Type, NULL for none. The body is copied; with 204,
  * 205 and 304 there is none, whatever is given. */

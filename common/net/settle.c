@@ -53,10 +53,10 @@ static bool turn_over(struct conns *conns) {
 
 bool settle_turn(void *owner) {
     struct settle *settle = owner;
+    settle->turned(settle->owner);
     shed_check(settle->conns); /* what timers and the app's own handles have sent */
     if (has_work(settle->conns))
         settle_now(settle);
-    settle->turned(settle->owner);
     return turn_over(settle->conns);
 }
 

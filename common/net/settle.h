@@ -15,7 +15,7 @@
 
 struct settle {
     struct conns *conns;
-    void (*turned)(void *owner); /* at the end of each turn */
+    void (*turned)(void *owner); /* before each: what it sends leaves, too */
     void *owner;
     uv_timer_t spread; /* closes them bit by bit */
     int spread_reason;

@@ -43,11 +43,11 @@ static inline int crew_reply_json(crew_request *request, int status, const json_
 }
 
 /* Send it as one message, of text on a WebSocket; `value` is borrowed. As
- * crew_conn_send_text(). */
+ * crew_conn_send_text(); CREW_EINVAL for a value that cannot be written. */
 static inline int crew_conn_send_json(crew_conn *conn, const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!text)
-        return CREW_EINVAL;
+    if (!text) /* NULL with a length: CREW_EINVAL, and the worker knows that it failed */
+        return crew_conn_send_text(conn, NULL, 1);
     int result = crew_conn_send_text(conn, text, strlen(text));
     free(text);
     return result;

@@ -159,7 +159,8 @@ static void conn_ended(struct worker *worker) {
 static const struct service_events service_events = {.conn_ended = conn_ended};
 
 static void on_turned(void *owner) {
-    (void)owner;
+    struct worker *worker = owner;
+    failed_answer_turned(&worker->http.failed_answers);
 }
 
 static void set_config(struct config_service *config, enum listen_protocol protocol) {
@@ -206,7 +207,7 @@ void stage_start(struct stage *stage, const struct transport *transport) {
     char why[256];
     assert_int_equal(uv_loop_init(&worker->loop), 0);
     assert_int_equal(conns_init(&worker->conns, &worker->loop, conn_ready), 0);
-    settle_start(&worker->settle, &worker->conns, on_turned, NULL);
+    settle_start(&worker->settle, &worker->conns, on_turned, worker);
     assert_int_equal(service_start(&stage->service, why, sizeof(why)), 0);
     stage->service.endpoint.transport = transport;
     stage->service.endpoint.handler = &handler;

@@ -165,7 +165,7 @@ static void test_an_answer_that_failed_is_500(void **state) {
     stage_free(stage);
 }
 
-/* Of two that wait: by its id, in a callback of something else. */
+/* Of two that wait, in a callback of a handle of the app's own, whose end nobody sees. */
 static void test_a_later_answer_that_failed_is_500(void **state) {
     (void)state;
     struct stage *stage = begin(keep_it);
@@ -173,10 +173,24 @@ static void test_a_later_answer_that_failed_is_500(void **state) {
     come(stage, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", false);
     uint64_t second = crew_request_id(asked[1]);
     assert_int_equal(crew_reply(asked[1], 1, NULL, "", 0), CREW_EINVAL);
+    expect_sent("");
+    stage_turn(stage);
     expect_sent("/2 " IN_VAIN);
     assert_null(crew_request_find(second));
     assert_int_equal(crew_reply(asked[0], 200, NULL, "a", 1), CREW_SENT);
     expect_sent("/1 is 200 a; ");
+    stage_free(stage);
+}
+
+/* As in the app's callback: the attempt that failed has had no effect. */
+static void test_a_later_answer_has_another_attempt(void **state) {
+    (void)state;
+    struct stage *stage = begin(keep_it);
+    come(stage, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    assert_int_equal(crew_reply_file(asked[0], "/no such file"), CREW_ENOENT);
+    assert_int_equal(crew_reply(asked[0], 404, NULL, "none", 4), CREW_SENT);
+    stage_turn(stage);
+    expect_sent("/1 is 404 none; ");
     stage_free(stage);
 }
 
@@ -255,6 +269,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_answer_that_failed_is_500),
         cmocka_unit_test(test_a_later_answer_that_failed_is_500),
+        cmocka_unit_test(test_a_later_answer_has_another_attempt),
         cmocka_unit_test(test_several_wait_on_one_connection),
         cmocka_unit_test(test_bodies_come_in_turns),
         cmocka_unit_test(test_pieces_go_to_the_app_as_they_come),

@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 #include <cmocka.h>
 
 #include "conn.h"
+#include "crewman/json.h"
 #include "say.h"
 #include "stage.h"
 
@@ -127,11 +129,72 @@ static void test_a_destructor_is_called_once(void **state) {
     stage_free(stage);
 }
 
+static const wchar_t no_character[] = {0x7fffffff, 0};
+
+/* A message that cannot be made, in each way of the API. */
+static int send_in_vain(struct crew_conn *conn, int way) {
+    switch (way) {
+    case 0:
+        return crew_conn_send(conn, NULL, 5);
+    case 1:
+        return crew_conn_send_text(conn, "", SIZE_MAX);
+    case 2:
+        return crew_conn_send_frame(conn, NULL);
+    case 3:
+        return crew_conn_sendf(conn, "%ls", no_character);
+    case 4:
+        return crew_conn_send_json(conn, NULL);
+    case 5:
+        return crew_conn_send_pack(conn, "{s:s}", "key", "\xff");
+    default:
+        return 0;
+    }
+}
+
+static int way;
+
+static void send_that_way(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    (void)msg;
+    if (strcmp(event, "request") == 0)
+        assert_true(send_in_vain(conn, way) < 0);
+}
+
+/* A message is the whole answer here, and one that failed leaves nobody waiting. */
+static void test_a_message_that_failed_is_500(void **state) {
+    (void)state;
+    for (way = 0; way < 6; way++) {
+        struct stage *stage = stage_new(LISTEN_HTTP);
+        stage->react = send_that_way;
+        stage_start(stage, &transport_memory);
+        struct peer *peer = stage_join(stage, "a");
+        say_fields(peer, 1);
+        stage_run(stage);
+        assert_true(peer_begins_with(peer, "HTTP/1.1 500"));
+        stage_free(stage);
+    }
+}
+
+/* Outside of any callback, as in one of the app's own handles: it leaves with the turn. */
+static void test_a_later_answer_that_failed_leaves_at_once(void **state) {
+    (void)state;
+    struct stage *stage = stage_new(LISTEN_HTTP);
+    stage_start(stage, &transport_memory);
+    struct peer *peer = stage_join(stage, "a");
+    say_fields(peer, 1);
+    stage_run(stage);
+    assert_int_equal(crew_conn_sendf(peer->conn, "%ls", no_character), CREW_EINVAL);
+    stage_turn(stage);
+    assert_true(peer_begins_with(peer, "HTTP/1.1 500"));
+    stage_free(stage);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_has_room_by_its_own_limit),
         cmocka_unit_test(test_a_destructor_may_close_at_the_handshake),
         cmocka_unit_test(test_a_destructor_is_called_once),
+        cmocka_unit_test(test_a_message_that_failed_is_500),
+        cmocka_unit_test(test_a_later_answer_that_failed_leaves_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The crew_conn_… functions of crewman.h: what an app may ask of a connection. Checks arguments
- * and state; the work is done by the connection's protocol and the files conn*.c of common/net.
+ * The crew_conn_… functions of crewman.h but those that send: what an app may ask of a
+ * connection. Checks arguments and state; the work is done by the files conn*.c of common/net.
  * A connection that is not announced, or has ended, is none for the app, whatever id it asks
  * for.
  */
@@ -14,46 +14,10 @@
 #include "service.h"
 #include "sized.h"
 #include "utf8.h"
-#include "wire_frame.h"
 #include "worker.h"
 #include "ws.h"
 
 #define CLOSE_REASON_MAX 123u /* RFC 6455 section 5.5.1: 125 with the code */
-
-static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
-    return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
-}
-
-static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
-    if (len > PTRDIFF_MAX) /* a negative number that became a length */
-        return CREW_ETOOBIG;
-    if (!data) {
-        if (len > 0)
-            return CREW_EINVAL;
-        data = "";
-    }
-    return conn->protocol->send(conn, data, len, type);
-}
-
-int crew_conn_send(crew_conn *conn, const void *data, size_t len) {
-    return conn ? send_as(conn, data, len, kind_in_use(conn)) : CREW_ENOENT;
-}
-
-int crew_conn_send_text(crew_conn *conn, const void *data, size_t len) {
-    return conn ? send_as(conn, data, len, CREW_MSG_TEXT) : CREW_ENOENT;
-}
-
-int crew_conn_send_binary(crew_conn *conn, const void *data, size_t len) {
-    return conn ? send_as(conn, data, len, CREW_MSG_BINARY) : CREW_ENOENT;
-}
-
-int crew_conn_send_frame(crew_conn *conn, crew_frame *frame) {
-    if (!conn || !frame)
-        return CREW_ENOENT;
-    if (conn->protocol->send_frame)
-        return conn->protocol->send_frame(conn, frame);
-    return send_as(conn, frame->plain->data, frame->plain->len, frame->type);
-}
 
 void crew_conn_close(crew_conn *conn) {
     if (!conn)

@@ -58,7 +58,8 @@ static int send_formatted(const struct target *to, const char *format, va_list a
     struct formatted text;
     int result = format_text(&text, format, args);
     if (result)
-        return failed_answer_note(to->request, result);
+        return failed_answer_note_error(to->conn ? crew_conn_request(to->conn) : to->request,
+                                        result);
     result = to->conn ? crew_conn_send_text(to->conn, text.data, text.len)
                       : crew_reply(to->request, to->status, to->type, text.data, text.len);
     drop_text(&text);

@@ -19,6 +19,7 @@
 void failed_answer_init(struct failed_answers *answers) {
     *answers = (struct failed_answers){0};
     list_init(&answers->requests);
+    list_init(&answers->later);
 }
 
 /* Without the query, which may hold secrets. */
@@ -50,16 +51,24 @@ static void answer(struct failed_answers *answers, struct crew_request *request)
         request->wire->refuse(request, 500, result, "the answer could not be sent");
 }
 
-static void release(struct guard_held *held) {
-    struct failed_answers *answers = (struct failed_answers *)(void *)held;
-    answers->is_held = false;
-    while (!list_is_empty(&answers->requests)) {
+static void answer_all(struct failed_answers *answers, struct list *requests) {
+    while (!list_is_empty(requests)) {
         struct crew_request *request =
-            list_entry(answers->requests.next, struct crew_request, in_failed);
+            list_entry(requests->next, struct crew_request, in_failed);
         list_remove(&request->in_failed);
         if (request->conn->state <= CONN_OPEN && request->reply == REPLY_NONE)
             answer(answers, request);
     }
+}
+
+static void release(struct guard_held *held) {
+    struct failed_answers *answers = (struct failed_answers *)(void *)held;
+    answers->is_held = false;
+    answer_all(answers, &answers->requests);
+}
+
+void failed_answer_turned(struct failed_answers *answers) {
+    answer_all(answers, &answers->later);
 }
 
 /* Is it the caller's mistake that there is nothing to answer? */
@@ -68,17 +77,23 @@ static bool is_failure(const struct crew_request *request, int error) {
            !request->is_handshake && request->reply == REPLY_NONE;
 }
 
+static void hold(struct guard *guard, struct failed_answers *answers) {
+    if (answers->is_held)
+        return;
+    answers->is_held = true;
+    answers->held.release = release;
+    guard_hold(guard, &answers->held);
+}
+
 int failed_answer_note_error(struct crew_request *request, int error) {
     if (!is_failure(request, error) || request->failed)
         return error;
     struct worker *worker = service_of(request->conn)->worker;
     struct failed_answers *answers = &worker->http.failed_answers;
+    bool is_in_callback = worker->guard.depth > 0;
     request->failed = error;
-    list_append(&answers->requests, &request->in_failed);
-    if (!answers->is_held) {
-        answers->is_held = true;
-        answers->held.release = release;
-        guard_hold(&worker->guard, &answers->held);
-    }
+    list_append(is_in_callback ? &answers->requests : &answers->later, &request->in_failed);
+    if (is_in_callback)
+        hold(&worker->guard, answers);
     return error;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Answers that failed: the app called crew_reply…(), got an error, and may not have looked at
- * it. A request of which no other answer has come when the outermost callback has returned is
- * answered 500, with a line in the log; else its client would wait for ever. Called by the
- * functions of the API that answer, and by exchange.c.
+ * it. A request of which no other answer has come when the outermost callback has returned (of
+ * a handle of the app's own, whose end nobody sees: when the loop has turned) is answered 500,
+ * with a line in the log; else its client would wait for ever. Called by the functions of the
+ * API that answer, by exchange.c and by main.c.
  */
 #ifndef CREWMAN_FAILED_ANSWER_H
 #define CREWMAN_FAILED_ANSWER_H
@@ -19,6 +20,7 @@ struct failed_answers {
     struct guard_held held; /* first */
     bool is_held;
     struct list requests; /* of struct crew_request.in_failed */
+    struct list later;    /* those of the app's own handles */
     struct news news;
 };
 
@@ -26,6 +28,9 @@ void failed_answer_init(struct failed_answers *answers);
 
 /* `error` of an attempt to answer `request` (NULL: none was given). Answers `error`. */
 int failed_answer_note_error(struct crew_request *request, int error);
+
+/* The loop has turned, and no callback runs. */
+void failed_answer_turned(struct failed_answers *answers);
 
 /* `result` of an attempt, good or bad. Answers `result`. */
 static inline int failed_answer_note(struct crew_request *request, int result) {

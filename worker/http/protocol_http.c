@@ -326,8 +326,7 @@ static int send_answer(struct crew_conn *conn, const void *data, size_t len,
     struct crew_request *request = protocol_http_request(conn);
     if (!request)
         return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
-    return failed_answer_note(request,
-                              reply_whole(request, 200, "text/html;charset=utf-8", data, len));
+    return reply_whole(request, 200, "text/html;charset=utf-8", data, len);
 }
 
 static void goodbye(struct crew_conn *conn, int code, const char *text) {
