@@ -487,7 +487,7 @@ int crew_reply_redirect(crew_request *request, int status, const char *location)
 
 /* An answer in pieces: begin, write as often as needed (answers like crew_conn_send():
  * CREW_QUEUED asks to wait for on_buffer_drain), end. Chunked for HTTP/1.1; HTTP/1.0 clients
- * see its end by the close. */
+ * see its end by the close. An end that there is no memory for ends the connection. */
 int crew_reply_begin(crew_request *request, int status, const char *type);
 int crew_reply_write(crew_request *request, const void *data, size_t len);
 int crew_reply_end(crew_request *request);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "conn.h"
+#include "conn_state.h"
 #include "exchange.h"
 #include "http_wire.h"
 #include "intake.h"
@@ -55,7 +56,20 @@ static void refuse(struct crew_request *request, int status, int error, const ch
     exchange_free(request);
 }
 
-static const struct http_wire wire = {.send_head = send_head, .ended = ended, .refuse = refuse};
+static int send_end(struct crew_request *request) {
+    note(request, "does not end", 0, "", 0);
+    return CREW_ENOMEM;
+}
+
+static void abandon(struct crew_request *request, int error) {
+    conn_end(request->conn, CREW_CLOSE_MEMORY, error);
+}
+
+static const struct http_wire wire = {.send_head = send_head,
+                                      .send_end = send_end,
+                                      .abandon = abandon,
+                                      .ended = ended,
+                                      .refuse = refuse};
 
 static void keep_it(crew_conn *conn, crew_request *request) {
     (void)conn;
@@ -194,6 +208,21 @@ static void test_a_later_answer_has_another_attempt(void **state) {
     stage_free(stage);
 }
 
+/* Nobody would ever know where its body ends. */
+static void test_an_answer_without_an_end_ends_its_connection(void **state) {
+    (void)state;
+    struct stage *stage = begin(keep_it);
+    come(stage, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    assert_int_equal(crew_reply_begin(asked[0], 200, NULL), CREW_SENT);
+    assert_int_equal(crew_reply_end(asked[0]), CREW_ENOMEM);
+    expect_sent("/1 is 200 ; /1 does not end 0 ; ");
+    assert_int_equal(crew_reply_end(asked[0]), CREW_ECLOSED);
+    exchange_free(asked[0]);
+    stage_run(stage);
+    stage_expect(stage, "a connect; a open; a error out of memory; a close memory");
+    stage_free(stage);
+}
+
 static void test_several_wait_on_one_connection(void **state) {
     (void)state;
     struct stage *stage = begin(keep_it);
@@ -270,6 +299,7 @@ int main(void) {
         cmocka_unit_test(test_an_answer_that_failed_is_500),
         cmocka_unit_test(test_a_later_answer_that_failed_is_500),
         cmocka_unit_test(test_a_later_answer_has_another_attempt),
+        cmocka_unit_test(test_an_answer_without_an_end_ends_its_connection),
         cmocka_unit_test(test_several_wait_on_one_connection),
         cmocka_unit_test(test_bodies_come_in_turns),
         cmocka_unit_test(test_pieces_go_to_the_app_as_they_come),

@@ -123,6 +123,8 @@ int reply_end(struct crew_request *request) {
         return error;
     request->reply = REPLY_DONE;
     error = request->wire->send_end(request);
+    if (error == CREW_ENOMEM) /* without it the client waits for more of the body */
+        request->wire->abandon(request, error);
     error = reply_ended(request, error, REPLY_STREAMING);
     return error < 0 ? error : CREW_SENT;
 }
