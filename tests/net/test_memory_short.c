@@ -180,6 +180,87 @@ static void test_http(void **state) {
                            "GET /c HTTP/1.1\r\nHo", "st: x\r\n\r\n"}});
 }
 
+/* The answers of an app that looks at no result. */
+static void answer_blindly(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    struct crew_request *request = crew_conn_request(conn);
+    (void)msg;
+    if (strcmp(event, "request") != 0 || !request)
+        return;
+    crew_reply_header(request, "X-Kind", crew_request_header(request, "kind"));
+    switch (crew_request_method(request)[0]) {
+    case 'G':
+        crew_reply_begin(request, 200, "text/plain");
+        crew_reply_write(request, "piece", 5);
+        crew_reply_end(request);
+        break;
+    case 'D':
+        crew_reply_file(request, "/proc/self/comm");
+        break;
+    default:
+        crew_replyf(request, 200, "text/plain", "%s %5000d", crew_request_form(request, "a"),
+                    1);
+    }
+}
+
+#define FORM "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nvalue\r\n--b--\r\n"
+
+/* As the requests come in pieces, those that wait are kept. */
+static const char *const asked[] = {
+    "GET /a HTTP/1.1\r\nHost: x\r\nKind: 1\r\n\r\n",
+    "POST /b HTTP/1.1\r\nHost: x\r\nKind: 2\r\nContent-Length: 6\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\n\r\na=b%2",
+    "1DELETE /c HTTP/1.1\r\nHost: x\r\nKind: 3\r\n\r\n"
+    "POST /d HTTP/1.1\r\nHost: x\r\nKind: 4\r\n"
+    "Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n3d\r\n",
+    FORM "\r\n0\r\n\r\n"};
+
+static size_t count_answers(const struct peer *peer, const char *status) {
+    size_t count = 0;
+    const char *at = peer->out.len > 0 ? peer->out.data : "";
+    while ((at = strstr(at, status)) != NULL) {
+        count++;
+        at++;
+    }
+    return count;
+}
+
+/* Of a client that takes its answers at once, or only in the end. Answers whether an allocation
+ * failed. */
+static bool ask_all(size_t failure, bool is_slow) {
+    struct stage *stage = stage_new(LISTEN_HTTP);
+    stage->config.http.max_parts = 10;
+    stage_start(stage, &transport_memory);
+    struct peer *peer = stage_join(stage, "a");
+    give_memory(peer);
+    stage->react = answer_blindly;
+    peer->room = is_slow ? 10 : SIZE_MAX;
+    has_failed = false;
+    fails_in = failure;
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        stage_say(peer, asked[i]);
+        stage_run(stage);
+    }
+    fails_in = NOT_ARMED;
+    peer->room = SIZE_MAX;
+    stage_run(stage);
+    if (!has_failed)
+        assert_int_equal(count_answers(peer, "HTTP/1.1 200"), 4);
+    else if (!peer->is_closed && !peer->is_shut)
+        assert_int_equal(count_answers(peer, "HTTP/1.1 "), 4);
+    stage_free(stage);
+    return has_failed;
+}
+
+static void test_nobody_waits_for_an_answer(void **state) {
+    (void)state;
+    for (int is_slow = 0; is_slow < 2; is_slow++) {
+        size_t failure = 0;
+        while (ask_all(failure, is_slow))
+            failure++;
+        assert_in_range(failure, 10, FAILURES_MAX);
+    }
+}
+
 /* Counted as a lack of memory and not as a fault of the peer, which the same bytes are where
  * memory suffices. */
 static void test_frames_of_a_datagram(void **state) {
@@ -204,6 +285,7 @@ int main(void) {
         cmocka_unit_test(test_websocket),
         cmocka_unit_test(test_websocket_with_compression),
         cmocka_unit_test(test_http),
+        cmocka_unit_test(test_nobody_waits_for_an_answer),
         cmocka_unit_test(test_frames_of_a_datagram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
