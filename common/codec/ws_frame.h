@@ -10,7 +10,8 @@
 #include "ws_encode.h"
 #include "ws_mask.h"
 
-/* Section 7.4.1, and RESTART of the IANA registry. NONE and ABNORMAL are never sent: they stand for what did not come. */
+/* Section 7.4.1, and RESTART and TRY_LATER of the IANA registry. NONE and ABNORMAL are never
+ * sent: they stand for what did not come. */
 enum ws_code {
     WS_CODE_NORMAL = 1000,
     WS_CODE_GOING_AWAY = 1001,

@@ -11,15 +11,22 @@
 #include <string.h>
 #include <sys/un.h>
 
+bool address_unmap(struct address *address) {
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (address->family != CREW_ADDR_IPV6 ||
+        memcmp(address->bytes, mapped, sizeof(mapped)) != 0)
+        return false;
+    address->family = CREW_ADDR_IPV4;
+    memcpy(address->bytes, address->bytes + 12, 4);
+    memset(address->bytes + 4, 0, sizeof(address->bytes) - 4);
+    return true;
+}
+
 static void set_ipv6(struct address *address, const struct sockaddr_in6 *from) {
+    address->family = CREW_ADDR_IPV6;
     address->port = ntohs(from->sin6_port);
-    if (IN6_IS_ADDR_V4MAPPED(&from->sin6_addr)) {
-        address->family = CREW_ADDR_IPV4;
-        memcpy(address->bytes, from->sin6_addr.s6_addr + 12, 4);
-    } else {
-        address->family = CREW_ADDR_IPV6;
-        memcpy(address->bytes, from->sin6_addr.s6_addr, 16);
-    }
+    memcpy(address->bytes, from->sin6_addr.s6_addr, 16);
+    (void)address_unmap(address);
 }
 
 void address_set(struct address *address, const struct sockaddr *from, socklen_t len) {
@@ -38,13 +45,16 @@ void address_set(struct address *address, const struct sockaddr *from, socklen_t
     }
 }
 
+/* But for ::1, 0::/8 is no network of hosts: what gets a key of its addresses meets nobody. */
 uint64_t address_key(const struct address *address) {
+    static const uint8_t loopback[8] = {[1] = 1};
     uint64_t key = 0;
     if (address->family == CREW_ADDR_IPV4) {
-        /* 0::/8 is no network of hosts: there an IPv4 address meets no IPv6 one. */
         memcpy((char *)&key + 4, address->bytes, 4);
     } else if (address->family == CREW_ADDR_IPV6) {
         memcpy(&key, address->bytes, 8);
+        if (key == 0) /* 0 is no address */
+            memcpy(&key, loopback, 8);
     }
     return key;
 }

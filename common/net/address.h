@@ -6,6 +6,7 @@
 #ifndef CREWMAN_ADDRESS_H
 #define CREWMAN_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -16,6 +17,10 @@ struct address {
     uint16_t port;
     uint8_t bytes[16]; /* network order; 4 of them for IPv4 */
 };
+
+/* An IPv4-mapped IPv6 address becomes the IPv4 one. Answers whether it is one; nothing happens
+ * to any other. */
+bool address_unmap(struct address *address);
 
 /* A family that we do not know gives CREW_ADDR_NONE. */
 void address_set(struct address *address, const struct sockaddr *from, socklen_t len);

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of an IPv4 address in an IPv6 one: what precedes it. */
+#define MAPPED_BITS 96u
+
 static bool parse_bits(const char *text, unsigned max, unsigned *out_bits) {
     char *end;
     unsigned long bits = strtoul(text, &end, 10);
@@ -36,6 +39,8 @@ static bool parse(const char *text, struct network *out_network) {
     network.bits = network.base.family == CREW_ADDR_IPV4 ? 32 : 128;
     if (slash && !parse_bits(slash + 1, network.bits, &network.bits))
         return false;
+    if (network.bits >= MAPPED_BITS && address_unmap(&network.base))
+        network.bits -= MAPPED_BITS;
     *out_network = network;
     return true;
 }

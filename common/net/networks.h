@@ -21,8 +21,8 @@ struct networks {
     size_t count;
 };
 
-/* Parse `count` texts. CREW_EINVAL with a line for people about the first that is none;
- * CREW_ENOMEM. */
+/* Parse `count` texts; an IPv4-mapped IPv6 network is that of IPv4, as addresses are.
+ * CREW_EINVAL with a line for people about the first that is none; CREW_ENOMEM. */
 int networks_init(struct networks *networks, char *const *texts, size_t count, char *out_why,
                   size_t size);
 void networks_done(struct networks *networks);

@@ -43,6 +43,11 @@ static void the_bits_decide(void **state) {
         {"2001:db8::/33", "2001:db8:8000::1", false},
         {"::1", "::1", true},
         {"::/0", "192.0.2.1", false},
+        {"::ffff:192.0.2.1", "192.0.2.1", true},
+        {"::ffff:192.0.2.0/120", "192.0.2.255", true},
+        {"::ffff:192.0.2.0/120", "192.0.3.0", false},
+        {"::ffff:0.0.0.0/96", "192.0.2.1", true},
+        {"::ffff:0.0.0.0/95", "192.0.2.1", false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct networks networks;

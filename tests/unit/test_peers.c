@@ -57,12 +57,14 @@ static void has_the_key_of_its_client(void **state) {
     struct address net = address_of("2001:db8:0:1::1", 1),
                    same = address_of("2001:db8:0:1:f::", 9);
     struct address next = address_of("2001:db8:0:2::1", 1), low = address_of("::c000:207", 1);
-    struct address none = {.family = CREW_ADDR_UNIX};
+    struct address loopback = address_of("::1", 1), none = {.family = CREW_ADDR_UNIX};
     assert_true(address_key(&host) == address_key(&mapped));
     assert_true(address_key(&host) != address_key(&other));
     assert_true(address_key(&net) == address_key(&same));
     assert_true(address_key(&net) != address_key(&next));
     assert_true(address_key(&low) != address_key(&host));
+    assert_true(address_key(&loopback) != 0);
+    assert_true(address_key(&loopback) == address_key(&low));
     assert_true(address_key(&none) == 0);
 }
 

@@ -13,15 +13,10 @@
 #include "service.h"
 
 static void set_peer(struct address *peer, const struct forwarded_address *from) {
-    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     *peer = (struct address){.family = from->is_ipv6 ? CREW_ADDR_IPV6 : CREW_ADDR_IPV4,
                              .port = from->port};
     memcpy(peer->bytes, from->bytes, from->is_ipv6 ? 16 : 4);
-    if (from->is_ipv6 && memcmp(from->bytes, mapped, sizeof(mapped)) == 0) {
-        memset(peer->bytes, 0, sizeof(peer->bytes));
-        memcpy(peer->bytes, from->bytes + 12, 4);
-        peer->family = CREW_ADDR_IPV4;
-    }
+    (void)address_unmap(peer);
 }
 
 static bool is_trusted(void *context, const struct forwarded_address *from) {
