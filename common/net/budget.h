@@ -15,6 +15,7 @@ struct budget {
     size_t held;
     size_t limit; /* SIZE_MAX: none */
     size_t peak;  /* the most that was held since budget_forget_peak() */
+    size_t going; /* of what is held, about so much goes by itself; until the turn is settled */
 };
 
 /* What malloc(3) takes for so many bytes. */
@@ -34,7 +35,7 @@ static inline void budget_give(struct budget *budget, size_t size) {
 }
 
 static inline bool budget_is_over(const struct budget *budget) {
-    return budget->held > budget->limit;
+    return budget->held > budget->limit && budget->held - budget->limit > budget->going;
 }
 
 static inline void budget_forget_peak(struct budget *budget) {

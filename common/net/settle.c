@@ -55,8 +55,10 @@ bool settle_turn(void *owner) {
     struct settle *settle = owner;
     settle->turned(settle->owner);
     shed_check(settle->conns); /* what timers and the app's own handles have sent */
-    if (has_work(settle->conns))
+    if (has_work(settle->conns)) {
         settle_now(settle);
+        settle->conns->budget.going = 0;
+    }
     return turn_over(settle->conns);
 }
 

@@ -2,7 +2,8 @@
  *
  * See shed.h. The connections are sorted by address, the largest first; the addresses stand in
  * a heap by what they hold. What a connection gives up is free at once, not only when it is
- * buried: many may have to in one turn.
+ * buried: many may have to in one turn. The rest, itself and its last words, is budget.going:
+ * it goes by itself, and nobody else's end would make it go sooner.
  */
 #include "shed.h"
 
@@ -53,18 +54,24 @@ static bool keeps_much(const struct crew_conn *conn) {
     return conn->out.bytes > KEPT_MAX || sendq_held(&conn->out) > KEPT_MAX;
 }
 
-/* Who is closing has been told already. */
-static void evict(struct crew_conn *conn) {
-    bool is_told = conn->state == CONN_CLOSING || conn->layer != LAYER_PROTOCOL ||
-                   conn->endpoint->transport->keeps_boundaries;
+static bool can_be_told(const struct crew_conn *conn) {
+    return conn->state <= CONN_OPEN && conn->layer == LAYER_PROTOCOL &&
+           !conn->endpoint->transport->keeps_boundaries;
+}
+
+/* Who is closing has been told already. `room`: for last words, of all who have some. Answers
+ * what it keeps until it is buried. */
+static size_t evict(struct crew_conn *conn, size_t room) {
     conns_of(conn)->totals.shed++;
     conns_of(conn)->shed_last = *client_of(conn);
-    if (!is_told) {
+    bool is_told = can_be_told(conn);
+    if (is_told) {
         give_up(conn);
         conn_finish(conn, CREW_CLOSE_MEMORY);
     }
-    if (is_told || keeps_much(conn))
+    if (!is_told || keeps_much(conn) || conn_total_held(conn) > room)
         drop(conn);
+    return conn_total_held(conn);
 }
 
 static int compare(const void *a, const void *b) {
@@ -74,19 +81,31 @@ static int compare(const void *a, const void *b) {
     return one->held > other->held ? -1 : one->held < other->held;
 }
 
-/* Who has ended pays first, with all that it still has. */
-static size_t gather(struct conns *conns, struct holder *holders) {
+static bool has_been_told(const struct crew_conn *conn) {
+    return conn->state == CONN_CLOSING && conn->reason == CREW_CLOSE_MEMORY &&
+           !keeps_much(conn);
+}
+
+/* Who has ended pays first, with all that it still has. *out_told: what those keep that are
+ * saying their last words. */
+static size_t gather(struct conns *conns, struct holder *holders, size_t *out_told) {
     struct list *node;
-    size_t count = 0;
+    size_t count = 0, ended = 0, told = 0;
     list_each (node, &conns->all) {
         struct crew_conn *conn = list_entry(node, struct crew_conn, in_all);
-        if (conn->state == CONN_ENDED)
+        if (conn->state == CONN_ENDED) {
             drop(conn);
-        else
+            ended += conn_total_held(conn);
+        } else if (has_been_told(conn)) {
+            told += conn_total_held(conn);
+        } else {
             holders[count++] = (struct holder){.key = address_key(client_of(conn)),
                                                .held = conn_total_held(conn),
                                                .conn = conn};
+        }
     }
+    conns->budget.going = ended + told;
+    *out_told = told;
     return count;
 }
 
@@ -116,17 +135,27 @@ static void sink(struct client *heap, size_t count, size_t at) {
     }
 }
 
+/* The largest of the client that holds most. Answers how much less that is. */
+static size_t evict_next(struct budget *budget, struct client *client, size_t *told) {
+    struct crew_conn *conn = (client->next++)->conn;
+    size_t sixteenth = budget->limit / 16, before = budget->held;
+    size_t words = sixteenth > KEPT_MAX ? sixteenth : KEPT_MAX;
+    size_t kept = evict(conn, words > *told ? words - *told : 0);
+    if (conn->state != CONN_ENDED)
+        *told += kept;
+    budget->going += kept;
+    return kept + (before > budget->held ? before - budget->held : 0);
+}
+
 /* One after the other, until little enough is held. What is shared is free with the last who
  * has it: what counts is what an end has brought. */
-static void evict_all(struct budget *budget, struct client *heap, size_t count) {
+static void evict_all(struct budget *budget, struct client *heap, size_t count, size_t told) {
     size_t enough = budget->limit - budget->limit / 16;
     for (size_t i = count; i-- > 0;)
         sink(heap, count, i);
-    while (count > 0 && budget->held > enough) {
-        size_t before = budget->held;
-        evict((heap->next++)->conn);
-        size_t freed = before > budget->held ? before - budget->held : 0;
-        heap->held -= freed < heap->held ? freed : heap->held;
+    while (count > 0 && budget->held > enough + budget->going) {
+        size_t gone = evict_next(budget, heap, &told);
+        heap->held -= gone < heap->held ? gone : heap->held;
         if (heap->next == heap->end)
             heap[0] = heap[--count];
         sink(heap, count, 0);
@@ -145,17 +174,17 @@ static void evict_largest(struct conns *conns) {
     if (largest && largest->state == CONN_ENDED)
         drop(largest);
     else if (largest)
-        evict(largest);
+        (void)evict(largest, 0);
 }
 
 void shed_now(struct conns *conns) {
-    size_t count = conns->ids.count;
+    size_t count = conns->ids.count, told;
     struct holder *holders = malloc(count * sizeof(*holders));
     struct client *clients = malloc(count * sizeof(*clients));
     if (holders && clients) {
-        count = gather(conns, holders);
+        count = gather(conns, holders, &told);
         qsort(holders, count, sizeof(*holders), compare);
-        evict_all(&conns->budget, clients, group(holders, count, clients));
+        evict_all(&conns->budget, clients, group(holders, count, clients), told);
     } else {
         evict_largest(conns);
     }

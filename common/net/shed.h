@@ -3,7 +3,8 @@
  * Who pays when the peers of a loop make it hold more than its budget: of the client address
  * that holds most the largest connection, and so on until a sixteenth is free. A peer behind a
  * trusted proxy pays by its own address. Looked at at the top of each event, where no protocol
- * reads and no callback of the app runs; so the limit is passed by no more than one event adds.
+ * reads and no callback of the app runs; so the limit is passed by no more than one event adds,
+ * and a sixteenth for the last words of those that pay.
  */
 #ifndef CREWMAN_SHED_H
 #define CREWMAN_SHED_H

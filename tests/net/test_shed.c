@@ -211,6 +211,42 @@ static void test_much_that_has_begun_is_not_waited_for(void **state) {
     free(data);
 }
 
+/* Each of many keeps a frame that has begun, behind which it is told: that is no reason to go
+ * on to those of other addresses. */
+static void test_what_begun_frames_keep_ruins_nobody(void **state) {
+    struct stage *stage = *state;
+    struct peer *innocent = stage->peers[0], *slow[20];
+    char *data = calloc(1, 50 * KIB);
+    assert_non_null(data);
+    move(innocent, 1);
+    begin_frame(innocent, 30 * KIB);
+    for (int i = 0; i < 20; i++) {
+        slow[i] = meet(stage, "s", 2);
+        slow[i]->room = 10;
+        assert_true(crew_conn_send_binary(slow[i]->conn, data, 50 * KIB) >= 0);
+    }
+    stage_run(stage);
+    allow(stage, 10 * KIB);
+    begin_frame(meet(stage, "n", 3), 40 * KIB);
+    stage_run(stage);
+    expect_alive(innocent);
+    assert_in_range(shed_of(stage), 1, 4);
+    assert_true(budget_of(stage)->held <= budget_of(stage)->limit);
+    free(data);
+}
+
+/* The memory of a connection itself is free only when it is buried. */
+static void test_a_crowd_loses_a_part_only(void **state) {
+    struct stage *stage = *state;
+    move(stage->peers[0], 1);
+    for (uint8_t i = 0; i < 30; i++)
+        (void)meet(stage, "i", (uint8_t)(2 + i));
+    allow(stage, 10);
+    (void)meet(stage, "late", 40);
+    stage_run(stage);
+    assert_in_range(shed_of(stage), 1, 4);
+}
+
 /* A frame that all have queued is held once, and each has its part of it. */
 static void test_a_shared_frame_ruins_nobody(void **state) {
     struct stage *stage = *state;
@@ -391,6 +427,8 @@ int main(void) {
         SCENE_TEST(test_a_network_of_ipv6_is_one_client, &websocket),
         SCENE_TEST(test_who_does_not_read_pays, &websocket),
         SCENE_TEST(test_much_that_has_begun_is_not_waited_for, &websocket),
+        SCENE_TEST(test_what_begun_frames_keep_ruins_nobody, &websocket),
+        SCENE_TEST(test_a_crowd_loses_a_part_only, &websocket),
         SCENE_TEST(test_a_shared_frame_ruins_nobody, &websocket),
         SCENE_TEST(test_others_close, &lines),
         SCENE_TEST(test_a_request_is_answered_503, &http),
