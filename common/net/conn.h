@@ -10,7 +10,7 @@
  *   OPEN: messages flow.
  *
  *   CLOSING: something said goodbye; what is queued goes out, the peer's end is awaited. It
- *   lasts close_timeout at most.
+ *   lasts close_timeout at most, counted anew while the peer takes some of the queue.
  *
  *   ENDED: nothing is read or written any more; on_close is due at the next turn of the loop.
  *
