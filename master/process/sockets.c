@@ -251,8 +251,10 @@ void sockets_unref(struct sockets *sockets) {
 int sockets_get(const struct sockets *sockets, unsigned slot) {
     struct bound *bound =
         &sockets->list[sockets->is_per_slot && slot < sockets->count ? slot : 0];
-    if (!is_datagram(sockets) && !sockets->is_beside) /* harmless on one that listens */
-        bound->has_listened = listen(bound->fd, sockets->backlog) == 0;
+    bool may_listen = !is_datagram(sockets) && !sockets->is_beside;
+    /* Harmless on one that listens. One that has and cannot any more must be noticed. */
+    if (may_listen && listen(bound->fd, sockets->backlog) == 0)
+        bound->has_listened = true;
     return bound->fd;
 }
 

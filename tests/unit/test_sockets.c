@@ -516,6 +516,27 @@ static void a_stream_that_was_ended_listens_again(void **state) {
     sockets_unref(sockets);
 }
 
+/* It listens no more, and what made it so is gone by the time that somebody looks. */
+static void a_stream_that_became_another_is_noticed(void **state) {
+    (void)state;
+    char text[64], other_text[64];
+    int other = take_port(other_text, sizeof(other_text));
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    int fd = sockets_get(sockets, 0);
+    struct sockaddr_in peer = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons(port_of(other))};
+    assert_int_equal(listen(other, 4), 0);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    (void)connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+    assert_int_equal(sockets_get(sockets, 0), fd); /* for a worker that comes */
+    assert_int_equal(sockets_mend(sockets), MEND_BROKEN);
+    close(other);
+    sockets_unref(sockets);
+}
+
 /* As many as the configuration says wait again, whatever a worker made of it. */
 static void a_queue_gets_its_length_back(void **state) {
     (void)state;
@@ -613,6 +634,7 @@ int main(void) {
         cmocka_unit_test(addresses_that_do_not_overlap),
         IN_FOLDER(a_path_that_is_gone_fits_no_more),
         cmocka_unit_test(a_stream_that_was_ended_listens_again),
+        cmocka_unit_test(a_stream_that_became_another_is_noticed),
         cmocka_unit_test(a_queue_gets_its_length_back),
         cmocka_unit_test(nobody_makes_it_deaf),
         IN_FOLDER(a_dead_unix_socket_is_replaced),
