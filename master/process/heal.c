@@ -4,6 +4,7 @@
  */
 #include "heal.h"
 
+#include "child.h"
 #include "instance.h"
 #include "log.h"
 #include "pool.h"
@@ -12,17 +13,51 @@
 
 #define WAIT_MIN_MS 10000u
 #define WAIT_MAX_MS 300000u
+#define RENEW_MS    1000u
 
 /* They have the old socket. Each goes when one that has the new socket is ready, as in a
  * reload, but with the code and configuration in force; see heal_place_ready(). */
-static void renew_workers(const struct pool *pool) {
+static void renew_workers(const struct pool *pool, struct health *health, uint64_t now) {
+    health->socket_ms = now;
+    health->renew_at_ms = now + RENEW_MS;
     for (unsigned i = 0; i < pool->place_count; i++)
         supervisor_tell(pool->places[i], SLOT_ON_REPLACE);
 }
 
+/* One that came for them may have died, or made room for a reload that failed: again, later and
+ * later. */
+static void renew_rest(const struct pool *pool, struct health *health) {
+    uint64_t now = uv_now(&pool->instance->loop);
+    bool has_some = false;
+    if (health->socket_ms == 0 || now < health->renew_at_ms || pool->instance->is_reloading)
+        return;
+    health->renew_at_ms = 2 * now - health->socket_ms;
+    for (unsigned i = 0; i < pool->place_count; i++) {
+        struct place *place = pool->places[i];
+        if (!place->serving || place->serving->started_ms >= health->socket_ms)
+            continue;
+        has_some = true;
+        if (place->slot.state == SLOT_READY)
+            supervisor_tell(place, SLOT_ON_REPLACE);
+    }
+    if (!has_some)
+        health->socket_ms = 0;
+}
+
+/* Before all is loaded a reload knows of no worker. */
 void heal_place_ready(struct place *place) {
-    if (!place->pool->instance->is_reloading)
+    const struct instance *instance = place->pool->instance;
+    if (!instance->is_reloading || !instance->next)
         supervisor_tell(place, SLOT_ON_COMMIT);
+}
+
+void heal_make_room(struct instance *instance) {
+    struct list *node;
+    list_each (node, &instance->pools) {
+        struct pool *pool = pool_of(node);
+        for (unsigned i = 0; i < pool->place_count; i++)
+            supervisor_tell(pool->places[i], SLOT_ON_CANCEL);
+    }
 }
 
 static bool replace(struct service *service) {
@@ -65,7 +100,7 @@ static void take_over(struct pool *pool, struct service *service) {
     pool->instance->mended++;
     log_notice("%s: %s has a new socket; its workers are replaced", service->name,
                service->listen);
-    renew_workers(pool);
+    renew_workers(pool, health, now);
 }
 
 static void look_at(struct pool *pool, struct service *service) {
@@ -75,6 +110,7 @@ static void look_at(struct pool *pool, struct service *service) {
         return;
     }
     service->health.is_deaf = false;
+    renew_rest(pool, &service->health);
     if (found != MEND_DONE)
         return;
     pool->instance->mended++;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "changeover.h"
+#include "heal.h"
 #include "instance.h"
 #include "log.h"
 #include "memory.h"
@@ -208,6 +209,7 @@ static void refuse(struct reload *reload, const struct config_errors *errors) {
 static void begin(struct reload *reload, const struct pins *pins) {
     struct instance *instance = reload->instance;
     char why[512];
+    heal_make_room(instance);
     instance->next = reload->config;
     if (changeover_prepare(instance, pins, why, sizeof(why)) != 0) {
         changeover_undo(instance);

@@ -32,9 +32,10 @@ def ask_by_datagram(port, text):
 
 @pytest.fixture
 def hostile(instances):
-    def start(listen, **keys):
+    def start(listen, env=None, **keys):
         instance = instances({"app": crew.app("hostile"), "reload_spread": "0",
-                              "services": {"hostile": {"listen": listen, "workers": 2, **keys}}})
+                              "services": {"hostile": {"listen": listen, "workers": 2, **keys}}},
+                             env=env)
         instance.expect_errors("spoilt")
         instance.start()
         return instance
@@ -75,6 +76,54 @@ def test_a_unix_socket_that_a_worker_spoils_is_replaced(hostile, tmp_path):
     crew.wait_for(lambda: ask(path, "hello") == "hello", 20, "an answer")
     crew.wait_for(lambda: is_healthy(instance) and not pids & set(instance.worker_pids()), 20,
                   "new workers")
+
+
+def test_a_worker_that_dies_on_its_way_is_tried_again(hostile, tmp_path):
+    """Or the one that it was to replace would keep the dead socket for good."""
+    path = tmp_path / "hostile.sock"
+    instance = hostile(f"text://unix:{path}", env={"HOSTILE": str(tmp_path)})
+    instance.expect_errors("exited with code 3")
+    pids = set(instance.worker_pids())
+    (tmp_path / "die").touch()
+    assert ask(path, "shut") == "shut"
+    instance.wait_log("exited with code 3")
+    crew.wait_for(lambda: is_healthy(instance) and not pids & set(instance.worker_pids()), 30,
+                  "new workers")
+
+
+def is_ready_beside(instance, old):
+    rows = instance.workers()
+    return sum(row["state"] == "ready" and row["pid"] not in old for row in rows) == 2
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_a_reload_while_new_workers_come_for_a_new_socket(hostile, tmp_path, is_good):
+    """They are ready before the reload has read anything: it goes on, with workers of its own."""
+    path = tmp_path / "hostile.sock"
+    instance = hostile(f"text://unix:{path}", env={"HOSTILE": str(tmp_path)})
+    instance.expect_errors("reload: ")
+    old = set(instance.worker_pids())
+    (tmp_path / "start").touch()
+    assert ask(path, "shut") == "shut"
+    instance.wait_log("has a new socket")
+    (tmp_path / "describe").touch()
+    if not is_good:
+        instance.config["services"]["unknown"] = {}
+        instance.write_config(instance.config)
+    reload = subprocess.Popen([crew.CREWMAN, "reload", "-c", instance.config_path],
+                              env=instance.env, stdin=subprocess.DEVNULL)
+    try:
+        instance.wait_log("reload: reading configuration")
+        (tmp_path / "start").unlink()
+        crew.wait_for(lambda: is_ready_beside(instance, old), 20, "workers with the new socket")
+        (tmp_path / "describe").unlink()
+        assert reload.wait(30 * crew.PATIENCE) == (0 if is_good else 1)
+    finally:
+        reload.kill()
+        reload.wait()
+    crew.wait_for(lambda: is_healthy(instance) and not old & set(instance.worker_pids()), 20,
+                  "new workers alone")
+    assert {ask(path, "hello") for _ in range(8)} == {"hello"}
 
 
 @pytest.mark.parametrize("way, pattern", [("shut", "has a new socket"), ("connect", "mended")])

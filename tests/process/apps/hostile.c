@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
  * An app that spoils the listening socket, which it shares with the other workers, in the way
- * that a message names. Everything else it sends back; "pid" is answered with who serves.
+ * that a message names. Everything else it sends back; "pid" is answered with who serves. Files
+ * in the folder that HOSTILE names hold it up as long as they are there: "describe" while it is
+ * described, "start" in on_worker_start; and "die" ends one worker there.
  */
 #include <crewman.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FDS 64
@@ -53,6 +57,41 @@ static const struct {
             {"connect", connect_to_itself},
             {"wait", make_it_wait}};
 
+static const char *file_of(const char *name) {
+    static char path[4096];
+    const char *folder = getenv("HOSTILE");
+    snprintf(path, sizeof(path), "%s/%s", folder ? folder : "/nowhere", name);
+    return path;
+}
+
+static void wait_while(const char *name) {
+    static const struct timespec nap = {.tv_nsec = 10000000};
+    while (access(file_of(name), F_OK) == 0)
+        nanosleep(&nap, NULL);
+}
+
+static bool is_described(void) {
+    char line[512] = "";
+    FILE *file = fopen("/proc/self/cmdline", "re");
+    size_t len = file ? fread(line, 1, sizeof(line) - 1, file) : 0;
+    if (file)
+        fclose(file);
+    return memmem(line, len, "--describe", strlen("--describe")) != NULL;
+}
+
+__attribute__((constructor)) static void hold_up(void) {
+    if (is_described())
+        wait_while("describe");
+}
+
+static int on_worker_start(const struct crew_service_ref *service) {
+    (void)service;
+    wait_while("start");
+    if (unlink(file_of("die")) == 0)
+        _exit(3);
+    return 0;
+}
+
 static void on_message(crew_conn *conn, const crew_msg *msg) {
     if (msg->len == 3 && memcmp(msg->data, "pid", 3) == 0) {
         crew_conn_sendf(conn, "%d", (int)getpid());
@@ -69,5 +108,6 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 CREW_APP({
     .name = "hostile",
     .listen = "text://127.0.0.1:2395",
+    .on_worker_start = on_worker_start,
     .on_message = on_message,
 })
