@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -74,6 +75,36 @@ static int connect_to(const char *path) {
     err = -errno;
     close(fd);
     return err;
+}
+
+/* Whose folder it is may serve there: root asks the instances of others too. */
+static bool is_of_owner(const char *path, uid_t uid) {
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    struct stat found;
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash + 1 - path) : 1,
+             slash ? path : ".");
+    return stat(folder, &found) == 0 && found.st_uid == uid;
+}
+
+/* Where others may make a socket they must not tell us anything, nor hear what we want. */
+static int check_peer(const struct question *question, int fd) {
+    struct ucred peer;
+    char expected[32] = "root";
+    int err = unix_socket_peer(fd, &peer);
+    if (geteuid() != 0)
+        snprintf(expected, sizeof(expected), "root or user %u", (unsigned)geteuid());
+    if (!err && (peer.uid == 0 || peer.uid == geteuid() ||
+                 (geteuid() == 0 && is_of_owner(question->path, peer.uid))))
+        return 0;
+    if (err)
+        complain(question, strerror(-err));
+    else if (!question->events->is_silent)
+        say_line(stderr,
+                 "crewman: %s: pid %d of user %u answers there; expected %s; nothing was "
+                 "asked",
+                 question->path, (int)peer.pid, (unsigned)peer.uid, expected);
+    return -EPERM;
 }
 
 static void open_peer(struct question *question, int fd) {
@@ -176,6 +207,11 @@ int client_ask(const char *path, enum message_id ask, json_t *body,
     struct question question = {
         .events = events, .owner = owner, .path = path, .may_end = may_end};
     int fd = connect_to(path);
+    if (fd >= 0 && check_peer(&question, fd) != 0) {
+        close(fd);
+        json_decref(body);
+        return EXIT_FAILED;
+    }
     if (fd >= 0) {
         open_peer(&question, fd);
         int exit_code = talk(&question, fd, ask, body, silence_ms);

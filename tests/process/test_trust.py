@@ -25,12 +25,17 @@ def message(kind, **fields):
 
 
 @contextlib.contextmanager
-def fake_master(run_dir, *answers):
-    """Answers each client with these bytes, whatever it asks; yields what was asked."""
+def fake_master(run_dir, *answers, user=None):
+    """Answers each client with these bytes, whatever it asks; yields what was asked. The kernel
+    says of it that it is of that user."""
     run_dir.mkdir()
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(run_dir / "admin.sock"))
-    server.listen(8)
+    os.seteuid(os.geteuid() if user is None else user)
+    try:
+        server.listen(8)
+    finally:
+        os.seteuid(os.getuid())
     asked = []
 
     def serve():
@@ -219,3 +224,29 @@ def test_a_pid_file_that_is_a_link_is_not_followed(instances):
     refused(instance, "crewman.pid")
     assert victim.read_text() == "as it was"
     (instance.run_dir / "crewman.pid").unlink()
+
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("verb", ["stop", "status", "connections", "reload", "reopen-logs"])
+def test_another_user_who_answers_is_asked_nothing(tmp_path, verb):
+    run_dir = tmp_path / "run"
+    with fake_master(run_dir, message("done"), user=NOBODY) as asked:
+        done = subprocess.run([crew.CREWMAN, verb, "--run-dir", run_dir], text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"crewman: {run_dir}/admin.sock: pid \d+ of user {NOBODY} answers there; "
+                        r"expected root; nothing was asked\n", done.stderr)
+    assert not any(asked)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_asks_the_instance_of_another_user(tmp_path):
+    run_dir = tmp_path / "run"
+    with fake_master(run_dir, message("done"), user=NOBODY) as asked:
+        os.chown(run_dir, NOBODY, NOBODY)
+        subprocess.run([crew.CREWMAN, "reload", "--run-dir", run_dir], check=True,
+                       capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert b"reload" in asked[0]
