@@ -537,6 +537,32 @@ static void a_stream_that_became_another_is_noticed(void **state) {
     sockets_unref(sockets);
 }
 
+/* By options that any process may set. */
+static void clients_that_a_worker_shut_out_come_again(void **state) {
+    (void)state;
+    char text[64], device[16];
+    int most = 255, one = 1, hops = 0;
+    socklen_t len = sizeof(hops), device_len = sizeof(device);
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets = open_service(&service);
+    int fd = sockets_get(sockets, 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MINTTL, &most, sizeof(most)), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_true(takes(fd, text));
+    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof(one)), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TTL, &hops, &len), 0);
+    assert_true(hops > one);
+    assert_int_equal(sockets_mend(sockets), MEND_FINE);
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) == 0) { /* not on an old kernel */
+        assert_int_not_equal(sockets_mend(sockets), MEND_FINE);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &device_len), 0);
+        assert_true(device_len == 0 || geteuid() != 0);
+    }
+    sockets_unref(sockets);
+}
+
 /* As many as the configuration says wait again, whatever a worker made of it. */
 static void a_queue_gets_its_length_back(void **state) {
     (void)state;
@@ -635,6 +661,7 @@ int main(void) {
         IN_FOLDER(a_path_that_is_gone_fits_no_more),
         cmocka_unit_test(a_stream_that_was_ended_listens_again),
         cmocka_unit_test(a_stream_that_became_another_is_noticed),
+        cmocka_unit_test(clients_that_a_worker_shut_out_come_again),
         cmocka_unit_test(a_queue_gets_its_length_back),
         cmocka_unit_test(nobody_makes_it_deaf),
         IN_FOLDER(a_dead_unix_socket_is_replaced),
