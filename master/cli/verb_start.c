@@ -13,11 +13,14 @@
 #include "banner.h"
 #include "config_memory.h"
 #include "daemon.h"
+#include "instance.h"
 #include "loading.h"
+#include "log_file.h"
 #include "master.h"
-#include "signals.h"
 #include "program.h"
+#include "rundir.h"
 #include "say.h"
+#include "signals.h"
 #include "verbs.h"
 
 static struct loading_source source_of(const struct options *options) {
@@ -73,13 +76,28 @@ static void print_effective(const struct config *config) {
     json_decref(effective);
 }
 
+/* Names that others can change; as a start would say it. */
+static bool has_good_places(const struct config *config) {
+    struct trust trust;
+    char why[1024];
+    const char *log = config->log_file;
+    instance_trust(config, &trust);
+    int err = rundir_check(&trust, config->run_dir, why, sizeof(why));
+    if (!err && log[0])
+        err = log_file_check(&trust, log, why, sizeof(why));
+    if (err)
+        say_line(stderr, "crewman: %s", why);
+    return !err;
+}
+
 static void on_checked(void *owner, struct config *config, const struct pins *pins,
                        const struct config_errors *errors) {
     struct checking *checking = owner;
-    checking->exit_code = config ? EXIT_DONE : EXIT_FAILED;
+    bool is_good = config && has_good_places(config);
+    checking->exit_code = is_good ? EXIT_DONE : EXIT_FAILED;
     for (size_t i = 0; i < errors->count; i++)
         say_line(stderr, "%s", errors->lines[i]);
-    if (config && checking->prints) {
+    if (is_good && checking->prints) {
         print_warnings(config);
         print_effective(config);
         for (size_t i = 0; i < pins->note_count; i++)

@@ -103,6 +103,19 @@ int rundir_open(struct rundir *rundir, const struct trust *trust, const char *pa
     return 0;
 }
 
+int rundir_check(const struct trust *trust, const char *path, char *out_why, size_t size) {
+    char why[512], file[PATH_MAX];
+    bool is_shared;
+    int folder = trusted_folder(trust, path, &is_shared, why, sizeof(why));
+    if (folder == -ENOENT)
+        return 0;
+    if (folder < 0)
+        return refuse(path, folder, why, out_why, size);
+    close(folder);
+    snprintf(file, sizeof(file), "%s/" PIDFILE_NAME, path);
+    return trusted_check(trust, file, out_why, size);
+}
+
 /* Whoever has so many clients waiting that one more would have to wait is alive too. */
 pid_t rundir_find_other(const struct rundir *rundir) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

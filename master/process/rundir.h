@@ -31,6 +31,10 @@ struct rundir {
 int rundir_open(struct rundir *rundir, const struct trust *trust, const char *path,
                 char *out_why, size_t size);
 
+/* Would rundir_open() and rundir_lock() take what is there? Makes nothing; no folder is fine.
+ * 0, or as above. */
+int rundir_check(const struct trust *trust, const char *path, char *out_why, size_t size);
+
 /* Who answers on the admin socket in it: a pid, 0 when nobody does, -1 when the kernel does not
  * say. Changes nothing, and waits for nobody. */
 pid_t rundir_find_other(const struct rundir *rundir);

@@ -129,6 +129,8 @@ def refused(instance, text):
     done = instance.start("-q", expect=1)
     assert text in done.stderr, done.stderr
     assert not instance.processes()
+    checked = instance.verb("check")
+    assert (checked.returncode, checked.stdout) == (1, "") and text in checked.stderr
 
 
 @ROOT_ONLY
@@ -226,27 +228,39 @@ def test_a_pid_file_that_is_a_link_is_not_followed(instances):
     (instance.run_dir / "crewman.pid").unlink()
 
 
-NOBODY = 65534
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@ROOT_ONLY
 @pytest.mark.parametrize("verb", ["stop", "status", "connections", "reload", "reopen-logs"])
 def test_another_user_who_answers_is_asked_nothing(tmp_path, verb):
     run_dir = tmp_path / "run"
-    with fake_master(run_dir, message("done"), user=NOBODY) as asked:
+    with fake_master(run_dir, message("done"), user=OTHER) as asked:
         done = subprocess.run([crew.CREWMAN, verb, "--run-dir", run_dir], text=True,
                               capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
     assert done.returncode == 1
-    assert re.fullmatch(rf"crewman: {run_dir}/admin.sock: pid \d+ of user {NOBODY} answers there; "
+    assert re.fullmatch(rf"crewman: {run_dir}/admin.sock: pid \d+ of user {OTHER} answers there; "
                         r"expected root; nothing was asked\n", done.stderr)
     assert not any(asked)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@ROOT_ONLY
 def test_root_asks_the_instance_of_another_user(tmp_path):
     run_dir = tmp_path / "run"
-    with fake_master(run_dir, message("done"), user=NOBODY) as asked:
-        os.chown(run_dir, NOBODY, NOBODY)
+    with fake_master(run_dir, message("done"), user=OTHER) as asked:
+        os.chown(run_dir, OTHER, OTHER)
         subprocess.run([crew.CREWMAN, "reload", "--run-dir", run_dir], check=True,
                        capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
     assert b"reload" in asked[0]
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("what", ["app", "run"])
+def test_a_restart_that_could_not_start_stops_nothing(instances, tmp_path, what):
+    folder = make_folder(tmp_path, "app")
+    instance = with_log(instances, folder / "x.log")
+    instance.start()
+    pids = instance.worker_pids()
+    place = folder if what == "app" else instance.run_dir
+    place.chmod(0o777)
+    done = instance.verb("restart", "-d")
+    assert done.returncode == 1 and "may be written by everybody" in done.stderr
+    assert instance.worker_pids() == pids
+    place.chmod(0o755)
