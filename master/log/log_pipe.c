@@ -17,9 +17,11 @@
 #include "memory.h"
 
 #define PIPE_BYTES   (256 * 1024)
-#define READ_BYTES   (64u * 1024u)
+#define READ_BYTES   (8u * 1024u)
 #define LINE_BYTES   4096u
-#define BUDGET_BYTES (1024u * 1024u) /* a second */
+#define LINE_COST    128u            /* a line costs the loop as much as so many bytes */
+#define BUDGET_BYTES (1024u * 1024u) /* a second, each line with its cost */
+#define DRAIN_BYTES  (4u * BUDGET_BYTES)
 #define WINDOW_MS    1000u
 #define SAY_MS       10000u
 #define LEFT_MAX     32u
@@ -86,6 +88,7 @@ static void put_line(struct log_pipe *pipe) {
     }
     log_relay(level, pipe->label, pipe->pid, text);
     pipe->len = 0;
+    pipe->taken += LINE_COST;
 }
 
 /* No character is cut: its first bytes go into the next line. */
@@ -120,15 +123,16 @@ static void take_byte(struct log_pipe *pipe, char byte) {
         put_cut(pipe);
 }
 
-/* Bytes read; 0: it is empty, or over. */
-static size_t take_some(struct log_pipe *pipe) {
+/* Answers false when it is empty, or over. */
+static bool take_some(struct log_pipe *pipe) {
     char bytes[READ_BYTES];
     ssize_t got = read(pipe->fd, bytes, sizeof(bytes));
+    pipe->taken += got > 0 ? (size_t)got : 0;
     for (ssize_t i = 0; i < got; i++)
         take_byte(pipe, bytes[i]);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         pipe->is_at_end = true;
-    return got > 0 ? (size_t)got : 0;
+    return got > 0;
 }
 
 static void put_rest(struct log_pipe *pipe) {
@@ -152,8 +156,9 @@ static void say_too_much(struct log_pipe *pipe, uint64_t now) {
     if (pipe->said_ms != 0 && now - pipe->said_ms < SAY_MS)
         return;
     pipe->said_ms = now;
-    log_warning("%s: pid %d prints more than 1 MiB in a second: the rest waits or is lost",
-                pipe->label, (int)pipe->pid);
+    log_warning(
+        "%s: pid %d prints more than the log takes in a second: the rest waits or is lost",
+        pipe->label, (int)pipe->pid);
 }
 
 static void hold(struct log_pipe *pipe, uint64_t now) {
@@ -171,7 +176,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
         pipe->window_ms = now;
         pipe->taken = 0;
     }
-    pipe->taken += take_some(pipe);
+    (void)take_some(pipe);
     if (pipe->is_at_end && pipe->has_ended) {
         put_rest(pipe);
         destroy(pipe);
@@ -215,11 +220,12 @@ void log_pipe_set_pid(struct log_pipe *pipe, pid_t pid) {
     pipe->pid = pid;
 }
 
-/* No more than fits into the pipe: who holds it may write for ever. */
+/* About what fits into the pipe: who holds it may write for ever. */
 static void drain(struct log_pipe *pipe) {
-    size_t taken = 0, got;
-    while (taken <= PIPE_BYTES && (got = take_some(pipe)) > 0)
-        taken += got;
+    size_t bytes = 0;
+    pipe->taken = 0;
+    while (bytes <= PIPE_BYTES && pipe->taken < DRAIN_BYTES && take_some(pipe))
+        bytes += READ_BYTES;
     put_rest(pipe);
 }
 
