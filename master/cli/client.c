@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -20,7 +21,8 @@
 #include "unix_socket.h"
 
 /* How long a process may take to end after it has closed its admin socket. */
-#define END_MS 5000
+#define END_MS  5000
+#define LOOK_MS 20
 /* For a place in the backlog. */
 #define CONNECT_S 2
 /* A machine may be slow: a master that nobody has stopped has its silence so many times. */
@@ -34,7 +36,7 @@ struct question {
     void *owner;
     const char *path;
     pid_t pid;   /* of the other end; 0: not known */
-    int peer_fd; /* a pidfd of it; negative: it is gone */
+    int peer_fd; /* a pidfd of it; negative: there is none */
     unsigned silences;
     bool may_end;
     int exit_code;
@@ -109,18 +111,36 @@ static int check_peer(const struct question *question, int fd) {
 
 static void open_peer(struct question *question, int fd) {
     struct ucred peer;
-    question->peer_fd = unix_socket_peer(fd, &peer);
-    if (question->peer_fd < 0)
+    question->peer_fd = -1;
+    if (unix_socket_peer(fd, &peer) != 0 || peer.pid <= 0)
         return;
     question->pid = peer.pid;
     question->peer_fd = pidfd_open(peer.pid, 0);
 }
 
+/* Of another PID namespace, whose processes have no number here. */
+static bool serves_no_more(const char *path) {
+    int fd = connect_to(path);
+    if (fd >= 0)
+        close(fd);
+    return fd == -ENOENT || fd == -ECONNREFUSED;
+}
+
+static bool is_gone(const struct question *question) {
+    if (question->pid > 0)
+        return kill(question->pid, 0) != 0 && errno == ESRCH;
+    return serves_no_more(question->path);
+}
+
 /* Whoever does not want to talk to us closes too: an end is an answer only if the process ends.
  */
-static bool has_ended(int peer_fd) {
-    struct pollfd peer = {.fd = peer_fd, .events = POLLIN};
-    return peer_fd < 0 || poll(&peer, 1, END_MS) == 1;
+static bool has_ended(const struct question *question) {
+    struct pollfd peer = {.fd = question->peer_fd, .events = POLLIN};
+    if (question->peer_fd >= 0)
+        return poll(&peer, 1, END_MS) == 1;
+    for (int waited = 0; waited < END_MS && !is_gone(question); waited += LOOK_MS)
+        poll(NULL, 0, LOOK_MS);
+    return is_gone(question);
 }
 
 static void leave(struct question *question, int exit_code) {
@@ -148,7 +168,7 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
 
 static void on_end(void *owner, const char *reason) {
     struct question *question = owner;
-    bool is_fine = question->may_end && !reason && has_ended(question->peer_fd);
+    bool is_fine = question->may_end && !reason && has_ended(question);
     if (!is_fine)
         complain(question, reason ? reason : "the connection was closed before an answer came");
     leave(question, is_fine ? EXIT_DONE : EXIT_FAILED);

@@ -25,7 +25,7 @@ def message(kind, **fields):
 
 
 @contextlib.contextmanager
-def fake_master(run_dir, *answers, user=None):
+def fake_master(run_dir, *answers, user=None, hangs_up=False):
     """Answers each client with these bytes, whatever it asks; yields what was asked. The kernel
     says of it that it is of that user."""
     run_dir.mkdir()
@@ -49,7 +49,7 @@ def fake_master(run_dir, *answers, user=None):
                 asked.append(client.recv(65536))
                 for answer in answers:
                     client.sendall(answer)
-                while client.recv(65536):
+                while not hangs_up and client.recv(65536):
                     pass
 
     thread = threading.Thread(target=serve)
@@ -264,3 +264,16 @@ def test_a_restart_that_could_not_start_stops_nothing(instances, tmp_path, what)
     assert done.returncode == 1 and "may be written by everybody" in done.stderr
     assert instance.worker_pids() == pids
     place.chmod(0o755)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("words", [[], ["unshare", "--pid", "--fork"]], ids=["here", "no pid"])
+def test_a_master_that_hangs_up_and_lives_is_not_stopped(tmp_path, words):
+    """In another PID namespace the kernel knows no number for who answers."""
+    run_dir = tmp_path / "run"
+    with fake_master(run_dir, hangs_up=True):
+        done = subprocess.run([*words, crew.CREWMAN, "stop", "--run-dir", run_dir], text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"crewman: {run_dir}/admin.sock: "
+                           "the connection was closed before an answer came\n")
