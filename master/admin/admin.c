@@ -194,17 +194,18 @@ static void turn_away(struct admin *admin, int fd, const char *why) {
     drop(client);
 }
 
-/* The one that waits for an answer is not the one that hangs. */
-static void drop_oldest(struct admin *admin) {
+/* The one that waits for an answer is not the one that hangs. Answers whether there was one. */
+static bool drop_oldest(struct admin *admin) {
     struct list *node;
     list_each (node, &admin->clients) {
         struct admin_client *client = list_entry(node, struct admin_client, in_clients);
-        if (client->awaits)
+        if (client->awaits || client->awaits_end)
             continue;
         log_warning("admin: too many clients at once; the oldest is dropped");
         drop(client);
-        return;
+        return true;
     }
+    return false;
 }
 
 static void on_accepted(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
@@ -221,9 +222,10 @@ static void on_accepted(void *owner, int fd, const struct sockaddr *from, sockle
         turn_away(admin, fd, "the instance is stopping");
         return;
     }
-    if (is_full)
-        drop_oldest(admin);
-    (void)adopt(admin, fd);
+    if (is_full && !drop_oldest(admin))
+        turn_away(admin, fd, "too many clients wait for an answer");
+    else
+        (void)adopt(admin, fd);
 }
 
 static void on_turned_away(void *owner, int fd, const struct sockaddr *from, socklen_t len) {
