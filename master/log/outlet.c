@@ -124,16 +124,17 @@ static void write_chunk(struct outlet *outlet) {
     uv_cond_broadcast(&outlet->changed);
 }
 
-/* It cannot be written: the lines that wait are lost with it. */
-static void drop_all(struct outlet *outlet, int err) {
-    while (outlet->out != outlet->in) {
-        size_t at = outlet->out % RING_BYTES, len = waiting(outlet);
+/* It cannot be written: the lines that waited by then are lost with it. */
+static void drop_until(struct outlet *outlet, uint64_t until, int err) {
+    while (outlet->out != until) {
+        size_t at = outlet->out % RING_BYTES, len = (size_t)(until - outlet->out);
         if (len > RING_BYTES - at)
             len = RING_BYTES - at;
         lose(outlet, count_lines(outlet->ring + at, len), err);
         outlet->out += len;
     }
-    outlet->lost_at = outlet->out;
+    if (outlet->lost_at < outlet->out)
+        outlet->lost_at = outlet->out;
 }
 
 static bool has_to_tell(const struct outlet *outlet) {
@@ -143,7 +144,7 @@ static bool has_to_tell(const struct outlet *outlet) {
 static void tell_losses(struct outlet *outlet) {
     char text[160], line[512];
     size_t len = 0, done = 0;
-    uint64_t told = outlet->lost;
+    uint64_t told = outlet->lost, in = outlet->in;
     outlet->may_retry = false;
     snprintf(text, sizeof(text), "%llu log lines lost: %s", (unsigned long long)told,
              outlet->lost_errno == ENOBUFS ? "the log does not take them"
@@ -154,7 +155,7 @@ static void tell_losses(struct outlet *outlet) {
         len += log_line(CREW_LOG_WARNING, text, line + len, sizeof(line) - len);
     int err = write_unlocked(outlet, line, len, &done);
     if (err)
-        drop_all(outlet, err);
+        drop_until(outlet, in, err);
     else
         outlet->lost -= told;
     uv_cond_broadcast(&outlet->changed);
@@ -187,6 +188,8 @@ static void carry_out(struct outlet *outlet) {
         make_standard(fd);
     uv_mutex_lock(&outlet->lock);
     outlet->order_err = fd < 0 ? fd : take_over(outlet, fd);
+    if (outlet->is_standard && !is_standard && outlet->order_err == 0)
+        make_standard(outlet->fd); /* it became so meanwhile */
     outlet->order = ORDER_DONE;
     outlet->may_retry = true;
     snprintf(outlet->why, sizeof(outlet->why), "%s", why);

@@ -118,6 +118,26 @@ static void a_full_disk_costs_lines_that_are_counted(void **state) {
     close(fd);
 }
 
+/* What is put in while a loss cannot be told is tried anew: it may be the moment at which there
+ * is room again. Many rounds, for that moment is short. */
+static void what_comes_meanwhile_is_no_loss(void **state) {
+    (void)state;
+    for (int i = 0; i < 2000; i++) {
+        int ends[2], fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pipe(ends), 0);
+        struct outlet *outlet = outlet_open(fd, true);
+        put(outlet, "lost\n");
+        assert_true(outlet_flush(outlet, PATIENCE_MS));
+        assert_int_equal(dup2(ends[1], fd), fd);
+        put(outlet, "back\n");
+        outlet_close(outlet, PATIENCE_MS);
+        close(ends[1]);
+        close(fd);
+        assert_non_null(strstr(read_until(ends[0], NULL), "back\n"));
+        close(ends[0]);
+    }
+}
+
 /* Nothing more has to be put in for the loss to be told. */
 static void a_loss_is_told_without_another_line(void **state) {
     int ends[2], fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -259,6 +279,7 @@ int main(void) {
         cmocka_unit_test(lines_come_out_in_order),
         cmocka_unit_test(a_reader_that_sleeps_costs_lines_that_are_told_in_their_place),
         cmocka_unit_test(a_full_disk_costs_lines_that_are_counted),
+        cmocka_unit_test(what_comes_meanwhile_is_no_loss),
         cmocka_unit_test(a_loss_is_told_without_another_line),
         cmocka_unit_test(a_description_that_does_not_wait_loses_nothing),
         cmocka_unit_test(an_end_with_a_reader_that_sleeps_comes),
