@@ -68,20 +68,26 @@ static bool is_known(uintptr_t address) {
     return false;
 }
 
-/* Where the fault is, and who called a place where there is no code. 0: this machine is not
- * known. */
-static uintptr_t place_of(const ucontext_t *context, uintptr_t *out_caller) {
+/* Where the fault is. 0: this machine is not known, or nothing is there. */
+static uintptr_t place_of(const ucontext_t *context) {
 #if defined(__x86_64__)
-    uintptr_t place = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-    *out_caller = place < GUARD_SIZE ? *(uintptr_t *)context->uc_mcontext.gregs[REG_RSP] : 0;
-    return place;
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
-    uintptr_t place = context->uc_mcontext.pc;
-    *out_caller = place < GUARD_SIZE ? context->uc_mcontext.regs[30] : 0;
-    return place;
+    return context->uc_mcontext.pc;
 #else
     (void)context;
-    *out_caller = 0;
+    return 0;
+#endif
+}
+
+/* Who has called a place where there is no code; the stack may be none. */
+static uintptr_t caller_of(const ucontext_t *context) {
+#if defined(__x86_64__)
+    return *(uintptr_t *)context->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    return context->uc_mcontext.regs[30];
+#else
+    (void)context;
     return 0;
 #endif
 }
@@ -97,20 +103,28 @@ static void note_callers(uintptr_t place) {
         note(frames++, (uintptr_t)found[at] - 1);
 }
 
+/* The frames above the place. The unwinder finds none from where there is no code. */
+static void note_way(const ucontext_t *context, uintptr_t place) {
+    if (is_known(place)) {
+        note_callers(place);
+        return;
+    }
+    uintptr_t caller = place < GUARD_SIZE ? caller_of(context) : 0;
+    if (caller)
+        note(1, caller - 1);
+}
+
 /* What is sure comes first: a fault in here ends the process at once. */
 static void on_fault(int number, siginfo_t *info, void *context) {
-    uintptr_t caller = 0, place = place_of(context, &caller);
     (void)info;
     if (crash.page && !crash.is_dying) {
+        uintptr_t place = place_of(context);
         crash.is_dying = true;
         score_set(crash.page->crash.signal, (uint64_t)number);
         note(0, place);
         signal(SIGALRM, SIG_DFL);
         alarm(TOO_LONG_S);
-        if (is_known(place))
-            note_callers(place);
-        else if (caller)
-            note(1, caller - 1);
+        note_way(context, place);
         alarm(0);
     }
     raise(number); /* SA_RESETHAND: it ends the process as soon as we are back */
