@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
 #include "crash.h"
 
 static struct score_page *page;
@@ -63,6 +65,12 @@ static void write_nowhere(void) {
     *nowhere = 1;
 }
 
+/* In code that is neither ours, nor the app's, nor libc's. */
+static void give_a_library_nonsense(void) {
+    json_t *volatile nonsense = (json_t *)(uintptr_t)8;
+    _exit(json_object_get(nonsense, "key") != NULL);
+}
+
 static void call_nowhere(void) {
     void (*volatile nowhere)(void) = NULL;
     nowhere();
@@ -87,6 +95,34 @@ static void who_has_called_nowhere_is_noted(void **state) {
     assert_int_equal(module_of(1), SCORE_MODULE_WORKER);
 }
 
+static void who_has_called_a_library_is_noted(void **state) {
+    (void)state;
+    if (die(give_a_library_nonsense) == 0)
+        skip();
+    assert_int_equal(page->crash.signal, SIGSEGV);
+    assert_true(page->crash.count >= 2);
+    assert_int_equal(module_of(0), SCORE_MODULE_OTHER);
+    assert_int_equal(module_of(1), SCORE_MODULE_WORKER);
+}
+
+/* The unwinder may die of it. */
+static void call_no_code(void) {
+    void *pages = mmap(NULL, 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void (*volatile no_code)(void) = (void (*)(void))(uintptr_t)pages;
+    no_code();
+}
+
+static void a_place_without_code_is_noted(void **state) {
+    (void)state;
+    int number = die(call_no_code);
+    if (number == 0)
+        skip();
+    assert_int_equal(number, SIGSEGV);
+    assert_int_equal(page->crash.signal, SIGSEGV);
+    assert_true(page->crash.count >= 1);
+    assert_int_equal(module_of(0), SCORE_MODULE_OTHER);
+}
+
 #ifdef __x86_64__
 static void call_nowhere_without_a_stack(void) {
     __asm__ volatile("xor %%esp, %%esp\n\tjmp *%%rsp" ::: "memory");
@@ -107,6 +143,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_place_is_noted, begin, end),
         cmocka_unit_test_setup_teardown(who_has_called_nowhere_is_noted, begin, end),
+        cmocka_unit_test_setup_teardown(who_has_called_a_library_is_noted, begin, end),
+        cmocka_unit_test_setup_teardown(a_place_without_code_is_noted, begin, end),
 #ifdef __x86_64__
         cmocka_unit_test_setup_teardown(without_a_stack_the_place_is_noted, begin, end),
 #endif

@@ -61,13 +61,6 @@ static void note(size_t at, uintptr_t address) {
     score_set(crash.page->crash.count, at + 1);
 }
 
-static bool is_known(uintptr_t address) {
-    for (size_t i = 1; i < SCORE_MODULE_COUNT; i++)
-        if (address >= crash.modules[i].start && address < crash.modules[i].end)
-            return true;
-    return false;
-}
-
 /* Where the fault is. 0: this machine is not known, or nothing is there. */
 static uintptr_t place_of(const ucontext_t *context) {
 #if defined(__x86_64__)
@@ -103,13 +96,14 @@ static void note_callers(uintptr_t place) {
         note(frames++, (uintptr_t)found[at] - 1);
 }
 
-/* The frames above the place. The unwinder finds none from where there is no code. */
+/* The frames above the place, in whatever library it is. The unwinder finds none from where
+ * there is no code. */
 static void note_way(const ucontext_t *context, uintptr_t place) {
-    if (is_known(place)) {
+    if (place >= GUARD_SIZE) {
         note_callers(place);
         return;
     }
-    uintptr_t caller = place < GUARD_SIZE ? caller_of(context) : 0;
+    uintptr_t caller = caller_of(context);
     if (caller)
         note(1, caller - 1);
 }
