@@ -121,7 +121,8 @@ typedef struct crew_msg {
     X(IO, 7, "io", "the network reported an error, for example a reset")                       \
     X(RELOAD, 8, "reload", "the worker is being replaced by a new generation")                 \
     X(SHUTDOWN, 9, "shutdown", "the server is stopping")                                       \
-    X(MEMORY, 10, "memory", "no memory or disk space for its data, or limits.memory was reached")
+    X(MEMORY, 10, "memory",                                                                    \
+      "no memory or disk space for its data, or limits.memory was reached")
 
 enum crew_close_reason {
 #define CREW_CLOSE_MEMBER(name, number, word, text) CREW_CLOSE_##name = (number),
@@ -462,8 +463,8 @@ static inline int crew_reply_cookie(crew_request *request, const struct crew_coo
  * own: and the loop goes on), the worker answers 500 and says so in the log: no client waits
  * for ever.
  *
- * The whole answer. `type` is its Content-Type, NULL for none. The body is copied; with 204,
- * 205 and 304 there is none, whatever is given. */
+ * The whole answer, with a status from 200 to 599. `type` is its Content-Type, NULL for none.
+ * The body is copied; with 204, 205 and 304 there is none, whatever is given. */
 int crew_reply(crew_request *request, int status, const char *type, const void *body,
                size_t len);
 
@@ -485,15 +486,17 @@ int crew_reply_file(crew_request *request, const char *path);
 /* 302, or another status from 301 to 308, to `location`. Workerman: redirect(). */
 int crew_reply_redirect(crew_request *request, int status, const char *location);
 
-/* An answer in pieces: begin, write as often as needed (answers like crew_conn_send():
- * CREW_QUEUED asks to wait for on_buffer_drain), end. Chunked for HTTP/1.1; HTTP/1.0 clients
- * see its end by the close. An end that there is no memory for ends the connection. */
+/* An answer in pieces, with a status that has a body: begin, write as often as needed (answers
+ * like crew_conn_send(): CREW_QUEUED asks to wait for on_buffer_drain), end. Chunked for
+ * HTTP/1.1; HTTP/1.0 clients see its end by the close. An end that there is no memory for ends
+ * the connection. */
 int crew_reply_begin(crew_request *request, int status, const char *type);
 int crew_reply_write(crew_request *request, const void *data, size_t len);
 int crew_reply_end(crew_request *request);
 
 /* One Server-Sent Event, on an answer begun as "text/event-stream". NULL leaves a member out;
- * `retry_ms` negative too. Workerman: ServerSentEvents. */
+ * `retry_ms` negative too. As crew_reply_write(); CREW_EINVAL for a line end in event, id or
+ * comment. Workerman: ServerSentEvents. */
 struct crew_sse {
     const char *event CREW_UNSET, *id CREW_UNSET, *data CREW_UNSET, *comment CREW_UNSET;
     long retry_ms CREW_UNSET;
@@ -508,12 +511,14 @@ static inline int crew_reply_sse(crew_request *request, const struct crew_sse *e
  * and stored just before the answer begins, which is when CREW_ESTATE begins too; a new one
  * costs nothing until something is put in it. An id that a client brings is never taken on. An
  * answer whose session cannot be stored fails with that error (-ENOSPC …), once: the next one
- * goes without it. Workerman: session(). */
+ * goes without it. Where the store cannot be read, each function that can answer an error
+ * answers that one. Workerman: session(). */
 
 /* NULL without one; lives as long as the request. Workerman: Session::get(). */
 const char *crew_session_get(crew_request *request, const char *name);
 
-/* Each name with its value, in no order. */
+/* Each name with its value, in no order; `visit` may change the session. A non-zero answer of
+ * it ends the walk and is returned. */
 int crew_session_each(crew_request *request,
                       int (*visit)(const char *name, const char *value, void *arg), void *arg);
 
@@ -549,10 +554,10 @@ typedef struct crew_out crew_out;
 int crew_out_add(crew_out *out, const void *data, size_t len);
 
 /* A framing of the app's own, over "tcp://…", "unix://…" or "udp://…": set `protocol` of the
- * service. Only `input` must be there. All may pause and close the connection and send to it.
- * Workerman: Protocols\ProtocolInterface. */
+ * service. `name` and `input` must be there. All may pause and close the connection and send to
+ * it. Workerman: Protocols\ProtocolInterface. */
 struct crew_protocol {
-    const char *name CREW_UNSET; /* shown by `crewman connections` */
+    const char *name CREW_UNSET; /* UTF-8; shown by `crewman connections` */
 
     /* Bytes of state for each connection, zeroed before on_connect and freed after on_close:
      * crew_protocol_state(). Over udp without sessions it is new for each datagram. */
