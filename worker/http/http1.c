@@ -132,6 +132,13 @@ void http1_abandon(struct crew_request *request, int error) {
     conn_end(request->conn, CREW_CLOSE_MEMORY, error);
 }
 
+void http1_begin_plain(struct crew_conn *conn) {
+    if (conn->state != CONN_OPENING)
+        return;
+    sendq_done(&conn->out);
+    conn_set_state(conn, CONN_OPEN);
+}
+
 void http1_send_continue(struct crew_conn *conn) {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     conn_write_control(conn, text, sizeof(text) - 1);

@@ -24,6 +24,10 @@ int http1_send_file(struct crew_request *request, struct source *source, uint64_
 int http1_flush(struct crew_request *request);
 void http1_abandon(struct crew_request *request, int error);
 
+/* Of a `websocket` service: from its first plain request on the connection is an HTTP one, and
+ * what the app had sent for the WebSocket to come is void. Harmless again, and on any other. */
+void http1_begin_plain(struct crew_conn *conn);
+
 /* The body may come: 100. */
 void http1_send_continue(struct crew_conn *conn);
 

@@ -13,6 +13,7 @@
 #include "exchange.h"
 #include "handshake.h"
 #include "http1.h"
+#include "http1_refusal.h"
 #include "intake.h"
 #include "reply.h"
 #include "request.h"
@@ -80,47 +81,6 @@ static void done(struct crew_conn *conn) {
     give_back(conn);
 }
 
-/* Of a `websocket` service: from its first plain request on the connection is an HTTP one, and
- * what the app had sent for the WebSocket to come is void. */
-static void begin_plain(struct crew_conn *conn) {
-    if (conn->state != CONN_OPENING)
-        return;
-    sendq_done(&conn->out);
-    conn_set_state(conn, CONN_OPEN);
-}
-
-static void write_error(struct crew_conn *conn, int status, const char *text) {
-    const struct crew_request *request = conn->as.http.request;
-    begin_plain(conn);
-    http1_send_error(conn, status, text, !request || request->head.method_id != HTTP_HEAD);
-}
-
-static void turn_away(struct crew_conn *conn, int status) {
-    write_error(conn, status,
-                status == 429 ? "too many connections from this address; try again later"
-                              : "too many connections; try again later");
-}
-
-/* An error that the server answers itself, and the end of the connection. */
-static void refuse(struct crew_conn *conn, int status, int error, const char *text) {
-    struct crew_request *request = conn->as.http.request;
-    if (request) {
-        request->closes_after = true; /* and so says an answer that the app gives in on_error */
-        if (request->is_parsed && !request->is_handshake)
-            begin_plain(conn);
-    }
-    conn_report(conn, error, text);
-    if (conn->state > CONN_OPEN)
-        return;
-    bool is_there = request && conn->as.http.request == request;
-    bool has_answer = request && (!is_there || request->reply != REPLY_NONE);
-    if (!has_answer)
-        write_error(conn, status, text);
-    if (is_there)
-        intake_drop(request);
-    conn_finish(conn, conn_reason_of(error));
-}
-
 /* RFC 9110 section 7.8: in HTTP/1.0 it means nothing. */
 static bool asks_for_websocket(const struct http_head *head) {
     return head->wants_upgrade && head->minor_version >= 1 &&
@@ -156,7 +116,7 @@ static void begin_request(struct crew_conn *conn, struct crew_request *request) 
         handshake_answer(conn, request);
         return;
     case INTAKE_PLAIN:
-        begin_plain(conn);
+        http1_begin_plain(conn);
         if (has_body)
             begin_body(conn, request);
         else
@@ -288,7 +248,7 @@ static void drained(struct crew_conn *conn) {
 
 static void refuse_request(struct crew_request *request, int status, int error,
                            const char *text) {
-    refuse(request->conn, status, error, text);
+    http1_refusal_begin(request->conn, status, error, text);
 }
 
 /* The answer is complete: the next request, or the end. */
@@ -329,19 +289,12 @@ static int send_answer(struct crew_conn *conn, const void *data, size_t len,
     return reply_whole(request, 200, "text/html;charset=utf-8", data, len);
 }
 
-static void goodbye(struct crew_conn *conn, int code, const char *text) {
-    const struct crew_request *request = conn->as.http.request;
-    bool is_refusal = conn->state == CONN_OPENING || code < 1000;
-    if (is_refusal && (!request || request->reply == REPLY_NONE))
-        write_error(conn, code < 1000 ? code : 503, text ? text : "going away");
-}
-
 /* An answer that has begun, or may have been cut, cannot be followed by another. */
 static void shed(struct crew_conn *conn, bool is_cut) {
     const struct crew_request *request = conn->as.http.request;
     bool is_first = conn->state == CONN_OPENING || !is_cut;
     if (conn->state <= CONN_OPEN && is_first && (!request || request->reply == REPLY_NONE))
-        write_error(conn, 503, "out of memory");
+        http1_refusal_send(conn, 503, "out of memory");
     conn->as.http.scanned = 0;
     give_back(conn);
 }
@@ -360,11 +313,12 @@ static void expired(struct crew_conn *conn, enum deadline deadline) {
     if (deadline == DEADLINE_KEEP_ALIVE)
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else if (deadline == DEADLINE_MESSAGE)
-        refuse(conn, 408, CREW_ETIMEOUT, "too little of the body came within message_timeout");
+        http1_refusal_begin(conn, 408, CREW_ETIMEOUT,
+                            "too little of the body came within message_timeout");
     else if (conn->bytes_in == 0 && conn->state == CONN_OPEN) /* a spare that browsers open */
         conn_finish(conn, CREW_CLOSE_TIMEOUT);
     else
-        refuse(conn, 408, CREW_ETIMEOUT, "no request within handshake_timeout");
+        http1_refusal_begin(conn, 408, CREW_ETIMEOUT, "no request within handshake_timeout");
 }
 
 const struct protocol protocol_http = {
@@ -378,8 +332,8 @@ const struct protocol protocol_http = {
     .unfinished = unfinished,
     .held = held,
     .send = send_answer,
-    .goodbye = goodbye,
-    .turn_away = turn_away,
+    .goodbye = http1_refusal_goodbye,
+    .turn_away = http1_refusal_turn_away,
     .shed = shed,
     .lingers = lingers,
     .drained = drained,
