@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
  * See spawner.h. Every child that ends is waited for, known or not: as process 1 of a container
- * the master inherits those whose parents have died.
+ * the master inherits those whose parents have died. A child can twist what we are told of it:
+ * it may ask to be traced by us, then its stops look like ends; and while another process
+ * traces it, its end is that one's to see first.
  */
 #include "spawner.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +26,8 @@
 #define REAP_MAX 1000u
 /* A SIGCHLD that got lost costs a second. */
 #define AGAIN_MS 1000u
+/* Looks at a dead child, with all between them waited for who can be: it is not let go. */
+#define WITHHELD_LOOKS 2u
 
 static struct spawned *find(const struct spawner *spawner, pid_t pid) {
     struct list *node;
@@ -40,6 +46,15 @@ static void tell(struct spawned *spawned, int state) {
                    WIFSIGNALED(state) ? WTERMSIG(state) : 0);
 }
 
+/* Only one that has made us its tracer (PTRACE_TRACEME) is told of: each signal stops it. */
+static bool is_a_stop(pid_t pid, int state) {
+    if (!WIFSTOPPED(state))
+        return false;
+    log_error("pid %d has made the master its tracer: it is killed", (int)pid);
+    (void)kill(pid, SIGKILL);
+    return true;
+}
+
 /* False: there may be more. */
 static bool reap_some(struct spawner *spawner) {
     unsigned count = 0, others = 0;
@@ -48,6 +63,8 @@ static bool reap_some(struct spawner *spawner) {
     while (count < REAP_MAX && (pid = waitpid(-1, &state, WNOHANG)) > 0) {
         struct spawned *spawned = find(spawner, pid);
         count++;
+        if (is_a_stop(pid, state))
+            continue;
         if (spawned)
             tell(spawned, state);
         else
@@ -58,16 +75,48 @@ static bool reap_some(struct spawner *spawner) {
     return count < REAP_MAX;
 }
 
+/* All its threads have ended. Its number is its own until we have waited for it. */
+static bool is_dead(pid_t pid) {
+    struct pollfd process = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+    bool is_dead = process.fd >= 0 && poll(&process, 1, 0) == 1 && (process.revents & POLLIN);
+    if (process.fd >= 0)
+        close(process.fd);
+    return is_dead;
+}
+
+static bool is_withheld(struct spawned *spawned) {
+    spawned->dead_looks = is_dead(spawned->pid) ? spawned->dead_looks + 1 : 0;
+    return spawned->dead_looks >= WITHHELD_LOOKS;
+}
+
+/* Those dead whom a tracer, a debugger maybe, does not let go: how they ended it alone knows.
+ * One a look, for whoever is told may forget others. */
+static void look_for_withheld(struct spawner *spawner) {
+    struct list *node;
+    list_each (node, &spawner->running) {
+        struct spawned *spawned = list_entry(node, struct spawned, in_running);
+        if (!is_withheld(spawned))
+            continue;
+        log_warning("pid %d is dead, and the process that traces it does not let it go",
+                    (int)spawned->pid);
+        tell(spawned, SIGKILL);
+        return;
+    }
+}
+
 static void on_again(uv_timer_t *timer) {
     struct spawner *spawner = timer->data;
-    if (!reap_some(spawner) && !uv_is_closing((uv_handle_t *)timer))
+    if (reap_some(spawner))
+        look_for_withheld(spawner);
+    else if (!uv_is_closing((uv_handle_t *)timer))
         uv_timer_start(timer, on_again, 0, AGAIN_MS);
 }
 
 static void on_sigchld(uv_signal_t *handle, int number) {
     struct spawner *spawner = handle->data;
     (void)number;
-    on_again(&spawner->again);
+    if (!reap_some(spawner) && !uv_is_closing((uv_handle_t *)&spawner->again))
+        uv_timer_start(&spawner->again, on_again, 0, AGAIN_MS);
 }
 
 int spawner_open(struct spawner *spawner, uv_loop_t *loop) {
@@ -172,6 +221,7 @@ int spawner_start(struct spawner *spawner, struct spawned *spawned,
     if (err)
         return err;
     spawned->is_running = true;
+    spawned->dead_looks = 0;
     list_append(&spawner->running, &spawned->in_running);
     return 0;
 }

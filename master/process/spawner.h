@@ -28,6 +28,7 @@ struct spawned {
     struct list in_running;
     pid_t pid;
     bool is_running;
+    unsigned dead_looks; /* of ours, while nobody lets us wait for it */
     /* Its exit code, or the signal that has ended it; from the loop, once. */
     void (*ended)(struct spawned *spawned, int status, int signal);
 };
