@@ -35,6 +35,7 @@ void settle_now(struct settle *settle) {
             conn_take_up(conn);
     }
     send_gathered(conns); /* what was sent in on_close */
+    conns->budget.going = 0;
 }
 
 /* Only behind settle_now(), which takes what is due now. Answers whether the next turn has
@@ -55,10 +56,8 @@ bool settle_turn(void *owner) {
     struct settle *settle = owner;
     settle->turned(settle->owner);
     shed_check(settle->conns); /* what timers and the app's own handles have sent */
-    if (has_work(settle->conns)) {
+    if (has_work(settle->conns))
         settle_now(settle);
-        settle->conns->budget.going = 0;
-    }
     return turn_over(settle->conns);
 }
 
