@@ -15,7 +15,7 @@ struct budget {
     size_t held;
     size_t limit; /* SIZE_MAX: none */
     size_t peak;  /* the most that was held since budget_forget_peak() */
-    size_t going; /* of what is held, about so much goes by itself; until the turn is settled */
+    size_t going; /* of what is held, so much is free once those who have ended are buried */
 };
 
 /* What malloc(3) takes for so many bytes. */

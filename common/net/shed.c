@@ -2,8 +2,8 @@
  *
  * See shed.h. The connections are sorted by address, the largest first; the addresses stand in
  * a heap by what they hold. What a connection gives up is free at once, not only when it is
- * buried: many may have to in one turn. The rest, itself and its last words, is budget.going:
- * it goes by itself, and nobody else's end would make it go sooner.
+ * buried: many may have to in one turn. What it keeps until then is budget.going: nobody
+ * else's end would make it go sooner. Last words can last; a sixteenth is for all of them.
  */
 #include "shed.h"
 
@@ -104,7 +104,7 @@ static size_t gather(struct conns *conns, struct holder *holders, size_t *out_to
                                                .conn = conn};
         }
     }
-    conns->budget.going = ended + told;
+    conns->budget.going = ended;
     *out_told = told;
     return count;
 }
@@ -138,12 +138,9 @@ static void sink(struct client *heap, size_t count, size_t at) {
 /* The largest of the client that holds most. Answers how much less that is. */
 static size_t evict_next(struct budget *budget, struct client *client, size_t *told) {
     struct crew_conn *conn = (client->next++)->conn;
-    size_t sixteenth = budget->limit / 16, before = budget->held;
-    size_t words = sixteenth > KEPT_MAX ? sixteenth : KEPT_MAX;
+    size_t words = budget->limit / 16, before = budget->held;
     size_t kept = evict(conn, words > *told ? words - *told : 0);
-    if (conn->state != CONN_ENDED)
-        *told += kept;
-    budget->going += kept;
+    *(conn->state == CONN_ENDED ? &budget->going : told) += kept;
     return kept + (before > budget->held ? before - budget->held : 0);
 }
 

@@ -4,7 +4,7 @@
  * that holds most the largest connection, and so on until a sixteenth is free. A peer behind a
  * trusted proxy pays by its own address. Looked at at the top of each event, where no protocol
  * reads and no callback of the app runs; so the limit is passed by no more than one event adds,
- * and a sixteenth for the last words of those that pay.
+ * and what those keep that end in this turn.
  */
 #ifndef CREWMAN_SHED_H
 #define CREWMAN_SHED_H
