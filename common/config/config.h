@@ -168,6 +168,12 @@ int config_merge(struct config *config, const struct config_app *apps, size_t co
 /* Does the file have a service that needs no app? Then an instance needs none. */
 bool config_has_builtin(const struct config *config);
 
+/* Whom the apps are described as, before it is known which services they have: the instance's
+ * user; else, where each service in the file that runs an app names one, the first of these.
+ * "" : nobody else than who started it. Both borrowed from the config. */
+void config_describing_user(const struct config *config, const char **out_user,
+                            const char **out_group);
+
 /* The name of the processes that serve it. */
 const char *config_process_name(const struct config_service *service);
 

@@ -5,8 +5,11 @@
  */
 #include "config_user.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
+#include "config_file.h"
+#include "config_kind.h"
 #include "identity.h"
 #include "memory.h"
 
@@ -36,10 +39,9 @@ void config_user_check_declared(const struct config_source *source, const char *
 }
 
 /* A mere number has no group of its own. */
-static bool lacks_group(const struct config_service *service) {
+static bool lacks_group(const char *user, const char *group) {
     struct account account;
-    return *service->user && !*service->group &&
-           identity_find_user(service->user, &account) == 0 && !account.is_known;
+    return *user && !*group && identity_find_user(user, &account) == 0 && !account.is_known;
 }
 
 static void replace(char **text, const char *with) {
@@ -65,8 +67,36 @@ void config_user_resolve(struct config_draft *draft, const struct config *config
     }
     if (*service->group && !*service->user)
         config_service_complain(draft, "group", errors, "user to be set too");
-    if (lacks_group(service))
+    if (lacks_group(service->user, service->group))
         config_service_complain(draft, "user", errors,
                                 "group to be set too, as this user has no account here");
     config_service_render(draft);
+}
+
+static const char *text_of(const json_t *block, const char *key) {
+    const char *text = json_string_value(json_object_get(block, key));
+    return text ? text : "";
+}
+
+void config_describing_user(const struct config *config, const char **out_user,
+                            const char **out_group) {
+    const char *name;
+    json_t *block;
+    const json_t *first = NULL;
+    *out_user = config->user;
+    *out_group = config->group;
+    if (*config->user)
+        return;
+    json_object_foreach((json_t *)(uintptr_t)config_file_services(config), name, block) {
+        if (config_kind_is_builtin(block))
+            continue;
+        if (!*text_of(block, "user"))
+            return;
+        if (!first)
+            first = block;
+    }
+    if (lacks_group(text_of(first, "user"), text_of(first, "group")))
+        return; /* that will be said */
+    *out_user = text_of(first, "user");
+    *out_group = text_of(first, "group");
 }

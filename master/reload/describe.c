@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,16 +179,18 @@ static int open_output(struct describe *describe, uv_loop_t *loop, struct output
 
 static int spawn(struct describe *describe, struct spawner *spawner,
                  const struct program *worker, const struct config *config, const int *fds) {
-    char *const options_of[][2] = {{"--user", config->user},
-                                   {"--group", config->group},
-                                   {"--runtimes", config->runtimes},
-                                   {"--pin", fds[PIN_FD] < 0 ? "" : "3"}};
+    const char *user, *group;
+    config_describing_user(config, &user, &group);
+    const char *const options_of[][2] = {{"--user", user},
+                                         {"--group", group},
+                                         {"--runtimes", config->runtimes},
+                                         {"--pin", fds[PIN_FD] < 0 ? "" : "3"}};
     char *arguments[12] = {worker->path, "--describe"};
     int count = 2;
     for (size_t i = 0; i < sizeof(options_of) / sizeof(options_of[0]); i++) {
         if (options_of[i][1][0]) {
-            arguments[count++] = options_of[i][0];
-            arguments[count++] = options_of[i][1];
+            arguments[count++] = (char *)(uintptr_t)options_of[i][0];
+            arguments[count++] = (char *)(uintptr_t)options_of[i][1];
         }
     }
     arguments[count] = describe->app;

@@ -66,8 +66,11 @@ def test_a_worker_cannot_type_into_the_terminal(probe):
 
 @needs_root
 @pytest.mark.parametrize("verb", ["check", "start"])
-def test_a_constructor_has_no_terminal_and_no_rights(probe, verb):
-    instance = probe(is_started=False, app="inherits", top={"user": "www-data"})
+@pytest.mark.parametrize("place", ["top", "services"])
+def test_a_constructor_has_no_terminal_and_no_rights(probe, verb, place):
+    """Wherever the user stands: each time that the app is described, and in its workers."""
+    keys = {"user": "www-data"}
+    instance = probe(is_started=False, app="inherits", **({"top": keys} if place == "top" else keys))
     seen = instance.folder / "seen"
     instance.env["INHERITS"] = str(seen)
     with Terminal(instance, str(crew.CREWMAN), verb, "-c", str(instance.config_path)) as terminal:
@@ -80,8 +83,9 @@ def test_a_constructor_has_no_terminal_and_no_rights(probe, verb):
     assert "home: /var/www\n" in text
     for line in re.findall(r"^\d+ \(.*$", text, re.M):
         assert stat_of(line) == (int(line.split()[0]), 0)
-    assert field(text, "NoNewPrivs") == 1
-    assert all(field(text, name) == 0 for name in CAPABILITIES), text
+    found = re.findall(r"^(NoNewPrivs|Cap\w+):\s+(\S+)", text, re.M)
+    assert {name for name, _ in found} >= {"NoNewPrivs", *CAPABILITIES}
+    assert all(int(value, 16) == (name == "NoNewPrivs") for name, value in found), text
 
 
 def may_drop_the_bounding_set():
