@@ -31,6 +31,12 @@ void instance_trust(const struct config *config, struct trust *out_trust) {
     }
 }
 
+void instance_take_config(struct instance *instance, struct config *config) {
+    instance->config = config;
+    if (config)
+        instance_trust(config, &instance->trust);
+}
+
 /* Ids of an earlier instance must not come again: the numbers start at the time of day, and
  * grow. */
 uint32_t instance_next_number(struct instance *instance) {

@@ -32,6 +32,7 @@ struct instance {
     uv_loop_t loop;
     struct spawner spawner;    /* of all its processes */
     struct config *config;     /* in force; NULL until it is read */
+    struct trust trust;        /* of it: looked up once, for that may take long */
     const struct config *next; /* of the reload that runs: not in force yet; or NULL */
     struct list pools;
     struct programs programs; /* open from the start to the end */
@@ -64,7 +65,10 @@ void instance_done(struct instance *instance);
 /* The path of the file in run_dir; static storage until the next call. */
 const char *instance_path(const struct instance *instance, const char *name);
 
-/* Whom a configuration trusts with the folders of our files. */
+/* It is in force from now on; owned; NULL: none. The one before it is the caller's. */
+void instance_take_config(struct instance *instance, struct config *config);
+
+/* Whom a configuration trusts with the folders of our files. Waits for the system's groups. */
 void instance_trust(const struct config *config, struct trust *out_trust);
 
 /* A process number that no child of this or an earlier instance has. */

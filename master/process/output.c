@@ -38,9 +38,7 @@ const char *output_log_path(const struct instance *instance) {
 
 int output_switch_log(const struct instance *instance, struct outlet *outlet,
                       const char *path) {
-    struct trust trust;
-    instance_trust(instance->config, &trust);
-    return outlet_switch(outlet, &trust, path);
+    return outlet_switch(outlet, &instance->trust, path);
 }
 
 static int open_file(const struct instance *instance, struct outlet *outlet, const char *path,

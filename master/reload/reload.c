@@ -92,7 +92,7 @@ static void start_canaries(struct reload *reload) {
 static void commit(struct reload *reload) {
     struct instance *instance = reload->instance;
     struct config *old = instance->config;
-    instance->config = reload->config;
+    instance_take_config(instance, reload->config);
     instance->next = reload->config = NULL;
     instance->generation++;
     changeover_commit(instance);

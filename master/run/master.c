@@ -311,7 +311,7 @@ static void on_loaded(void *owner, struct config *config, const struct pins *pin
                       const struct config_errors *errors) {
     struct master *master = owner;
     master->loading = NULL;
-    master->instance.config = config;
+    instance_take_config(&master->instance, config);
     if (!config) {
         output_print(master->instance.err, print_errors, errors);
         fail_start(master, NULL);

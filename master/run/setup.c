@@ -38,15 +38,14 @@ static int refuse_beside(const struct rundir *run_dir, pid_t other, char *why, s
  * word. */
 static int take_run_dir(struct instance *instance, bool *out_follows_crash, char *why,
                         size_t size) {
-    struct trust trust;
+    const struct trust *trust = &instance->trust;
     struct rundir *run_dir = &instance->run_dir;
-    instance_trust(instance->config, &trust);
-    int err = rundir_open(run_dir, &trust, instance->config->run_dir, why, size);
+    int err = rundir_open(run_dir, trust, instance->config->run_dir, why, size);
     if (err)
         return err;
     pid_t other = rundir_find_other(run_dir), before = 0;
     if (other == 0)
-        err = rundir_lock(run_dir, &trust, &before, why, size);
+        err = rundir_lock(run_dir, trust, &before, why, size);
     if (other != 0 || err == -EWOULDBLOCK)
         return refuse_beside(run_dir, other != 0 ? other : before, why, size);
     *out_follows_crash = before != 0;

@@ -37,12 +37,10 @@ static void look_at_admin(struct instance *instance, struct admin *admin) {
 }
 
 bool upkeep_look(struct instance *instance, struct admin *admin) {
-    struct trust trust;
     char why[1024];
     bool is_new_folder;
-    instance_trust(instance->config, &trust);
     enum rundir_news news =
-        rundir_look(&instance->run_dir, &trust, &is_new_folder, why, sizeof(why));
+        rundir_look(&instance->run_dir, &instance->trust, &is_new_folder, why, sizeof(why));
     if (news == RUNDIR_LOST) {
         tell_once(&instance->run_dir, why);
         return false;
