@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * See channel.h. Reading: bytes gather in `in` until a frame is whole; at most one received
- * descriptor waits for the frame it came with. Writing: what the kernel does not take waits in
- * a list of frames, each with its descriptor, which goes with the frame's first byte.
+ * descriptor waits for the frame it came with, and where no message has one none is received.
+ * Writing: what the kernel does not take waits in a list of frames, each with its descriptor,
+ * which goes with the frame's first byte.
  */
 #include "channel.h"
 
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "list.h"
+#include "rights.h"
 
 #define HEADER_SIZE 4u
 #define READ_SIZE   65536u
@@ -35,6 +37,7 @@ struct channel {
     uv_poll_t poll; /* first: the handle is the channel */
     int fd, received_fd;
     enum message_direction receives;
+    bool takes_descriptors;
     const struct channel_events *events;
     void *owner;
     const struct channel_limits *limits;
@@ -70,6 +73,9 @@ struct channel *channel_open(uv_loop_t *loop, int fd, enum message_direction rec
     channel->fd = fd;
     channel->received_fd = -1;
     channel->receives = receives;
+    channel->takes_descriptors = message_may_have_descriptor(receives);
+    if (!channel->takes_descriptors)
+        rights_refuse(fd);
     channel->events = events;
     channel->owner = owner;
     channel->limits = &no_limits;
@@ -325,7 +331,8 @@ static void keep_descriptor(struct channel *channel, struct msghdr *message) {
     }
 }
 
-static ssize_t receive(struct channel *channel) {
+/* Bytes, or a negative errno number; with what came beside them. */
+static ssize_t receive_with_descriptor(struct channel *channel) {
     union {
         struct cmsghdr align;
         char space[CMSG_SPACE(sizeof(int))];
@@ -338,7 +345,14 @@ static ssize_t receive(struct channel *channel) {
     ssize_t got = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got > 0)
         keep_descriptor(channel, &message);
-    return got;
+    return got < 0 ? -errno : got;
+}
+
+static ssize_t receive(struct channel *channel) {
+    if (channel->takes_descriptors)
+        return receive_with_descriptor(channel);
+    return rights_read(channel->fd, channel->in + channel->in_len,
+                       channel->in_size - channel->in_len);
 }
 
 static void read_some(struct channel *channel) {
@@ -352,8 +366,10 @@ static void read_some(struct channel *channel) {
         deliver_all(channel);
     } else if (got == 0) {
         end(channel, NULL);
-    } else if (errno != EAGAIN && errno != EINTR) {
-        end(channel, errno == ECONNRESET ? NULL : strerror(errno));
+    } else if (got == -EPERM) {
+        end(channel, "a descriptor came that no message has");
+    } else if (got != -EAGAIN && got != -EINTR) {
+        end(channel, got == -ECONNRESET ? NULL : strerror((int)-got));
     }
 }
 
@@ -382,5 +398,8 @@ void channel_close(struct channel *channel) {
         frame_free(channel, list_entry(channel->out.next, struct frame_out, in_queue));
     drop_descriptor(channel);
     uv_close((uv_handle_t *)&channel->poll, on_closed);
-    close(channel->fd);
+    if (channel->takes_descriptors)
+        close(channel->fd);
+    else
+        rights_close(channel->fd);
 }

@@ -92,6 +92,13 @@ bool message_has_descriptor(const struct message *message) {
            message->id == MSG_ADMIN_CLIENT || message->id == MSG_CONNECTED;
 }
 
+bool message_may_have_descriptor(enum message_direction direction) {
+    for (size_t i = 0; i < MSG_COUNT; i++)
+        if (rows[i].direction == direction && message_has_descriptor(&rows[i]))
+            return true;
+    return false;
+}
+
 const struct message *message_find(enum message_direction direction, const char *name) {
     for (size_t i = 0; i < MSG_COUNT; i++)
         if (rows[i].direction == direction && strcmp(rows[i].name, name) == 0)

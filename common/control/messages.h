@@ -72,8 +72,9 @@ const struct message *message_get(enum message_id id);
 /* The row for that direction and name, or NULL. */
 const struct message *message_find(enum message_direction direction, const char *name);
 
-/* Does a descriptor travel beside it? */
+/* Does a descriptor travel beside it? And beside any of that direction? */
 bool message_has_descriptor(const struct message *message);
+bool message_may_have_descriptor(enum message_direction direction);
 
 /* Check an object against its row: version, type, its fields and their types; unknown fields
  * are allowed. On failure writes a line for people to `out_why` and answers -EPROTO. */

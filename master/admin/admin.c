@@ -16,6 +16,7 @@
 #include "log.h"
 #include "memory.h"
 #include "pool.h"
+#include "rights.h"
 #include "sockets.h"
 #include "status.h"
 #include "unix_socket.h"
@@ -97,6 +98,7 @@ static int join(struct admin_client *client, struct child *child) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
+    rights_refuse(ends[1]); /* the worker's side: what the CLI gets is from us */
     int err = child_hand_client(child, ends[0]);
     if (!err)
         err = channel_send(client->channel, message_get(MSG_CONNECTED), json_object(), ends[1]);

@@ -14,6 +14,7 @@
 
 #include "identity.h"
 #include "memory.h"
+#include "rights.h"
 
 struct bound {
     int fd;
@@ -58,6 +59,7 @@ int sockets_listen_unix(const char *path, const struct sockets_unix *options,
         return -errno;
     struct unix_name name = UNIX_NAME_NONE;
     err = unix_name_bind(&name, fd, path, options->mode, user, group);
+    rights_refuse(fd);
     if (!err && listen(fd, options->backlog) != 0)
         err = -errno;
     if (err) {

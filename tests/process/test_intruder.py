@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 
 import pytest
 
@@ -75,3 +76,35 @@ def test_a_stop_ends_beside_a_dead_worker_that_its_tracer_holds(intruder):
     with held(instance):
         instance.stop()
         assert not instance.run_dir.joinpath("crewman.pid").exists()
+
+
+def test_a_descriptor_that_is_slow_to_close_holds_up_nobody(intruder):
+    """An hour, were it the master that closed it last."""
+    instance = intruder()
+    instance.expect_errors("control pipe", "broke the control protocol")  # before Linux 6.16
+    tell(instance, "hand")
+    instance.wait_log("handed over|broke the control protocol")
+    crew.wait_for(instance.is_ready, 20, "an answer of the master, and a worker")
+    instance.stop()
+
+
+SO_PASSRIGHTS = 83
+
+
+def kernel_refuses_descriptors():
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            return sock.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0) is None
+        except OSError:
+            return False
+
+
+@pytest.mark.skipif(not kernel_refuses_descriptors(), reason="needs Linux 6.16")
+def test_descriptors_of_clients_are_turned_away(intruder, tmp_path):
+    path = tmp_path / "intruder.sock"
+    instance = intruder(services={"intruder": {"listen": f"text://unix:{path}", "workers": 1}})
+    with dial(path) as sock:
+        with pytest.raises(PermissionError):
+            socket.send_fds(sock, [b"hello\n"], [0])
+        sock.sendall(b"hello\n")
+        assert int(sock.makefile().readline()) == instance.worker_pids()[0]

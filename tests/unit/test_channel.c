@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +26,16 @@
 
 #define DEADLINE_MS 5000u
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /* One end is a channel, the other a bare socket. */
 struct bench {
     uv_loop_t loop;
     uv_timer_t deadline;
     struct channel *channel;
+    int own; /* the channel's, not ours to close */
     int peer;
     unsigned messages, descriptors, ends;
     enum message_id descriptor_of; /* the last message that came with one */
@@ -85,6 +91,7 @@ static void bench_open_for(struct bench *bench, enum message_direction receives)
     uv_timer_start(&bench->deadline, on_deadline, DEADLINE_MS, 0);
     bench->channel = channel_open(&bench->loop, pair[0], receives, &events, bench);
     assert_non_null(bench->channel);
+    bench->own = pair[0];
     bench->peer = pair[1];
 }
 
@@ -173,11 +180,12 @@ static void test_descriptors_do_not_pile_up(void **state) {
     char data[512];
     const int fds[] = {0, 1, 2, 0};
     (void)state;
-    bench_open(&bench);
+    bench_open_for(&bench, MESSAGE_TO_WORKER);
     size_t before = count_descriptors();
     for (size_t count = 1; count <= 4; count++) {
         for (unsigned i = 0; i < 10; i++) {
-            send_with(bench.peer, data, drained(data, i), fds, count);
+            size_t len = frame(data, "{\"v\":3,\"type\":\"sibling_gone\",\"process\":1}");
+            send_with(bench.peer, data, len, fds, count);
             bench.wanted = bench.messages + 1;
             uv_run(&bench.loop, UV_RUN_DEFAULT);
         }
@@ -188,6 +196,75 @@ static void test_descriptors_do_not_pile_up(void **state) {
     uv_run(&bench.loop, UV_RUN_NOWAIT);
     bench_close(&bench);
     assert_true(count_descriptors() < before);
+}
+
+/* A tcp socket whose close takes an hour, for its peer does not read; that one. */
+static int make_slow_to_close(int *out_peer) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger hour = {1, 3600};
+    socklen_t len = sizeof(address);
+    static const char bytes[65536];
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
+    *out_peer = accept(listener, NULL, NULL);
+    assert_true(*out_peer >= 0);
+    close(listener);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    while (write(fd, bytes, sizeof(bytes)) > 0)
+        ;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)), 0);
+    return fd;
+}
+
+/* A channel of whose queue it lies, the last of its kind: nobody may wait for its end. */
+static int send_slow_one(struct bench *bench) {
+    int on = 1, reader, fd = make_slow_to_close(&reader);
+    /* As before Linux 6.16. */
+    (void)setsockopt(bench->own, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
+    send_with(bench->peer, "\0", 1, &fd, 1);
+    close(fd);
+    return reader;
+}
+
+static void test_a_descriptor_that_no_message_has_is_not_taken(void **state) {
+    struct bench bench;
+    (void)state;
+    bench_open(&bench);
+    int reader = send_slow_one(&bench);
+    uv_run(&bench.loop, UV_RUN_DEFAULT);
+    assert_int_equal(bench.ends, 1);
+    assert_string_equal(bench.reason, "a descriptor came that no message has");
+    bench_close(&bench);
+    close(reader);
+}
+
+static void test_a_descriptor_that_was_not_read_holds_up_no_close(void **state) {
+    struct bench bench;
+    (void)state;
+    bench_open(&bench);
+    int reader = send_slow_one(&bench);
+    bench_close(&bench);
+    close(reader);
+}
+
+static void test_the_kernel_turns_descriptors_away(void **state) {
+    static const enum message_direction none_has_one[] = {MESSAGE_TO_MASTER, MESSAGE_TO_ADMIN};
+    struct bench bench;
+    int value = 1;
+    socklen_t len = sizeof(value);
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        bench_open_for(&bench, none_has_one[i]);
+        bool is_known = getsockopt(bench.own, SOL_SOCKET, SO_PASSRIGHTS, &value, &len) == 0;
+        bench_close(&bench);
+        if (!is_known)
+            skip(); /* before Linux 6.16 */
+        assert_int_equal(value, 0);
+    }
 }
 
 /* What is read together with the messages before it. */
@@ -443,6 +520,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_split_gives_the_same_messages),
         cmocka_unit_test(test_descriptors_do_not_pile_up),
+        cmocka_unit_test(test_a_descriptor_that_no_message_has_is_not_taken),
+        cmocka_unit_test(test_a_descriptor_that_was_not_read_holds_up_no_close),
+        cmocka_unit_test(test_the_kernel_turns_descriptors_away),
         cmocka_unit_test(test_a_descriptor_comes_with_its_own_message),
         cmocka_unit_test(test_nonsense_ends_the_channel_once),
         cmocka_unit_test(test_a_frame_too_long_is_refused_by_its_header),
