@@ -91,24 +91,25 @@ def refuses(port):
         return True
 
 
-_next_port = None
+PORTS = range(12000, 32000)  # below those of outgoing connections
+_kept = []  # sockets, until the tests end
 
 
 def free_port():
-    """A port below the range of outgoing connections, not the same for two test processes."""
-    global _next_port
-    if _next_port is None:
-        number = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
-        _next_port = 12000 + number * 1500 + os.getpid() % 700
-    while True:
-        _next_port += 1
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("0.0.0.0", _next_port))
-                return _next_port
-            except OSError:
-                continue
+    """One that nobody else is given, not by the tests of another checkout either: it is bound here.
+    Who binds it with SO_REUSEADDR, as servers do, may listen on it all the same."""
+    start = _kept[-1].getsockname()[1] + 1 if _kept else PORTS[os.getpid() * 131 % len(PORTS)]
+    for number in (*range(start, PORTS.stop), *range(PORTS.start, start)):
+        keeper = socket.socket()
+        try:
+            keeper.bind(("0.0.0.0", number))
+        except OSError:
+            keeper.close()
+            continue
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _kept.append(keeper)
+        return number
+    raise AssertionError("no port is free")
 
 
 def state_of(pid):
