@@ -26,7 +26,7 @@ def dial_worker(instance, pid):
         text, fds, _, _ = socket.recv_fds(master, 4096, 1)
     assert b"connected" in text and len(fds) == 1, text
     client = socket.socket(fileno=fds[0])
-    client.settimeout(20 * crew.PATIENCE)
+    client.settimeout(crew.LONG)
     return client
 
 

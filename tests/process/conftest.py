@@ -20,7 +20,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     for item in items:
         if not any(mark.name == "timeout" for mark in item.iter_markers()):
-            item.add_marker(pytest.mark.timeout(120 * crew.PATIENCE))
+            item.add_marker(pytest.mark.timeout(300 * crew.PATIENCE))
 
 
 @pytest.fixture

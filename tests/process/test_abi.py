@@ -74,6 +74,6 @@ def test_an_app_of_another_header_runs(instances, tmp_path, struct, change):
     with WebSocket(web) as client:
         client.send("hello")
         assert client.recv() == (TEXT, b"")
-    with socket.create_connection(("127.0.0.1", own), 10) as client:
+    with socket.create_connection(("127.0.0.1", own), crew.LONG) as client:
         client.sendall(b"hello")
         assert client.recv(10) == b"."

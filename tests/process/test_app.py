@@ -154,8 +154,8 @@ def test_message_types(probe):
 def test_pause_pushes_back_and_resume_goes_on(probe):
     instance = probe()
     with WebSocket(instance.port) as client:
-        assert client.ask("!pause 700") == "paused"
         started = time.monotonic()
+        assert client.ask("!pause 700") == "paused"
         for number in range(100):
             client.send(f"m{number}")
         assert [client.recv()[1].decode() for _ in range(100)] == [f"m{n}" for n in range(100)]

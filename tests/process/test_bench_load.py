@@ -137,7 +137,7 @@ def test_wrong_payload_is_noticed(spoil, is_right):
         server = threading.Thread(target=one_bad_echo, args=(listener, spoil), daemon=True)
         server.start()
         code, counts = run_load(listener.getsockname()[1], "--connections", 1)
-        server.join(10)
+        server.join(crew.LONG)
     assert counts["errors"]["wrong"] == (0 if is_right else 1), counts["errors"]
     assert code == (0 if is_right else 1)
 
@@ -219,6 +219,6 @@ def test_a_load_without_a_server_cannot_measure():
     (FAN, ("--join", "x") * 9), (FAN, ("--pid", 1) * 65), (FAN, ("--rooms", 1, "--joins-each", 2)),
 ])
 def test_wrong_words_are_answered_with_the_usage(program, words):
-    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=crew.LONG)
     assert done.returncode == 2 and not done.stdout
     assert f"usage: {program.name.removeprefix('bench-')} [options]\n" in done.stderr

@@ -40,7 +40,7 @@ class Browser:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(crew.LONG)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -61,7 +61,7 @@ def page(probe, tmp_path):
         shutil.copy(file, tmp_path / "root")
     for folder in [tmp_path / "root", tmp_path, *tmp_path.parents][:4]:
         folder.chmod(0o755)
-    instance = probe("http", app="browser", heartbeat={"ping_interval": "1s", "idle_timeout": "3s"},
+    instance = probe("http", app="browser", heartbeat={"ping_interval": "1s", "idle_timeout": "30s"},
                      static={"root": str(tmp_path / "root"), "index": "index.html"},
                      websocket={"deflate": True, "deflate_context": True},
                      limits={"max_send_buffer": "16m"})

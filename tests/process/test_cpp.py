@@ -32,11 +32,11 @@ def test_an_app_in_cpp(instances, tmp_path, compiler, standard):
         "web": {"listen": f"http://127.0.0.1:{web}",
                 "settings": {"late": f"tcp://127.0.0.1:{late}"}}}})
     instance.start()
-    with socket.create_connection(("127.0.0.1", own), 10) as client:
+    with socket.create_connection(("127.0.0.1", own), crew.LONG) as client:
         for count in (1, 2):
             client.sendall(b"ab;")
             assert client.recv(100) == b"%d ab; right;" % count
-    with socket.create_connection(("127.0.0.1", late), 10) as client:
+    with socket.create_connection(("127.0.0.1", late), crew.LONG) as client:
         client.sendall(b"x")
         assert client.recv(100) == b"late x"
     with Client(web) as client:

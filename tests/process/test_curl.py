@@ -106,9 +106,9 @@ def test_the_proxy_header_that_curl_sends(probe):
     instance = probe("http", app="browser", proxy_protocol=True)
     url = f"http://127.0.0.1:{instance.port}/{{who,count}}"
     done = subprocess.run(["curl", "-sS", "--haproxy-protocol", "--interface", "127.0.0.7", "-w", " ",
-                           url], capture_output=True, timeout=30)
+                           url], capture_output=True, timeout=crew.LONG)
     assert done.stdout == b"127.0.0.7 1 ", done.stderr
-    done = subprocess.run(["curl", "-sS", url], capture_output=True, timeout=30)
+    done = subprocess.run(["curl", "-sS", url], capture_output=True, timeout=crew.LONG)
     assert done.returncode in (52, 56) and done.stdout == b""
 
 
@@ -119,5 +119,5 @@ def test_over_a_unix_socket(instances):
     instance.write_config(instance.config)
     instance.start()
     done = subprocess.run(["curl", "-sS", "--unix-socket", str(path), "http://x/count?[1-3]", "-w",
-                           " "], capture_output=True, timeout=30)
+                           " "], capture_output=True, timeout=crew.LONG)
     assert done.stdout == b"1 2 3 ", done.stderr

@@ -241,11 +241,11 @@ def test_pause_inside_on_message_keeps_what_came(parcel, split):
     with dial(instance.port) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = net("a" * 100) + net("!nap") + b"".join(net(f"m{i}") for i in range(200))
+        started = time.monotonic()
         # The first package half: then all that follows is read into the connection's buffer.
         sock.sendall(data[:min(split, 3)])
         time.sleep(0.05)
         sock.sendall(data[min(split, 3):])
-        started = time.monotonic()
         assert read_net(sock) == b"a" * 100
         sock.sendall(net("last"))
         assert [read_net(sock) for _ in range(200)] == [b"m%d" % i for i in range(200)]

@@ -244,7 +244,7 @@ def test_a_stop_while_something_waits(probe):
         with crew.held(instance):
             other.send_raw(frame(b"o" * 8180) * 4 + frame(b"!stop"))
             bomber.sendall(handshake(headers=OFFER) + BOMB * 55 + frame(GOING_AWAY, CLOSE))
-        instance.wait_log(r"probe: close \d+ reason=reload code=1001", timeout=30)
+        instance.wait_log(r"probe: close \d+ reason=reload code=1001")
     with WebSocket(instance.port) as client:
         assert client.ask("the next worker") == "the next worker"
 

@@ -144,7 +144,7 @@ def test_scripts_run_builds_and_starts_the_echo_example(instances):
         assert client.ask("hello") == "hello"
     instance.wait_log("python3 -m websockets ws://localhost:2346")
     instance.process.send_signal(signal.SIGINT)
-    assert instance.process.wait(30) == 0
+    assert instance.process.wait(crew.LONG) == 0
 
 
 def test_nothing_is_left_half_done():

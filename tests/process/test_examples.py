@@ -155,5 +155,5 @@ def test_the_python_client_of_the_readmes(example):
             seen += piece
     finally:
         client.stdin.close()
-        client.wait(10)
+        client.wait(crew.LONG)
         client.stdout.close()

@@ -51,14 +51,15 @@ def waiting(instance):
 
 
 def test_the_watchdog_is_no_deadline_of_a_start(slow):
-    slow.write_config({**slow.top, "watchdog": "2s"})
+    slow.write_config({**slow.top, "watchdog": "8s"})
     starting = begin(slow)
-    crew.wait_for(lambda: waiting(slow)["uptime_ms"] > 3000, 20, "more than the watchdog's time")
+    crew.wait_for(lambda: waiting(slow)["uptime_ms"] > 9000, 20, "more than the watchdog's time")
     slow.let_go()
-    assert starting.wait(30) == 0, starting.stderr.read()
+    assert starting.wait(crew.LONG) == 0, starting.stderr.read()
 
 
 def test_start_timeout_is_named(slow):
+    del slow.top["services"]["b"]  # which would have to be ready in time
     slow.write_config({**slow.top, "start_timeout": "1s"})
     slow.expect_errors("a/0")
     done = slow.start(expect=1)
@@ -72,7 +73,7 @@ ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
 def test_a_start_that_is_interrupted_leaves_nothing(slow, number):
     starting = begin(slow)
     starting.send_signal(number)
-    assert starting.wait(30) == 1
+    assert starting.wait(crew.LONG) == 1
     assert "crewman: interrupted; the instance was not started\n" in starting.stderr.read()
     crew.wait_for(lambda: not slow.processes(), 10, "the end of all processes")
 
@@ -80,7 +81,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(slow, number):
 def test_a_start_whose_command_is_killed_leaves_nothing(slow):
     starting = begin(slow)
     starting.kill()
-    assert starting.wait(30) == -signal.SIGKILL
+    assert starting.wait(crew.LONG) == -signal.SIGKILL
     crew.wait_for(lambda: not slow.processes(), 20, "the end of all processes")
 
 
@@ -88,7 +89,7 @@ def test_a_reload_signal_does_not_end_the_command_that_waits(slow):
     starting = begin(slow)
     starting.send_signal(signal.SIGUSR1)
     slow.let_go()
-    assert starting.wait(30) == 0, starting.stderr.read()
+    assert starting.wait(crew.LONG) == 0, starting.stderr.read()
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -101,7 +102,7 @@ def test_a_signal_in_the_first_moments_means_what_the_command_says(probe, number
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                     preexec_fn=hang_up_by_default)
         starting.send_signal(number)
-        if starting.wait(30) == 0:
+        if starting.wait(crew.LONG) == 0:
             assert instance.is_ready()
             instance.stop()
         else:
@@ -121,7 +122,7 @@ def test_a_reload_that_is_asked_for_during_the_start_follows_it(slow):
     starting = begin(slow)
     os.kill(slow.master_pid(), signal.SIGHUP)
     slow.let_go()
-    assert starting.wait(30) == 0, starting.stderr.read()
+    assert starting.wait(crew.LONG) == 0, starting.stderr.read()
     crew.wait_for(lambda: slow.status()["master"]["generation"] == 2, 20, "generation 2")
 
 
@@ -160,6 +161,6 @@ def test_a_signal_in_the_first_moments_of_the_foreground_ends_it(probe, number):
     for _ in range(3):
         starting = instance.start_foreground("-q", wait=False)
         starting.send_signal(number)
-        assert starting.wait(30) in (0, 1, -number)
+        assert starting.wait(crew.LONG) in (0, 1, -number)
         crew.wait_for(lambda: not instance.processes(), 10, "the end of all processes")
         instance.process = None

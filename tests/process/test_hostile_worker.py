@@ -11,19 +11,19 @@ from test_udp import Peer
 from ws import dial
 
 
-def ask(where, line):
+def ask(where, line, timeout=3):
     """The answer of a new connection, "" when it gets none."""
     try:
-        with dial(where, 3) as sock:
+        with dial(where, timeout) as sock:
             sock.sendall(line.encode() + b"\n")
             return sock.makefile().readline().strip()
     except OSError:
         return ""
 
 
-def ask_by_datagram(port, text):
+def ask_by_datagram(port, text, timeout=1):
     with Peer(port) as peer:
-        peer.sock.settimeout(1)
+        peer.sock.settimeout(timeout)
         try:
             return peer.ask(text)
         except OSError:
@@ -55,7 +55,7 @@ def test_a_stream_that_a_worker_spoils_serves_again(hostile, way, reuse_port):
     instance = hostile(f"text://127.0.0.1:{port}", reuse_port=reuse_port)
     pids = instance.worker_pids()
     with dial(port) as bystander:
-        assert ask(port, way) == way
+        assert ask(port, way, crew.LONG) == way
         instance.wait_log("a worker has spoilt .*mended")
         crew.wait_for(lambda: {int(ask(port, "pid") or 0) for _ in range(20)} == set(pids), 20,
                       "both workers to serve again")
@@ -71,7 +71,7 @@ def test_a_unix_socket_that_a_worker_spoils_is_replaced(hostile, tmp_path):
     path = tmp_path / "hostile.sock"
     instance = hostile(f"text://unix:{path}")
     pids = set(instance.worker_pids())
-    assert ask(path, "shut") == "shut"
+    assert ask(path, "shut", crew.LONG) == "shut"
     instance.wait_log("has a new socket")
     crew.wait_for(lambda: ask(path, "hello") == "hello", 20, "an answer")
     crew.wait_for(lambda: is_healthy(instance) and not pids & set(instance.worker_pids()), 20,
@@ -85,7 +85,7 @@ def test_a_worker_that_dies_on_its_way_is_tried_again(hostile, tmp_path):
     instance.expect_errors("exited with code 3")
     pids = set(instance.worker_pids())
     (tmp_path / "die").touch()
-    assert ask(path, "shut") == "shut"
+    assert ask(path, "shut", crew.LONG) == "shut"
     instance.wait_log("exited with code 3")
     crew.wait_for(lambda: is_healthy(instance) and not pids & set(instance.worker_pids()), 30,
                   "new workers")
@@ -104,7 +104,7 @@ def test_a_reload_while_new_workers_come_for_a_new_socket(hostile, tmp_path, is_
     instance.expect_errors("reload: ")
     old = set(instance.worker_pids())
     (tmp_path / "start").touch()
-    assert ask(path, "shut") == "shut"
+    assert ask(path, "shut", crew.LONG) == "shut"
     instance.wait_log("has a new socket")
     (tmp_path / "describe").touch()
     if not is_good:
@@ -123,14 +123,14 @@ def test_a_reload_while_new_workers_come_for_a_new_socket(hostile, tmp_path, is_
         reload.wait()
     crew.wait_for(lambda: is_healthy(instance) and not old & set(instance.worker_pids()), 20,
                   "new workers alone")
-    assert {ask(path, "hello") for _ in range(8)} == {"hello"}
+    assert {ask(path, "hello", crew.LONG) for _ in range(8)} == {"hello"}
 
 
 @pytest.mark.parametrize("way, pattern", [("shut", "has a new socket"), ("connect", "mended")])
 def test_a_datagram_socket_that_a_worker_spoils_serves_again(hostile, way, pattern):
     port = crew.free_port()
     instance = hostile(f"udp://127.0.0.1:{port}")
-    assert ask_by_datagram(port, way) == way
+    assert ask_by_datagram(port, way, crew.LONG) == way
     instance.wait_log(pattern)
     crew.wait_for(lambda: is_healthy(instance), 20, "both workers")
     crew.wait_for(lambda: ask_by_datagram(port, "hello") == "hello", 20, "an answer")

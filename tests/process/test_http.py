@@ -17,7 +17,6 @@ from ws import WebSocket
 GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMITS = {"header_size": "4k", "max_body": "100k"}
 # Only for tests of these: elsewhere a client that is held up must not be cut off.
-TIMES = {"handshake_timeout": "1s", "message_timeout": "1s", "keep_alive": "2s", "send_timeout": "2s"}
 
 
 @pytest.fixture
@@ -190,7 +189,7 @@ def test_a_flood_of_pipelined_requests_is_bounded(web):
                 sent += len(request) * 1000
         row = crew.wait_for(instance.connections, what="the connection")[0]
         assert row["queued"] < 400_000
-        client.sock.settimeout(10)
+        client.sock.settimeout(crew.LONG)
         for _ in range(200):
             assert len(client.answer().body) == 20000
 
@@ -351,7 +350,7 @@ def test_nothing_behind_a_plain_service(probe):
 
 
 def test_a_slow_body_is_answered_408(web):
-    instance = web(limits=TIMES)
+    instance = web(limits={"message_timeout": "1s"})
     with Client(instance.port) as client:
         client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         assert client.answer().status == 408
@@ -367,15 +366,20 @@ def test_a_head_that_is_too_long_is_refused_without_a_body(web):
 
 
 def test_a_quiet_connection_ends_after_keep_alive(web):
-    instance = web(limits=TIMES)
+    instance = web(limits={"keep_alive": "2s"})
     with Client(instance.port) as client:
-        assert client.get("/hello").body == b"hello"
         started = time.monotonic()
+        assert client.get("/hello").body == b"hello"
         assert client.is_closed()
         crew.assert_took(started, 1, 6)
-    with Client(instance.port) as silent:  # nor does one live for ever that never asked
+    instance.wait_log("web: close reason=timeout")
+
+
+def test_a_connection_that_never_asks_ends(web):
+    instance = web(limits={"handshake_timeout": "1s"})
+    with Client(instance.port) as silent:
         assert silent.is_closed()
-    instance.wait_log("web: close reason=timeout", count=2)
+    instance.wait_log("web: close reason=timeout")
 
 
 def test_a_reader_that_stands_still_is_cut_off(web):
@@ -386,13 +390,19 @@ def test_a_reader_that_stands_still_is_cut_off(web):
 
 
 def test_a_slow_reader_gets_everything(web):
-    with Client(web(limits={"send_timeout": "4s", "close_timeout": "4s"}).port) as client:
-        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        client.send("GET /big?size=9000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        for _ in range(20):
-            crew.let_pass(0.3)  # it is slow: all in all slower than send_timeout
-            client.rest += client.sock.recv(300_000)
-        assert len(client.answer().body) == 9_000_000
+    port = web(limits={"send_timeout": "4s", "close_timeout": "4s"}).port
+
+    def read_slowly(pace):
+        with Client(port) as client:
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            client.send("GET /big?size=9000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            for _ in range(20):
+                crew.let_pass(0.3)  # it is slow: all in all slower than send_timeout
+                pace()
+                client.rest += client.sock.recv(300_000)
+            assert len(client.answer().body) == 9_000_000
+
+    crew.undisturbed(read_slowly, 1)
 
 
 # -- answers in pieces
@@ -425,13 +435,19 @@ def test_server_sent_events(web):
 
 
 def test_a_stream_reaches_its_reader_piece_by_piece(web):
-    with Client(web().port) as client:
-        client.send("GET /hold?ms=700 HTTP/1.1\r\nHost: x\r\n\r\n")
-        client.head()
-        assert client.chunk() == b"first"
-        started = time.monotonic()
-        assert client.chunk() == b"second" and time.monotonic() - started > 0.3
-        assert client.chunk() == b""
+    port = web().port
+
+    def read(pace):
+        with Client(port) as client:
+            client.send("GET /hold?ms=700 HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.head()
+            assert client.chunk() == b"first"
+            started = time.monotonic()
+            pace()
+            assert client.chunk() == b"second" and time.monotonic() - started > 0.3
+            assert client.chunk() == b""
+
+    crew.undisturbed(read, 0.3)
 
 
 def test_close_after_a_large_answer_sends_all_of_it_weak_point_21(web):

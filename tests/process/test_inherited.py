@@ -146,7 +146,7 @@ def test_as_process_1_it_waits_for_orphans(probe):
         assert client.ask("!run for i in $(seq 20); do (true &); done; echo made").strip() == "made"
     crew.wait_for(lambda: crew.children(master) == workers, 10, "all orphans to be waited for")
     os.kill(master, signal.SIGTERM)
-    assert instance.process.wait(20) == 0
+    assert instance.process.wait(crew.LONG) == 0
 
 
 @pytest.mark.skipif(not may_unshare(), reason="needs a PID namespace")

@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -227,18 +226,16 @@ def test_fragments_that_never_end_are_ended_whatever_comes_between(probe):
     instance.wait_log("reason=timeout")
 
 
-def read_slowly(sock, size, seconds):
-    """`size` bytes, spread over `seconds`. A client that was kept from reading is no slow one."""
+def read_slowly(sock, size, seconds, pace):
+    """`size` bytes, spread over `seconds`."""
     got, steps = b"", 10 * seconds
     for step in range(1, steps + 1):
-        began = time.monotonic()
+        pace()
         while len(got) < size * step // steps:
             piece = sock.recv(size * step // steps - len(got))
             assert piece, f"ended after {len(got)} bytes"
             got += piece
         crew.let_pass(0.1)  # the client is slow: that is the subject
-        if time.monotonic() - began > 2:
-            raise crew.WaitRanOut("the machine stood still")
     return got
 
 
@@ -247,28 +244,31 @@ def test_a_slow_reader_of_a_large_message_lives(probe, protocol):
     """Its pong lies behind 12 MB that take it four times as long as it may be silent."""
     size, idle = 12_000_000, 4
     instance = probe(protocol, heartbeat={"ping_interval": "1s", "idle_timeout": f"{idle}s"})
-    if protocol == "websocket":
+
+    def by_websocket(pace):
         with WebSocket(instance.port) as client:
             client.send(f"!flood 1 {size}")
-            client.rest += read_slowly(client.sock, size, 4 * idle)
+            client.rest += read_slowly(client.sock, size, 4 * idle, pace)
             assert len(client.recv()[1]) == size
             assert client.recv_frame()[0] == PING
             assert client.ask("still here") == "still here"
-    else:
+
+    def by_text(pace):
         with dial(instance.port) as sock:
             sock.sendall(f"!flood 1 {size}\n".encode())
-            assert read_slowly(sock, size, 4 * idle) == bytes(size)
+            assert read_slowly(sock, size, 4 * idle, pace) == bytes(size)
             sock.sendall(b"still here\n")
             assert read_until(sock, b"here\n") == b"\nstill here\n"
-    assert "reason=heartbeat" not in instance.log()
+
+    crew.undisturbed(by_websocket if protocol == "websocket" else by_text, idle / 4)
 
 
 def test_a_stopped_client_is_reaped_whatever_is_sent_to_it(probe, client_process):  # noqa: F811
-    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "3s"})
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "10s"})
     silent = client_process(instance.port)
     with WebSocket(instance.port) as living:
         crew.suspend(silent.pid)
-        for _ in range(3 + 20):
+        for _ in range(10 + 30):
             living.send("!all news")
             assert living.recv()[1] == b"news"
             if "reason=heartbeat" in instance.log():
@@ -316,7 +316,7 @@ def test_who_never_reads_is_ended_in_a_pause(probe, limits, heartbeat, reason):
         sock.sendall(FLOOD.encode())
         instance.wait_log("probe: flood ")
         sock.sendall(FOREVER.encode())
-        instance.wait_log(f"reason={reason}", timeout=20)
+        instance.wait_log(f"reason={reason}")
         assert [row["state"] for row in instance.connections()] == ["paused"]
 
 
@@ -343,4 +343,4 @@ def test_a_pause_does_not_hide_a_host_that_has_vanished(probe, far_host, client_
     if keepalive == "0":
         with WebSocket(port) as near:
             assert near.ask(f"!tell {far_id} anybody there?") == "told"
-    instance.wait_log(f"probe: close {far_id} reason={reason}", timeout=20)
+    instance.wait_log(f"probe: close {far_id} reason={reason}")

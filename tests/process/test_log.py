@@ -24,7 +24,7 @@ class Asker:
     """A client of the noisy app."""
 
     def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), 20 * crew.PATIENCE)
+        self.sock = socket.create_connection(("127.0.0.1", port), crew.LONG)
         self.file = self.sock.makefile("r")
 
     def ask(self, text):
@@ -100,7 +100,7 @@ def wait_for_another(instance, old):
 
 def assert_ends(instance):
     os.kill(instance.process.pid, signal.SIGTERM)
-    assert instance.process.wait(20 * crew.PATIENCE) == 0
+    assert instance.process.wait(crew.LONG) == 0
 
 
 def flood(instance):
@@ -155,7 +155,7 @@ def test_a_reader_that_wakes_up_gets_what_waited_and_what_is_missing(noisy):
         thread = threading.Thread(target=read)
         thread.start()
         instance.stop()
-        thread.join(20 * crew.PATIENCE)
+        thread.join(crew.LONG)
     text = b"".join(got).decode()
     assert re.search(r"warning master\[\d+\] \d+ log lines lost: the log does not take them\n",
                      text)
@@ -250,7 +250,7 @@ def test_reopen_logs_says_that_the_log_is_stuck(noisy, fifo):
 def test_a_socket_as_standard_error_is_a_log(noisy, is_daemon):
     instance = noisy(is_started=False, file="/dev/stderr")
     ours, theirs = socket.socketpair()
-    ours.settimeout(20 * crew.PATIENCE)
+    ours.settimeout(crew.LONG)
     with ours:
         with theirs:
             if is_daemon:

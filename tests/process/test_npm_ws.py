@@ -9,7 +9,7 @@ import crew
 
 def test_what_npm_ws_sees(probe, npm_ws):
     instance = probe("websocket", app="browser", websocket={"deflate": True},
-                     heartbeat={"ping_interval": "1s", "idle_timeout": "3s"},
+                     heartbeat={"ping_interval": "1s", "idle_timeout": "10s"},
                      limits={"max_message": "4m", "max_send_buffer": "16m"})
     done = subprocess.run(["node", "checks.js", f"ws://127.0.0.1:{instance.port}"], cwd=npm_ws,
                           capture_output=True, text=True, timeout=60 * crew.PATIENCE)

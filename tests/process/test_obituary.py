@@ -63,7 +63,7 @@ def test_without_pin_there_is_a_place_too(probe):
 
 
 def test_a_stuck_loop_is_found_where_it_stands(probe):
-    instance = probe(top={"watchdog": "2s"})
+    instance = probe(top={"watchdog": "8s"})
     frames, _ = die_of(instance, "!block 600000")
     assert "SIGABRT" in instance.log()
     assert function_at(frames[0]).startswith("run_block"), frames

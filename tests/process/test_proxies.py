@@ -11,7 +11,7 @@ V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 def dial(port):
-    return socket.create_connection(("127.0.0.1", port), 10)
+    return socket.create_connection(("127.0.0.1", port), crew.LONG)
 
 
 def peer_of(instance):

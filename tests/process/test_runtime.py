@@ -14,7 +14,7 @@ SOURCE = crew.ROOT / "tests" / "process" / "apps" / "say.c"
 
 
 def ask(port):
-    with socket.create_connection(("127.0.0.1", port), 10) as client:
+    with socket.create_connection(("127.0.0.1", port), crew.LONG) as client:
         client.sendall(b"hi\n")
         return client.recv(1000).decode().strip()
 

@@ -80,8 +80,8 @@ def test_a_wait_that_ran_out_gets_a_second_try(suite, words):
 
 
 WAITS = {
-    "of crew": "crew.wait_for(lambda: False, 0)",
-    "of crew for an end": "crew.assert_took(time.monotonic() - 10, 1, 2)",
+    "of crew": "crew.LONG = 0; crew.wait_for(lambda: False)",
+    "of crew for an end": "crew.LONG = 0; crew.assert_took(time.monotonic() - 10, 1, 2)",
     "of a socket": "a, b = socket.socketpair(); a.settimeout(0.01); a.recv(1)",
     "of asyncio": "asyncio.run(asyncio.wait_for(asyncio.sleep(9), 0.01))",
     "of subprocess": "subprocess.run(['sleep', '9'], timeout=0.01)",

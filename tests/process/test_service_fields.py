@@ -13,7 +13,7 @@ import crew
 
 
 def ask(port, text="hi", sock=None):
-    with sock or socket.create_connection(("127.0.0.1", port), 10) as client:
+    with sock or socket.create_connection(("127.0.0.1", port), crew.LONG) as client:
         client.sendall(text.encode() + b"\n")
         return client.recv(1000).decode().strip()
 
@@ -35,14 +35,14 @@ def fields(instances):
 
 def datagram(port, text="hi", sock=None):
     sock = sock or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(10)
+    sock.settimeout(crew.LONG)
     sock.sendto(text.encode(), ("127.0.0.1", port))
     return sock.recv(1000).decode()
 
 
 def test_data_settings_and_state(fields):
     instance = fields(second={"settings": {"a": [1, {"b": None}]}})
-    with socket.create_connection(("127.0.0.1", instance.first), 10) as client:
+    with socket.create_connection(("127.0.0.1", instance.first), crew.LONG) as client:
         for count in (1, 2, 3):
             client.sendall(b"hi\n")
             answer = client.recv(1000).decode().strip()
@@ -54,7 +54,7 @@ def test_data_settings_and_state(fields):
 
 
 def test_the_state_of_a_udp_peer(fields):
-    instance = fields(second={"udp": {"session_timeout": "1s"}})
+    instance = fields(second={"udp": {"session_timeout": "6s"}})
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for count in (1, 2):
             assert f" n={count} " in datagram(instance.second, sock=sock)

@@ -22,7 +22,7 @@ class Lines:
     """A client of the text protocol that stays."""
 
     def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.sock = socket.create_connection(("127.0.0.1", port), crew.LONG)
         self.file = self.sock.makefile("rw", newline="\n")
 
     def ask(self, text="?"):
@@ -178,7 +178,6 @@ def test_each_service_has_its_own_times(shared):
     instance = shared(chat=slow, lines=fast)
     with WebSocket(instance.ports["chat"]) as chat, Lines(instance.ports["lines"]) as lines:
         chat.ask("?")  # before the other: it is silent for longer
-        lines.ask()
         assert lines.file.readline() == ""
         assert chat.ask("?") == f"chat chat/0 pid={pids_of_front(instance)[0]} generation=1"
     assert re.findall(r"shared: closed (\w+) heartbeat", instance.log()) == ["lines"]
@@ -209,7 +208,7 @@ def test_services_share_the_descriptors_of_their_process(shared):
     with contextlib.ExitStack() as of_chat, contextlib.ExitStack() as of_lines:
         lines = [of_lines.enter_context(Lines(instance.ports["lines"])) for _ in range(60)]
         assert all(client.ask().startswith("lines ") for client in lines)
-        crowd = [of_chat.enter_context(socket.create_connection(("127.0.0.1", instance.ports["chat"]), 20))
+        crowd = [of_chat.enter_context(socket.create_connection(("127.0.0.1", instance.ports["chat"]), crew.LONG))
                  for _ in range(60)]
         answers = [client.recv(100)[:13] for client in crowd[room - 60:]]
         assert set(answers) <= {b"HTTP/1.1 503 ", b""}, answers

@@ -54,7 +54,7 @@ def test_foreground_stops_at_ctrl_c(probe):
         assert client.ask("hello") == "hello"
         instance.process.send_signal(signal.SIGINT)
         assert client.wait_closed().code == 1001
-    assert instance.process.wait(20) == 0
+    assert instance.process.wait(crew.LONG) == 0
     assert not instance.processes()
 
 
@@ -107,7 +107,7 @@ def test_stop_g_waits_for_the_connections(probe):
         assert crew.refuses(instance.port)  # nobody waits in vain
         assert stopping.poll() is None
         assert client.close() == 1000
-    assert stopping.wait(20) == 0
+    assert stopping.wait(crew.LONG) == 0
     assert not instance.processes()
 
 

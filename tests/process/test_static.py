@@ -92,7 +92,7 @@ def raw(instance, target, more=b""):
 
 
 def read_all(sock):
-    sock.settimeout(20)
+    sock.settimeout(crew.LONG)
     data = bytearray()
     while piece := sock.recv(1 << 16):
         data += piece
@@ -140,7 +140,7 @@ def test_a_root_that_is_a_link_may_be_flipped(site, tmp_path):
     write(release / "v.txt", b"one")
     assert texts(instance) == {b"one"}
     with dial(instance.port) as sock:
-        sock.settimeout(20)
+        sock.settimeout(crew.LONG)
         sock.sendall(b"GET /big.bin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         begin = sock.recv(1000)
         write(tmp_path / "next" / "v.txt", b"two")
@@ -469,7 +469,7 @@ def test_pipelined_requests_wait_for_the_file(site):
 
 
 def test_who_takes_nothing_is_cut_and_costs_no_memory(site):
-    instance = site(limits={"send_timeout": "1s"})
+    instance = site(limits={"send_timeout": "10s"})
     with (instance.root / "huge").open("wb") as file:
         file.truncate(8 << 30)
     pid = instance.worker()["pid"]

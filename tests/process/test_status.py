@@ -63,13 +63,13 @@ def test_watch_shows_the_table_again_and_again(probe):
                                 env=instance.env, stdout=subprocess.PIPE)
     try:
         seen = b""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + crew.LONG
         while seen.count(b"websocket://") < 3 and time.monotonic() < deadline:
             seen += os.read(watching.stdout.fileno(), 65536)
         assert seen.count(b"websocket://") >= 3
     finally:
         watching.send_signal(signal.SIGINT)
-        watching.wait(10)
+        watching.wait(crew.LONG)
         watching.stdout.close()
 
 
@@ -77,13 +77,14 @@ def test_a_worker_that_blocks_is_busy_and_ready_again(probe):
     instance = probe(workers=2)
     with WebSocket(instance.port) as client:
         pid = int(client.ask("!pid"))
-        client.send("!block 5000")
+        crew.suspend(pid)
 
         def state():
             return next(row["state"] for row in instance.workers() if row["pid"] == pid)
         crew.wait_for(lambda: state() == "busy", 5, "busy")
-        assert client.recv()[1] == b"blocked"
+        os.kill(pid, signal.SIGCONT)
         crew.wait_for(lambda: state() == "ready", 5, "ready")
+        assert client.ask("!block 1500") == "blocked"
     assert sorted(row["pid"] for row in instance.workers()).count(pid) == 1
     assert "on_message" in instance.log()  # the guard named the callback
 

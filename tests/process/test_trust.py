@@ -45,7 +45,7 @@ def fake_master(run_dir, *answers, user=None, hangs_up=False):
             except OSError:
                 return
             with client, contextlib.suppress(OSError):
-                client.settimeout(10)
+                client.settimeout(crew.LONG)
                 asked.append(client.recv(65536))
                 for answer in answers:
                     client.sendall(answer)

@@ -13,7 +13,7 @@ from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Refused, W
 
 @pytest.fixture
 def instance(probe):
-    return probe(limits={"max_message": "1m", "handshake_timeout": "1s", "header_size": "4k"})
+    return probe(limits={"max_message": "1m", "header_size": "4k"})
 
 
 def test_echo_of_all_sizes(instance):
@@ -86,7 +86,8 @@ def test_handshakes_that_are_refused(instance, line, changed, status):
     assert "probe: open" not in instance.log()
 
 
-def test_a_half_handshake_is_closed_in_time(instance):
+def test_a_half_handshake_is_closed_in_time(probe):
+    instance = probe(limits={"handshake_timeout": "1s"})
     with dial(instance.port) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost:")
         answer = b""

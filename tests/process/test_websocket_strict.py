@@ -363,7 +363,7 @@ def exchange(client, data, kind, piece=None, chop=0):
 def test_big_messages(echo, kind):
     unit = "Hello-µ@ßöäüàá-€😀".encode() if kind == TEXT else bytes(range(256))
     connect = echo()
-    with connect(timeout=30 * crew.PATIENCE) as client:
+    with connect(timeout=crew.LONG) as client:
         for size in (64 << 10, 256 << 10, MIB, 4 * MIB, 8 * MIB, 16 * MIB):
             data = (unit * (size // len(unit)))
             exchange(client, data.ljust(size, b"."), kind)

@@ -36,7 +36,7 @@ class Pipe:
 
     def __init__(self, sock):
         self.sock = sock
-        self.sock.settimeout(20 * crew.PATIENCE)
+        self.sock.settimeout(crew.LONG)
 
     def send(self, kind, fd=None, **fields):
         body = json.dumps({"v": VERSION, "type": kind, **fields}).encode()
@@ -167,7 +167,7 @@ class Client:
     """A client of the text protocol."""
 
     def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=20 * crew.PATIENCE)
+        self.sock = socket.create_connection(("127.0.0.1", port), crew.LONG)
         self.file = self.sock.makefile("rw", newline="\n")
 
     def ask(self, text):
@@ -222,12 +222,12 @@ def test_hello_ready_beat(workers):
 
 def test_beats_come_once_a_second_and_tell_of_a_blocked_loop(workers):
     worker = workers()
+    before = time.monotonic()
     worker.start()
     worker.pipe.expect("beat")
-    before = time.monotonic()
     lags = [(worker.pipe.expect("beat"), worker.count("lag_us"))[1] for _ in range(3)]
     assert min(lags) < 1_000_000
-    crew.assert_took(before, 1.2, 9)
+    crew.assert_took(before, 2, 9)
     with worker.connect() as client:
         assert client.ask("!block 700") == "blocked"
     crew.wait_for(lambda: worker.count("lag_us") > 500_000, 10, "the lag")
@@ -292,7 +292,7 @@ def test_handles_that_on_message_has_started(workers, kind):
         with contextlib.suppress(BlockingIOError):
             while True:
                 seen += worker.pipe.sock.recv(65536)
-        worker.pipe.sock.settimeout(20 * crew.PATIENCE)
+        worker.pipe.sock.settimeout(crew.LONG)
         # A wake-up that is lost waits for the next beat, so there would be one for each.
         assert seen.count(b'"beat"') < 50
         assert worker.turns() - started <= 50 * 2 * 3 * 4
@@ -462,7 +462,7 @@ def test_clients_that_do_not_answer_do_not_keep_it(workers):
         deaf.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      b"Sec-WebSocket-Version: 13\r\n"
                      b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-        deaf.settimeout(20)
+        deaf.settimeout(crew.LONG)
         assert deaf.recv(4096).startswith(b"HTTP/1.1 101 ")
         before = time.monotonic()
         worker.stop(1500)

@@ -12,7 +12,7 @@ import crew
 
 
 def ask(port, text="hi"):
-    with socket.create_connection(("127.0.0.1", port), 10) as client:
+    with socket.create_connection(("127.0.0.1", port), crew.LONG) as client:
         client.sendall(text.encode() + b"\n")
         return client.makefile().readline().strip()
 
@@ -40,7 +40,7 @@ def test_a_listener_with_its_own_callbacks_and_data(opens):
                  'service "x": found workers, which', 'service "x": found on_worker_start, which',
                  'service "x": its state_size is ', 'found a service named ""; expected 1 to 32 of a-z, 0-9, _ and -'):
         instance.wait_log("crew_worker_listen: " + re.escape(line))
-    with socket.create_connection(("127.0.0.1", inner), 10) as client:
+    with socket.create_connection(("127.0.0.1", inner), crew.LONG) as client:
         client.sendall(b"hi\n")
         assert client.recv(100) == b"inner inner's own hi\n"
         rows = instance.connections()
@@ -115,7 +115,7 @@ def test_a_datagram_listener(opens):
     inner = crew.free_port()
     opens((f"udp://127.0.0.1:{inner}", "{}"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(crew.LONG)
         sock.sendto(b"hi", ("127.0.0.1", inner))
         assert sock.recv(100) == b"inner inner's own hi"
 
@@ -124,7 +124,7 @@ def test_a_session_of_a_datagram_listener_ends(opens):
     inner = crew.free_port()
     instance = opens((f"udp://127.0.0.1:{inner}", '{"udp": {"session_timeout": "1s"}}'))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(crew.LONG)
         sock.sendto(b"hi", ("127.0.0.1", inner))
         assert sock.recv(100) == b"inner inner's own hi"
         instance.wait_log("opens: inner closed 1, heartbeat")
@@ -133,7 +133,7 @@ def test_a_session_of_a_datagram_listener_ends(opens):
 def test_workers_share_it_and_a_reload_binds_it_anew(opens):
     inner = crew.free_port()
     instance = opens((f"text://127.0.0.1:{inner}", "{}"), workers=2)
-    with socket.create_connection(("127.0.0.1", inner), 10) as client:
+    with socket.create_connection(("127.0.0.1", inner), crew.LONG) as client:
         client.sendall(b"hi\n")
         assert client.recv(100) == b"inner inner's own hi\n"
         instance.reload()
@@ -153,7 +153,7 @@ def test_what_waits_at_a_drain_is_taken(opens):
     clients = []
     try:
         for _ in range(200):
-            clients.append(socket.create_connection(("127.0.0.1", inner), 10))
+            clients.append(socket.create_connection(("127.0.0.1", inner), crew.LONG))
             clients[-1].sendall(b"hi\n")
         stop = subprocess.Popen([crew.CREWMAN, "stop", "-g", "-c", instance.config_path],
                                 stdout=subprocess.DEVNULL)
@@ -161,15 +161,15 @@ def test_what_waits_at_a_drain_is_taken(opens):
     finally:
         os.kill(worker, signal.SIGCONT)
     for client in clients:
-        client.settimeout(30)
+        client.settimeout(crew.LONG)
         assert client.makefile().readline() == "inner inner's own hi\n"
         client.close()
-    assert stop.wait(60) == 0
+    assert stop.wait(crew.LONG) == 0
 
 
 def udp_socket(port):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(30)
+    sock.settimeout(crew.LONG)
     sock.connect(("127.0.0.1", port))
     return sock
 
@@ -199,10 +199,10 @@ def test_a_drain_loses_no_datagrams(opens):
     inner = crew.free_port()
     instance = opens((f"udp://127.0.0.1:{inner}", "{}"))
     ask_from_new_ports(inner, 5)
-    with socket.create_connection(("127.0.0.1", instance.outer), 10) as client:
+    with socket.create_connection(("127.0.0.1", instance.outer), crew.LONG) as client:
         reload = drain_behind(instance, client)
         ask_from_new_ports(inner, 60)
-    assert reload.wait(60) == 0
+    assert reload.wait(crew.LONG) == 0
     ask_from_new_ports(inner, 5)
 
 
@@ -217,7 +217,7 @@ def stop_with_waiting(instance, send):
         instance.wait_log("stopping gracefully")
     finally:
         os.kill(worker, signal.SIGCONT)
-    assert stop.wait(60) == 0
+    assert stop.wait(crew.LONG) == 0
 
 
 def test_datagrams_that_wait_at_a_drain_are_taken(opens):
@@ -246,7 +246,7 @@ def test_a_process_that_drains_still_answers_its_udp_sessions(opens):
     inner, streams = crew.free_port(), crew.free_port()
     instance = opens((f"udp://127.0.0.1:{inner}", '{"udp": {"session_timeout": "60s"}}'),
                      (f"text://127.0.0.1:{streams}", "{}"))
-    with socket.create_connection(("127.0.0.1", streams), 10) as client, udp_socket(inner) as peer:
+    with socket.create_connection(("127.0.0.1", streams), crew.LONG) as client, udp_socket(inner) as peer:
         peer.send(b"hi")
         assert peer.recv(100) == b"inner inner's own hi"
         reload = drain_behind(instance, client)
@@ -254,4 +254,4 @@ def test_a_process_that_drains_still_answers_its_udp_sessions(opens):
         assert peer.recv(100) == b"told"
         peer.send(b"again")
         assert peer.recv(100) == b"inner inner's own again"
-    assert reload.wait(60) == 0
+    assert reload.wait(crew.LONG) == 0

@@ -2,6 +2,7 @@
 
 import re
 
+from patience import LONG
 from ws import dial
 
 
@@ -20,7 +21,7 @@ class Answer:
 class Client:
     """One connection; answers are read one at a time."""
 
-    def __init__(self, port, timeout=10):
+    def __init__(self, port, timeout=LONG):
         self.sock = dial(port, timeout)
         self.rest = bytearray()
 
@@ -101,14 +102,14 @@ class Client:
         return self.to_end() == b""
 
 
-def ask(port, data, timeout=10):
+def ask(port, data, timeout=LONG):
     """One connection, these bytes, and everything that comes back until the end."""
     with Client(port, timeout) as client:
         client.send(data)
         return client.to_end()
 
 
-def status_of(port, data, timeout=10):
+def status_of(port, data, timeout=LONG):
     """The status of the one answer to these bytes, after which the connection must end."""
     answer = ask(port, data, timeout)
     assert answer.startswith(b"HTTP/1.1 "), answer[:200]

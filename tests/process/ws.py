@@ -5,6 +5,8 @@ import os
 import socket
 import struct
 
+from patience import LONG
+
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
 
@@ -27,7 +29,7 @@ class Closed(Exception):
         self.reason = reason
 
 
-def dial(where, timeout=10):
+def dial(where, timeout=LONG):
     """Connects to a port of 127.0.0.1, to (host, port), or to the path of a unix socket."""
     if isinstance(where, int):
         where = ("127.0.0.1", where)
@@ -66,7 +68,7 @@ def handshake(path="/", headers=()):
 
 
 class WebSocket:
-    def __init__(self, where, path="/", headers=(), timeout=10, answers_pings=True, behind=b""):
+    def __init__(self, where, path="/", headers=(), timeout=LONG, answers_pings=True, behind=b""):
         self.answers_pings = answers_pings
         self.pings = []
         self.sock = dial(where, timeout)
