@@ -11,26 +11,18 @@
 
 #include "child.h"
 #include "crewman.h"
+#include "heal.h"
 #include "instance.h"
 #include "outlet.h"
 #include "pool.h"
 #include "process.h"
-
-static bool is_deaf(const struct child *child) {
-    const struct place *place = child->owner;
-    struct list *node;
-    list_each (node, &place->pool->services)
-        if (service_of(node)->health.is_deaf)
-            return true;
-    return false;
-}
 
 static const char *state_of(const struct child *child) {
     if (child->role == CHILD_DRAINING)
         return "draining";
     if (!child->is_ready)
         return "starting";
-    if (is_deaf(child))
+    if (heal_is_deaf(child))
         return "deaf";
     if (child_is_busy(child))
         return "busy";

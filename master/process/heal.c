@@ -15,33 +15,63 @@
 #define WAIT_MAX_MS 300000u
 #define RENEW_MS    1000u
 
+static bool is_old(const struct health *health, const struct child *child) {
+    return child &&
+           (child->started_ms < health->socket_ms || child->generation < health->generation);
+}
+
+bool heal_is_deaf(const struct child *child) {
+    const struct pool *pool = ((const struct place *)child->owner)->pool;
+    struct list *node;
+    list_each (node, &pool->services) {
+        const struct health *health = &service_of(node)->health;
+        bool has_dead = health->has_old && !pool->instance->is_reloading;
+        if (health->is_deaf || (has_dead && is_old(health, child)))
+            return true;
+    }
+    return false;
+}
+
+/* Later and later, until nobody is left. */
+static void note_attempt(struct health *health, uint64_t now) {
+    uint64_t wait = health->renew_wait_ms == 0 ? RENEW_MS : 2 * health->renew_wait_ms;
+    health->renew_wait_ms = wait > WAIT_MAX_MS ? WAIT_MAX_MS : wait;
+    health->renew_at_ms = now + health->renew_wait_ms;
+}
+
+static void note_socket(struct health *health, uint64_t now) {
+    health->has_old = true;
+    health->socket_ms = now;
+    health->renew_wait_ms = 0;
+    note_attempt(health, now);
+}
+
 /* They have the old socket. Each goes when one that has the new socket is ready, as in a
  * reload, but with the code and configuration in force; see heal_place_ready(). */
-static void renew_workers(const struct pool *pool, struct health *health, uint64_t now) {
-    health->socket_ms = now;
-    health->renew_at_ms = now + RENEW_MS;
+static void renew_workers(const struct pool *pool) {
     for (unsigned i = 0; i < pool->place_count; i++)
         supervisor_tell(pool->places[i], SLOT_ON_REPLACE);
 }
 
-/* One that came for them may have died, or made room for a reload that failed: again, later and
- * later. */
+/* One that came for them may have died, or made room for a reload that failed; and one that
+ * failed half way leaves workers with the socket from before a move. */
 static void renew_rest(const struct pool *pool, struct health *health) {
     uint64_t now = uv_now(&pool->instance->loop);
-    bool has_some = false;
-    if (health->socket_ms == 0 || now < health->renew_at_ms || pool->instance->is_reloading)
+    if (!health->has_old || now < health->renew_at_ms || pool->instance->is_reloading)
         return;
-    health->renew_at_ms = 2 * now - health->socket_ms;
+    note_attempt(health, now);
+    health->has_old = false;
     for (unsigned i = 0; i < pool->place_count; i++) {
         struct place *place = pool->places[i];
-        if (!place->serving || place->serving->started_ms >= health->socket_ms)
+        bool comes_old = is_old(health, place->coming);
+        if (!comes_old && !is_old(health, place->serving))
             continue;
-        has_some = true;
-        if (place->slot.state == SLOT_READY)
+        health->has_old = true;
+        if (comes_old || place->slot.state == SLOT_READY)
             supervisor_tell(place, SLOT_ON_REPLACE);
     }
-    if (!has_some)
-        health->socket_ms = 0;
+    if (!health->has_old)
+        health->renew_wait_ms = 0;
 }
 
 /* Before all is loaded a reload knows of no worker. */
@@ -100,7 +130,8 @@ static void take_over(struct pool *pool, struct service *service) {
     pool->instance->mended++;
     log_notice("%s: %s has a new socket; its workers are replaced", service->name,
                service->listen);
-    renew_workers(pool, health, now);
+    note_socket(health, now);
+    renew_workers(pool);
 }
 
 static void look_at(struct pool *pool, struct service *service) {

@@ -85,7 +85,7 @@ void pool_adopt(struct pool *pool, const struct config *config) {
     list_each_safe (node, after, &pool->services) {
         struct service *service = service_of(node);
         if (service->next)
-            service_adopt(service);
+            service_adopt(service, pool->instance->generation);
         else
             service_free(service);
     }

@@ -50,10 +50,11 @@ bool service_is_new(const struct service *service) {
     return service->config == service->next;
 }
 
-void service_adopt(struct service *service) {
+void service_adopt(struct service *service, unsigned generation) {
     if (service->is_moving) {
         sockets_unref(service->sockets);
         service->sockets = service->next_sockets;
+        service->health = (struct health){.has_old = true, .generation = generation};
     }
     service->next_sockets = NULL;
     service->is_moving = false;

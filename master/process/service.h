@@ -47,8 +47,9 @@ void service_expect(struct service *service, const struct config_service *next, 
 /* It is only in the configuration that is not in force yet. */
 bool service_is_new(const struct service *service);
 
-/* What it will have is in force from now on; or is forgotten. */
-void service_adopt(struct service *service);
+/* What it will have is in force from now on, and the workers of `generation` have it; or is
+ * forgotten. */
+void service_adopt(struct service *service, unsigned generation);
 void service_forget_next(struct service *service);
 
 /* The socket that a worker in that slot listens on; -1: none. `is_new`: of the sockets that the
