@@ -71,9 +71,17 @@ void service_forget_next(struct service *service) {
     sockets_shrink(service->sockets, service->config->workers);
 }
 
+static struct sockets *sockets_of(const struct service *service, bool is_new) {
+    return is_new && service->is_moving ? service->next_sockets : service->sockets;
+}
+
 int service_listener(const struct service *service, unsigned slot, bool is_new) {
-    const struct sockets *sockets = service->sockets;
-    if (is_new && service->is_moving)
-        sockets = service->next_sockets;
+    const struct sockets *sockets = sockets_of(service, is_new);
     return sockets ? sockets_get(sockets, slot) : -1;
+}
+
+void service_note_listening(struct service *service, unsigned slot, bool is_new) {
+    struct sockets *sockets = sockets_of(service, is_new);
+    if (sockets)
+        sockets_note_listening(sockets, slot);
 }

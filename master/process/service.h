@@ -56,4 +56,7 @@ void service_forget_next(struct service *service);
  * reload brings. */
 int service_listener(const struct service *service, unsigned slot, bool is_new);
 
+/* It does listen, as it is ready. */
+void service_note_listening(struct service *service, unsigned slot, bool is_new);
+
 #endif

@@ -250,9 +250,16 @@ void sockets_unref(struct sockets *sockets) {
     free(sockets);
 }
 
+static struct bound *bound_of(const struct sockets *sockets, unsigned slot) {
+    return &sockets->list[sockets->is_per_slot && slot < sockets->count ? slot : 0];
+}
+
+void sockets_note_listening(struct sockets *sockets, unsigned slot) {
+    bound_of(sockets, slot)->has_listened = true;
+}
+
 int sockets_get(const struct sockets *sockets, unsigned slot) {
-    struct bound *bound =
-        &sockets->list[sockets->is_per_slot && slot < sockets->count ? slot : 0];
+    struct bound *bound = bound_of(sockets, slot);
     bool may_listen = !is_datagram(sockets) && !sockets->is_beside;
     /* Harmless on one that listens. One that has and cannot any more must be noticed. */
     if (may_listen && listen(bound->fd, sockets->backlog) == 0)

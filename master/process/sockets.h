@@ -55,6 +55,9 @@ enum mend sockets_mend(struct sockets *sockets);
  * reuse_port the kernel would still send it its share. */
 int sockets_get(const struct sockets *sockets, unsigned slot);
 
+/* A worker in that slot listens: from now on it is a fault when the socket does not. */
+void sockets_note_listening(struct sockets *sockets, unsigned slot);
+
 /* With reuse_port: have one for each of `count` slots, and no more. Growing answers 0 or a
  * negative errno number with a line. */
 int sockets_grow(struct sockets *sockets, unsigned count, char *out_why, size_t size);

@@ -76,10 +76,13 @@ static void on_child_gone(void *owner);
 
 static const struct child_events child_events = {on_child_ready, on_child_ended, on_child_gone};
 
+static bool is_of_next(const struct place *place) {
+    return place->slot.is_ahead && place->pool->next;
+}
+
 static void spawn(struct place *place) {
     char why[512];
-    bool is_new = place->slot.is_ahead && place->pool->next;
-    place->coming = birth_start(place, is_new, &child_events, why, sizeof(why));
+    place->coming = birth_start(place, is_of_next(place), &child_events, why, sizeof(why));
     if (place->coming) {
         siblings_greet(place->coming);
         return;
@@ -136,11 +139,19 @@ void supervisor_tell(struct place *place, enum slot_event event) {
         place->pool->instance->events->became_ready(place->pool->instance->owner);
 }
 
+static void note_listening(const struct place *place) {
+    struct list *node;
+    list_each (node, &place->pool->services)
+        service_note_listening(service_of(node), place->index, is_of_next(place));
+}
+
 static void on_child_ready(struct child *child) {
     struct place *place = place_of(child);
     siblings_announce(child);
-    if (place->coming == child)
-        supervisor_tell(place, SLOT_ON_READY);
+    if (place->coming != child)
+        return;
+    note_listening(place);
+    supervisor_tell(place, SLOT_ON_READY);
 }
 
 static char *describe_end(const struct child *child, int status, int signal) {

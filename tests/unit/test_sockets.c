@@ -516,6 +516,16 @@ static void a_stream_that_was_ended_listens_again(void **state) {
     sockets_unref(sockets);
 }
 
+/* What a worker does that shuts it and takes it for something else. */
+static void spoil(int fd, int other) {
+    struct sockaddr_in peer = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons(port_of(other))};
+    assert_int_equal(listen(other, 4), 0);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    (void)connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+}
+
 /* It listens no more, and what made it so is gone by the time that somebody looks. */
 static void a_stream_that_became_another_is_noticed(void **state) {
     (void)state;
@@ -525,13 +535,30 @@ static void a_stream_that_became_another_is_noticed(void **state) {
     struct config_service service = service_on(text, 1);
     struct sockets *sockets = open_service(&service);
     int fd = sockets_get(sockets, 0);
-    struct sockaddr_in peer = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                               .sin_port = htons(port_of(other))};
-    assert_int_equal(listen(other, 4), 0);
-    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
-    (void)connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+    spoil(fd, other);
     assert_int_equal(sockets_get(sockets, 0), fd); /* for a worker that comes */
+    assert_int_equal(sockets_mend(sockets), MEND_BROKEN);
+    close(other);
+    sockets_unref(sockets);
+}
+
+/* The same, before anybody has looked while it listened: a worker has, and told that it is
+ * ready. */
+static void one_that_a_worker_listened_on_is_noticed_too(void **state) {
+    (void)state;
+    char text[64], other_text[64];
+    int other = take_port(other_text, sizeof(other_text));
+    close(take_port(text, sizeof(text)));
+    struct config_service service = service_on(text, 1);
+    struct sockets *sockets;
+    assert_int_equal(sockets_open_beside(&service, &sockets, why, sizeof(why)), 0);
+    int fd = sockets_get(sockets, 0);
+    assert_int_equal(sockets_mend(sockets), MEND_FINE);
+    assert_false(is_listening(fd));
+    assert_int_equal(listen(fd, 4), 0);
+    sockets_note_listening(sockets, 0);
+    spoil(fd, other);
+    assert_int_equal(sockets_get(sockets, 0), fd);
     assert_int_equal(sockets_mend(sockets), MEND_BROKEN);
     close(other);
     sockets_unref(sockets);
@@ -661,6 +688,7 @@ int main(void) {
         IN_FOLDER(a_path_that_is_gone_fits_no_more),
         cmocka_unit_test(a_stream_that_was_ended_listens_again),
         cmocka_unit_test(a_stream_that_became_another_is_noticed),
+        cmocka_unit_test(one_that_a_worker_listened_on_is_noticed_too),
         cmocka_unit_test(clients_that_a_worker_shut_out_come_again),
         cmocka_unit_test(a_queue_gets_its_length_back),
         cmocka_unit_test(nobody_makes_it_deaf),
