@@ -47,7 +47,7 @@ int ws_handshake_check(const struct http_head *head, struct http_slice *out_key,
         return refuse(UPGRADE_REQUIRED, "this is a WebSocket service", out_why);
     if (head->minor_version < 1)
         return refuse(BAD_REQUEST, "a WebSocket handshake is HTTP/1.1", out_why);
-    if (!http_head_list_has(head, "connection", "upgrade"))
+    if (!head->wants_upgrade) /* Upgrade it has */
         return refuse(BAD_REQUEST, "Connection does not say upgrade", out_why);
     if (head->is_chunked || head->content_length > 0)
         return refuse(BAD_REQUEST, "a WebSocket handshake has no body", out_why);
