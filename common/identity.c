@@ -128,6 +128,8 @@ static int set_groups(const struct identity *identity) {
 
 static int switch_user(const struct identity *identity, char *why, size_t size) {
     uid_t uid = identity->account.uid;
+    if (privileges_leave_keys() != 0)
+        return fail("keyctl", identity, why, size);
     if (set_groups(identity) != 0)
         return fail("initgroups", identity, why, size);
     if (setresgid(identity->gid, identity->gid, identity->gid) != 0)

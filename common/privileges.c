@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -30,4 +31,10 @@ int privileges_drop(void) {
         if (sets[i].effective || sets[i].permitted || sets[i].inheritable)
             return -EPERM;
     return 0;
+}
+
+int privileges_leave_keys(void) {
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0)
+        return 0;
+    return errno == ENOSYS || errno == EPERM ? 0 : -errno;
 }

@@ -18,4 +18,10 @@ void privileges_bound(void);
  * must be fatal to the caller. */
 int privileges_drop(void);
 
+/* The session keyring of whoever started us, which a change of the user does not take away:
+ * from here on an empty one. Before the user changes: one of ours does not count against the
+ * few that a user may have. 0, also where the kernel has no keys or lets nobody at them, or a
+ * negative errno number, which must be fatal to the caller. */
+int privileges_leave_keys(void);
+
 #endif

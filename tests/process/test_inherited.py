@@ -1,7 +1,9 @@
 """What whoever starts Crewman hands it unasked, and what Crewman hands on: signals, children of others,
 the user's surroundings, a terminal."""
 
+import ctypes
 import os
+import platform
 import pwd
 import re
 import resource
@@ -76,6 +78,47 @@ def test_the_surroundings_are_those_of_the_user(probe):
     with WebSocket(instance.port) as client:
         seen = client.ask("!run echo $HOME $USER $LOGNAME $SHELL $MAIL")
     assert seen.split() == [account.pw_dir, "www-data", "www-data", account.pw_shell]
+
+
+KEYCTL = {"x86_64": (248, 250), "aarch64": (217, 219)}  # add_key, keyctl
+SESSION = -3
+
+
+def hold_a_key():
+    """In a session keyring as a login has it: whoever inherits it may read what is in it."""
+    add_key, keyctl = KEYCTL[platform.machine()]
+    libc = ctypes.CDLL(None)
+    assert libc.syscall(keyctl, 1, b"crewman-test") >= 0
+    assert libc.syscall(add_key, b"user", b"crewman-secret", b"x", ctypes.c_size_t(1), SESSION) >= 0
+
+
+def may_hold_keys():
+    """Containers often forbid it."""
+    return platform.machine() in KEYCTL and os.path.exists("/proc/keys") and subprocess.run(
+        [sys.executable, "-c", "import test_inherited; test_inherited.hold_a_key()"],
+        cwd=os.path.dirname(__file__), capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("user, has_it", [("www-data", False), ("", True)])
+def test_keys_of_who_starts_it_are_not_the_users(probe, user, has_it):
+    if not may_hold_keys():
+        pytest.skip("no keys here")
+    instance = probe(is_started=False, top={"user": user})
+    start_with(instance, hold_a_key)
+    with WebSocket(instance.port) as client:
+        seen = client.ask("!run grep -c crewman-secret /proc/keys")
+    assert (int(seen) > 0) == has_it
+
+
+def test_a_bound_on_files_says_what_does_not_fit(probe):
+    instance = probe(is_started=False)
+    done = subprocess.run(
+        [str(crew.CREWMAN), "check", "-c", str(instance.config_path)], env=instance.env, text=True,
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=60 * crew.PATIENCE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    assert done.returncode == 1
+    assert "File too large" in done.stderr and "SIGXFSZ" not in done.stderr
 
 
 def test_without_a_user_the_surroundings_stay(probe):

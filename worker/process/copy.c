@@ -79,7 +79,7 @@ static int copy_once(int from, int to) {
     struct stat before, after;
     if (fstat(from, &before) != 0)
         return -errno;
-    int err = before.st_size > MEMFD_APP_MAX ? -EFBIG : copy_bytes(from, to, before.st_size);
+    int err = before.st_size > MEMFD_APP_MAX ? -E2BIG : copy_bytes(from, to, before.st_size);
     if (err)
         return err;
     if (fstat(from, &after) != 0)
@@ -96,7 +96,7 @@ static int copy_file(const char *path, int from, int to, char *why, size_t size)
     if (result > 0)
         return fail(path, "changed while it was read; try again when the file is complete", why,
                     size);
-    if (result == -EFBIG)
+    if (result == -E2BIG)
         snprintf(why, size,
                  "%s: larger than the %d MiB of an app that is pinned; set \"pin\": false "
                  "in the config",

@@ -148,6 +148,7 @@ static int describe(struct worker *worker, const struct arguments *arguments) {
                                 arguments->runtimes ? arguments->runtimes : ""};
     char why[1024];
     disregard_reloads();
+    signals_disregard(SIGXFSZ);
     signals_release();
     FILE *output = keep_output();
     if (!output)
