@@ -344,21 +344,29 @@ int trusted_check(const struct trust *trust, const char *path, char *out_why, si
     return err;
 }
 
-/* In a user namespace that does not map every user, those of the machine outside show as one:
- * its root owns the folders above ours. */
-static uid_t find_overflow(void) {
-    unsigned inside = 1, outside = 1, count = 0, uid = 0;
+/* Has it an account in our user namespace? Without a map everybody has. */
+static bool is_mapped(uid_t uid) {
+    unsigned inside, outside, count;
     FILE *map = fopen("/proc/self/uid_map", "re");
-    bool is_full = !map || (fscanf(map, "%u %u %u", &inside, &outside, &count) == 3 &&
-                            inside == 0 && outside == 0 && count == 4294967295u);
+    bool is_mapped = !map;
+    while (map && fscanf(map, "%u %u %u", &inside, &outside, &count) == 3)
+        is_mapped = is_mapped || (uid >= inside && uid - inside < count);
     if (map)
         fclose(map);
-    FILE *file = is_full ? NULL : fopen("/proc/sys/kernel/overflowuid", "re");
+    return is_mapped;
+}
+
+/* In a user namespace that does not map every user, those of the machine outside show as one:
+ * its root owns the folders above ours. Where that one is a user in here too, "nobody" most
+ * often, the two cannot be told apart, and none is trusted. */
+static uid_t find_overflow(void) {
+    unsigned uid = 0;
+    FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
     if (file && fscanf(file, "%u", &uid) != 1)
         uid = 0;
     if (file)
         fclose(file);
-    return uid;
+    return is_mapped(uid) ? 0 : uid;
 }
 
 void trusted_init(struct trust *trust) {

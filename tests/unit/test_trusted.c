@@ -4,14 +4,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -224,10 +227,66 @@ static int remove_top(void **state) {
     return system(command);
 }
 
+#define NO_NAMESPACE 77
+
+/* In a user namespace with `map`, which the parent writes meanwhile; the exit code is the
+ * answer.
+ */
+static void enter_namespace(int ready, int go) {
+    struct trust inside;
+    char byte = 0;
+    if (unshare(CLONE_NEWUSER) != 0)
+        _exit(NO_NAMESPACE);
+    if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
+        _exit(NO_NAMESPACE);
+    trusted_init(&inside);
+    _exit(inside.also == 65534 ? 1 : inside.also == 0 ? 0 : 2);
+}
+
+static bool write_map(pid_t pid, const char *map) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool is_written = fd >= 0 && write(fd, map, strlen(map)) == (ssize_t)strlen(map);
+    if (fd >= 0)
+        close(fd);
+    return is_written;
+}
+
+static int ask_in_namespace(const char *map) {
+    int ready[2], go[2], state = 0;
+    char byte = 0;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        enter_namespace(ready[1], go[0]);
+    close(ready[1]);
+    close(go[0]);
+    if (read(ready[0], &byte, 1) == 1 && write_map(pid, map))
+        assert_int_equal(write(go[1], &byte, 1), 1);
+    close(ready[0]);
+    close(go[1]);
+    assert_int_equal(waitpid(pid, &state, 0), pid);
+    return WIFEXITED(state) ? WEXITSTATUS(state) : -1;
+}
+
+/* The number that stands for all users of outside may be a user's of inside: that one is nobody
+ * to trust. */
+static void test_nobody_is_not_the_root_of_outside(void **state) {
+    (void)state;
+    int alone = ask_in_namespace("0 0 1\n");
+    if (alone == NO_NAMESPACE)
+        skip();
+    assert_int_equal(alone, 1);
+    assert_int_equal(ask_in_namespace("0 0 65536\n"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_folder_of_ours_is_trusted),
         cmocka_unit_test(test_links_are_followed_from_trusted_folders),
+        cmocka_unit_test(test_nobody_is_not_the_root_of_outside),
         cmocka_unit_test(test_a_chain_of_links_has_an_end),
         cmocka_unit_test(test_a_folder_that_others_write_is_refused),
         cmocka_unit_test(test_groups),
