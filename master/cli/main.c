@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -38,6 +39,20 @@ static int run(struct options *options) {
     }
 }
 
+static bool is_a_deed(int verb) {
+    return verb == VERB_START || verb == VERB_STOP || verb == VERB_RESTART ||
+           verb == VERB_RELOAD || verb == VERB_REOPEN_LOGS;
+}
+
+/* A deed stays done; of the others the answer is all, and half of one is none. */
+static int end_output(int verb, int exit_code) {
+    bool is_lost = fflush(stdout) != 0 || ferror(stdout);
+    if (!is_lost || exit_code != EXIT_DONE || is_a_deed(verb))
+        return exit_code;
+    fputs("crewman: standard output cannot be written: the answer is not whole\n", stderr);
+    return EXIT_FAILED;
+}
+
 /* A descriptor that we open must never become somebody's standard output. */
 static void fill_standard_descriptors(void) {
     int fd;
@@ -63,6 +78,7 @@ int main(int argc, char **argv) {
     if (exit_code != 0)
         return exit_code;
     exit_code = run(&options);
+    exit_code = end_output(options.verb, exit_code);
     options_done(&options);
     return exit_code;
 }

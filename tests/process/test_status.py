@@ -5,12 +5,26 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 import crew
 from ws import WebSocket
 
 COLUMNS = {"pid", "slot", "generation", "service", "listen", "rss", "connections", "messages_in",
            "messages_out", "rate", "send_failures", "reaped", "timers", "lag_us", "turns", "uptime_ms",
            "restarts", "state"}
+
+
+@pytest.mark.parametrize("verb", [["status"], ["status", "--json"], ["connections"], ["check"],
+                                  ["--version"], ["--help"]])
+def test_an_answer_that_cannot_be_written_is_a_failure(probe, verb):
+    instance = probe()
+    where = ["-c", str(instance.config_path)] if not verb[0].startswith("-") else []
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(crew.CREWMAN), *verb, *where], env=instance.env, stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=60 * crew.PATIENCE)
+    assert done.returncode == 1
+    assert "standard output cannot be written" in done.stderr
 
 
 def test_json_has_every_column(probe):
