@@ -349,6 +349,18 @@ def test_a_worker_cannot_empty_the_log(noisy):
             assert os.readlink(f"/proc/{pid}/fd/{fd}") != str(instance.log_path)
 
 
+@pytest.mark.skipif(crew.IS_SANITIZED, reason="the sanitizer's report takes the place of ours")
+def test_half_a_line_is_not_missing_at_a_fault(noisy):
+    instance = noisy()
+    instance.expect_errors("killed by SIGABRT")
+    pid, = instance.worker_pids()
+    with Asker(instance.port) as client:
+        client.ask("half of mine")
+    end = instance.wait_log(rf"error +master\[\d+\] noisy/0: pid {pid} .*")[0].start()
+    line = instance.wait_log(rf"noisy/0\[{pid}\] noisy: half a line of mine$")[0]
+    assert line.start() < end
+
+
 FORGED = b"a\x1b[31m\xc2\x9b\xff\n2026-01-01 00:00:00.000 error   master[1] forged\n"
 
 

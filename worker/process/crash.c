@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -108,6 +109,16 @@ static void note_way(const ucontext_t *context, uintptr_t place) {
         note(1, caller - 1);
 }
 
+/* What was printed without the end of its line. */
+static void print_rest(void) {
+#ifdef __GLIBC__
+    const char *start = stdout->_IO_write_base, *end = stdout->_IO_write_ptr;
+    if (start && end > start && end - start <= BUFSIZ &&
+        write(fileno(stdout), start, (size_t)(end - start)) < 0)
+        return; /* nobody is left to be told */
+#endif
+}
+
 /* What is sure comes first: a fault in here ends the process at once. */
 static void on_fault(int number, siginfo_t *info, void *context) {
     (void)info;
@@ -119,6 +130,7 @@ static void on_fault(int number, siginfo_t *info, void *context) {
         signal(SIGALRM, SIG_DFL);
         alarm(TOO_LONG_S);
         note_way(context, place);
+        print_rest();
         alarm(0);
     }
     raise(number); /* SA_RESETHAND: it ends the process as soon as we are back */

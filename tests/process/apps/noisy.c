@@ -44,6 +44,11 @@ static int run_die(char *arg) {
     return raise(SIGKILL);
 }
 
+static int run_half(char *arg) {
+    printf("noisy: half a line %s", arg);
+    abort();
+}
+
 /* How many files among its descriptors it could empty. */
 static int run_truncate(char *arg) {
     int emptied = 0;
@@ -67,6 +72,7 @@ static int run_system(char *arg) {
 
 static const struct verb verbs[] = {{"bytes", run_bytes},
                                     {"die", run_die},
+                                    {"half", run_half},
                                     {"truncate", run_truncate},
                                     {"flood", run_flood},
                                     {"system", run_system}};
@@ -84,5 +90,7 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
     crew_conn_send(conn, text, strlen(text));
 }
 
-CREW_APP({.name = NOISY_NAME, .listen = "text://127.0.0.1:1", .workers = 1,
+CREW_APP({.name = NOISY_NAME,
+          .listen = "text://127.0.0.1:1",
+          .workers = 1,
           .on_message = on_message})
