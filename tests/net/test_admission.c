@@ -350,6 +350,30 @@ static void test_behind_a_proxy_requests_are_no_handshakes(void **state) {
     expect_nobody(stage);
 }
 
+/* Each holds a descriptor until it has gone. */
+static void test_those_turned_away_are_bounded(void **state) {
+    (void)state;
+    struct stage *stage = scene_open(&direct);
+    struct endpoint *endpoint = &stage->service.endpoint;
+    struct peer *first = stage_join(stage, "a");
+    endpoint->count += 63;
+    endpoint->turned_away += 63;
+    struct peer *told = stage_join(stage, "b");
+    expect_answer(stage, told, REFUSED);
+    assert_int_equal(endpoint->turned_away, 64);
+    struct peer *untold = stage_join(stage, "c");
+    stage_run(stage);
+    assert_true(untold->is_closed);
+    assert_int_equal(untold->out.len, 0);
+    leave(stage, told);
+    told = stage_join(stage, "d");
+    expect_answer(stage, told, REFUSED);
+    endpoint->count -= 63;
+    endpoint->turned_away -= 63;
+    leave(stage, first);
+    expect_nobody(stage);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_connection_of_a_proxy_carries_many_clients),
@@ -365,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_new_connections_of_a_second_are_bounded),
         cmocka_unit_test(test_behind_a_proxy_handshakes_are_those_of_websockets),
         cmocka_unit_test(test_behind_a_proxy_requests_are_no_handshakes),
+        cmocka_unit_test(test_those_turned_away_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
