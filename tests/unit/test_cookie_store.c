@@ -301,6 +301,36 @@ static void test_a_lock_is_not_waited_for(void **state) {
     end(&rig);
 }
 
+/* Neither by the sweep, of a session that somebody is changing still, nor by who would write a
+ * long history anew. */
+static void test_a_shared_lock_is_not_waited_for(void **state) {
+    struct rig rig;
+    struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    struct stat status;
+    char path[256], value[8];
+    (void)state;
+    begin(&rig, folder, 100);
+    make(&rig, 1, 0);
+    path_of(0, path, sizeof(path));
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(value, sizeof(value), "%u", i);
+        assert_int_equal(set(&rig, 0, "b", value), 0);
+    }
+    assert_string_equal(text_of(&rig, 0), "a=1 b=999");
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size > 8192); /* it is written anew when the lock has gone */
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    (void)rig.store->ops->sweep(rig.store);
+    assert_int_equal(file_count(), 1);
+    close(fd);
+    (void)rig.store->ops->sweep(rig.store);
+    (void)rig.store->ops->sweep(rig.store); /* the first may have stood at the folder's end */
+    assert_int_equal(file_count(), 0);
+    end(&rig);
+}
+
 static void test_files_of_new_clients_are_bounded(void **state) {
     struct rig rig;
     (void)state;
@@ -388,6 +418,7 @@ int main(void) {
         CASE(test_half_a_change_is_none),
         CASE(test_of_two_new_ids_one_is_too_late),
         CASE(test_a_lock_is_not_waited_for),
+        CASE(test_a_shared_lock_is_not_waited_for),
         CASE(test_files_of_new_clients_are_bounded),
         CASE(test_who_makes_files_pays_for_the_sweep),
         CASE(test_what_others_put_there_is_not_taken),
