@@ -17,6 +17,7 @@
 #include "config_check.h"
 #include "config_file.h"
 #include "config_kind.h"
+#include "config_run_dir.h"
 #include "config_service.h"
 #include "config_value.h"
 #include "identity.h"
@@ -116,24 +117,16 @@ static void check_apps(const struct config *config, struct config_errors *errors
     }
 }
 
-static char *default_run_dir(void) {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (geteuid() == 0)
-        return memory_copy_text("/run/crewman");
-    if (runtime && runtime[0] == '/' && strlen(runtime) + 8 <= CONFIG_RUN_DIR_MAX)
-        return memory_format("%s/crewman", runtime);
-    return memory_format("/tmp/crewman-%u", (unsigned)geteuid());
-}
-
 /* From the command line, the file, or the system, in this order. */
 static void fill_run_dir(struct config *config, const char *override,
                          struct config_errors *errors) {
     bool is_override = override && *override;
-    if (is_override || !*config->run_dir) {
+    config->has_default_run_dir = !is_override && !*config->run_dir;
+    if (is_override || config->has_default_run_dir) {
         char *cwd = getcwd(NULL, 0);
         free(config->run_dir);
         config->run_dir =
-            is_override ? config_value_absolute(override, cwd) : default_run_dir();
+            is_override ? config_value_absolute(override, cwd) : config_run_dir_default();
         free(cwd);
     }
     if (strlen(config->run_dir) <= CONFIG_RUN_DIR_MAX)
@@ -227,15 +220,55 @@ static void check_keys(const struct config *config, struct config_errors *errors
     config_check_block(&check, config->file->text.root);
 }
 
+/* NULL: it cannot be read. */
+static struct config *open_file(const char *path, struct config_errors *out_errors) {
+    struct config_errors errors = {0};
+    struct config *config = memory_new(sizeof(*config));
+    if (!path || config_file_open(path, &config->file, &errors) == 0)
+        return config;
+    config_free(config);
+    *out_errors = errors;
+    return NULL;
+}
+
+/* Takes both. */
+static int answer(struct config *config, const struct config_errors *errors,
+                  struct config **out_config, struct config_errors *out_errors) {
+    if (errors->count == 0) {
+        *out_config = config;
+        return 0;
+    }
+    config_free(config);
+    *out_errors = *errors;
+    return -EINVAL;
+}
+
+/* One of another type is not a path to look for. */
+static bool has_right_run_dir(const struct config *config) {
+    const json_t *given =
+        config->file ? json_object_get(config->file->text.root, "run_dir") : NULL;
+    return !given || json_is_string(given);
+}
+
+int config_read_run_dir(const char *path, struct config **out_config,
+                        struct config_errors *out_errors) {
+    struct config_errors errors = {0};
+    struct config *config = open_file(path, out_errors);
+    if (!config)
+        return -EINVAL;
+    if (!has_right_run_dir(config))
+        check_keys(config, &errors);
+    fill_instance(config);
+    fill_run_dir(config, NULL, &errors);
+    return answer(config, &errors, out_config, out_errors);
+}
+
 int config_read(const char *path, const char *run_dir, struct config **out_config,
                 struct config_errors *out_errors) {
     struct config_errors errors = {0};
-    struct config *config = memory_new(sizeof(*config));
-    if (path && config_file_open(path, &config->file, &errors) < 0) {
-        config_free(config);
-        *out_errors = errors;
+    struct config *config = open_file(path, out_errors);
+    if (!config)
         return -EINVAL;
-    }
     if (config->file) {
         config->path = memory_copy_text(config->file->path);
         check_keys(config, &errors);
@@ -248,13 +281,7 @@ int config_read(const char *path, const char *run_dir, struct config **out_confi
     check_log_folder(config, &errors);
     check_log_type(config, &errors);
     check_services(config, &errors);
-    if (errors.count > 0) {
-        config_free(config);
-        *out_errors = errors;
-        return -EINVAL;
-    }
-    *out_config = config;
-    return 0;
+    return answer(config, &errors, out_config, out_errors);
 }
 
 void config_free(struct config *config) {

@@ -119,11 +119,12 @@ struct config {
     char *path;  /* of the file, absolute; NULL when there is none */
     char **apps; /* absolute paths */
     size_t app_count;
-    bool pin;           /* programs and apps as they were at the start or reload */
-    char *runtimes;     /* absolute; "" : the folder of the installation */
-    char *user, *group; /* "" : stay */
-    char *run_dir;      /* absolute */
-    char **trusted_groups; /* whose members may write into the folders of our files */
+    bool pin;                 /* programs and apps as they were at the start or reload */
+    char *runtimes;           /* absolute; "" : the folder of the installation */
+    char *user, *group;       /* "" : stay */
+    char *run_dir;            /* absolute */
+    bool has_default_run_dir; /* neither the file nor the command line names one */
+    char **trusted_groups;    /* whose members may write into the folders of our files */
     size_t trusted_group_count;
     uint64_t start_timeout_ms, stop_timeout_ms, drain_timeout_ms, watchdog_ms;
     uint64_t reload_spread_ms; /* over which the old connections are closed by a reload */
@@ -157,6 +158,11 @@ struct config_app {
  * config_errors_done); 0 fills *out_config (freed with config_free). */
 int config_read(const char *path, const char *run_dir, struct config **out_config,
                 struct config_errors *out_errors);
+
+/* Only to find its run_dir: what is wrong with other keys, or with the folders that they name,
+ * keeps nobody from asking or stopping an instance. Same answers. */
+int config_read_run_dir(const char *path, struct config **out_config,
+                        struct config_errors *out_errors);
 
 /* Step 2: put the declared services under the file's service blocks (file wins over the app's
  * "config", that over listen/workers of the descriptor, that over defaults), check names both

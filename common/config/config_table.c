@@ -57,11 +57,12 @@ static const struct config_row instance_rows[] = {
      .reload = CONFIG_RELOAD_NEVER,
      .computed =
          "/run/crewman for root; $XDG_RUNTIME_DIR/crewman or /tmp/crewman-UID for others",
-     .help = "The folder of the pid file and the admin socket. It tells instances on one "
-             "machine apart."},
-    {"trusted_groups", "[]", .example = "[\"adm\"]", .type = CONFIG_STRINGS,
-     AT(trusted_groups), .count_offset = offsetof(struct config, trusted_group_count),
-     .computed = "none",
+     .help =
+         "The folder of the pid file and the admin socket. It tells instances on one "
+         "machine apart. XDG_RUNTIME_DIR counts when it names a folder of the same user; an "
+         "instance that runs in another default folder is found there."},
+    {"trusted_groups", "[]", .example = "[\"adm\"]", .type = CONFIG_STRINGS, AT(trusted_groups),
+     .count_offset = offsetof(struct config, trusted_group_count), .computed = "none",
      .help = "Groups whose members may write into the folders of the log, the pid file and the "
              "admin socket, as syslog may into /var/log of Ubuntu. Any other folder into which "
              "another user or group may write is refused, unless it is sticky, as /tmp is, and "

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "config.h"
+#include "config_run_dir.h"
 #include "memory.h"
 #include "say.h"
 #include "verbs.h"
@@ -27,7 +28,7 @@ char *verb_admin_path(const struct options *options) {
     struct config_errors errors = {0};
     if (options->run_dir)
         return memory_format("%s/admin.sock", options->run_dir);
-    if (config_read(options->config_path, NULL, &config, &errors) != 0) {
+    if (config_read_run_dir(options->config_path, &config, &errors) != 0) {
         print_errors(&errors);
         config_errors_done(&errors);
         fprintf(stderr, "crewman: the instance can also be named with --run-dir DIR\n");
@@ -39,7 +40,13 @@ char *verb_admin_path(const struct options *options) {
 }
 
 int verb_not_running(const char *path) {
+    const char *hint = config_run_dir_hint(path);
     say_line(stderr, "crewman: not running (nobody listens on %s)", path);
+    if (hint)
+        say_line(stderr,
+                 "crewman: %s: an instance that was started with another is found with "
+                 "--run-dir DIR",
+                 hint);
     return EXIT_NOT_RUNNING;
 }
 

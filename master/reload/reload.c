@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "changeover.h"
+#include "config_run_dir.h"
 #include "heal.h"
 #include "instance.h"
 #include "log.h"
@@ -227,6 +228,8 @@ static void on_loaded(void *owner, struct config *config, const struct pins *pin
     struct config_errors conflicts = {0};
     reload->loading = NULL;
     reload->config = config;
+    if (config)
+        config_run_dir_keep(config, reload->instance->config);
     if (!config) {
         refuse(reload, errors);
     } else if (config_reload_conflicts(reload->instance->config, config, &conflicts) > 0) {
