@@ -28,8 +28,9 @@
 #define REFUSAL_MAX 1024u
 
 /* A beat a second and a few words at the ends of a life; after a pause of ours as many beats
- * more as a child leaves unread (worker/process/control.c). */
-static const struct channel_limits child_limits = {.frame = 64u * 1024u,
+ * more as a child leaves unread (worker/process/control.c). The longest is why it failed, 1 KiB
+ * of text, each byte of which may be six in JSON. */
+static const struct channel_limits child_limits = {.frame = 8u * 1024u,
                                                    .messages_a_second = 256};
 
 static uint64_t now_ms(const struct child *child) {
@@ -96,12 +97,15 @@ static void receive_beat(struct child *child) {
 }
 
 /* The program was replaced and the instance was not: the messages decide whether both
- * understand each other, and people had better know. */
-static void receive_hello(const struct child *child, const json_t *body) {
+ * understand each other, and people had better know. Once: it is a line in the log. */
+static void receive_hello(struct child *child, const json_t *body) {
     const char *version = json_string_value(json_object_get(body, "version"));
-    if (strcmp(version, CREW_VERSION) != 0)
-        log_warning("%s: pid %d is of Crewman %s, the master of %s: restart the instance",
+    if (child->has_greeted)
+        child_kill(child, "it broke the control protocol: a second \"hello\"");
+    else if (strcmp(version, CREW_VERSION) != 0)
+        log_warning("%s: pid %d is of Crewman %.32s, the master of %s: restart the instance",
                     child->label, child->spawned.pid, version, CREW_VERSION);
+    child->has_greeted = true;
 }
 
 static void receive_drained(struct child *child, const json_t *body) {

@@ -86,6 +86,7 @@ struct child {
     double rate;                   /* messages in a second, between the last two beats */
     char *refusal;                 /* the reason of its "failed" message */
     uint64_t closed;               /* connections that it closed as it drained */
+    bool has_greeted;
     bool is_ready, is_drained, is_expected; /* its end: asked for */
     bool is_dismissed;
     bool counts_wrong;   /* its page said what cannot be */

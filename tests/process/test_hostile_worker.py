@@ -178,6 +178,49 @@ while True:
             pass
 """
 
+SHOUTER = """#!/usr/bin/python3 -B
+import json, os, socket, struct, sys
+if "--describe" in sys.argv:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+def send(kind, **fields):
+    body = json.dumps({{"v": 3, "type": kind, **fields}}).encode()
+    pipe.sendall(struct.pack(">I", len(body)) + body)
+pipe = socket.socket(fileno=3)
+pipe.setblocking(True)
+send("hello", version="0.1.0")
+send("ready")
+if not os.path.exists({said!r}):
+    open({said!r}, "w").close()
+    {says}
+while b'"drain"' not in (pipe.recv(65536) or b'"drain"'):
+    pass
+"""
+
+
+@pytest.mark.parametrize("says, reason", [
+    ("send('hello', version='x' * 4000); send('hello', version='x' * 4000)", 'a second "hello"'),
+    ("send('failed', reason='x' * 9000)", "a frame is longer than 8 KiB"),
+    ("[send('beat') for i in range(300)]", "too many messages in a second"),
+], ids=["greets", "long", "many"])
+def test_a_worker_that_says_too_much_is_replaced(instances, says, reason):
+    """None of it reaches the log, but why it was ended."""
+    instance = instances({"app": crew.app("hostile"), "pin": False, "services": {
+        "hostile": {"listen": f"text://127.0.0.1:{crew.free_port()}", "workers": 1}}})
+    instance.expect_errors("broke the control protocol", "control pipe: ")
+    programs = instance.folder / "bin"
+    programs.mkdir()
+    shutil.copy(crew.CREWMAN, programs / "crewman")
+    worker = programs / "crewman-worker"
+    worker.write_text(SHOUTER.format(real=str(crew.WORKER), says=says, said=str(instance.folder / "said")))
+    worker.chmod(0o755)
+    subprocess.run([programs / "crewman", "start", "-d", "-q", "-c", instance.config_path],
+                   env=instance.env, check=True, stdin=subprocess.DEVNULL, timeout=60 * crew.PATIENCE)
+    instance.wait_log(reason)
+    crew.wait_for(lambda: instance.is_ready() and instance.worker()["restarts"] == 1, 20,
+                  "another in its place")
+    assert "x" * 100 not in instance.log()
+
+
 ROW = {"id": "\x1b]0;owned\x07", "service": "x\u202e", "slot": -5, "bytes_in": -1,
        "bytes_out": 2**63 - 1, "queued": -2**63, "idle_ms": 2**62, "rtt_ms": -7}
 
