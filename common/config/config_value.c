@@ -318,20 +318,20 @@ static json_t *render_64(const struct config_row *row, uint64_t number) {
     return json_string(text);
 }
 
+/* Strings came from JSON or the system; what is no UTF-8 (a path from the environment) is shown
+ * as "?". */
+static json_t *render_string(const char *text) {
+    json_t *json = json_string(text ? text : "");
+    return json ? json : json_string("?");
+}
+
 static json_t *render_list(const struct config_row *row, const void *object) {
     char *const *items = *(char *const *const *)const_member(row, object);
     size_t count = *(const size_t *)(const void *)((const char *)object + row->count_offset);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, memory_expect(json_string(items[i])));
+        json_array_append_new(list, render_string(items[i]));
     return list;
-}
-
-/* Strings came from JSON or the system; what is no UTF-8 (a path given on the command line) is
- * shown as "?". */
-static json_t *render_string(const char *text) {
-    json_t *json = json_string(text ? text : "");
-    return json ? json : json_string("?");
 }
 
 static json_t *render(const struct config_row *row, const void *object) {

@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "cwd.h"
 #include "memory.h"
 #include "nearest.h"
+#include "printable.h"
 
 #define VERB_WORD(id, word, help) word,
 static const char *const words[] = {VERBS(VERB_WORD) NULL};
@@ -184,6 +186,31 @@ static int read_app(struct options *options, const char *word) {
     return 0;
 }
 
+/* It goes into plans and answers, which are JSON. */
+static int check_path(const char *path) {
+    json_t *text = path ? json_string(path) : NULL;
+    json_decref(text);
+    if (text || !path)
+        return 0;
+    char *shown = memory_copy_text(path);
+    printable_make(shown, '?');
+    fprintf(stderr,
+            "crewman: %s: found a path that is not UTF-8; expected one that is\n"
+            "try: crewman help\n",
+            shown);
+    free(shown);
+    return EXIT_USAGE;
+}
+
+static int check_paths(const struct options *options) {
+    int err = check_path(options->config_path);
+    if (!err)
+        err = check_path(options->run_dir);
+    for (size_t i = 0; !err && i < options->app_count; i++)
+        err = check_path(options->apps[i]);
+    return err;
+}
+
 int options_read(struct options *out_options, int argc, char **argv) {
     struct options options = {0};
     int err = 0;
@@ -208,6 +235,8 @@ int options_read(struct options *out_options, int argc, char **argv) {
                 words[options.verb]);
         err = EXIT_USAGE;
     }
+    if (!err)
+        err = check_paths(&options);
     if (err) {
         options_done(&options);
         return err;

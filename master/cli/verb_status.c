@@ -83,7 +83,7 @@ static void add_row(struct table *table, const json_t *row) {
 
 static void print_head(const json_t *master, size_t processes) {
     char uptime[32];
-    double one, five, fifteen;
+    double one = 0, five = 0, fifteen = 0;
     human_duration((uint64_t)row_number(master, "uptime_ms"), uptime, sizeof(uptime));
     json_unpack((json_t *)(uintptr_t)master, "{s:[F, F, F]}", "load", &one, &five, &fifteen);
     say_line(stdout, "Crewman %s  pid %lld  %s  up %s  generation %lld  load %.2f %.2f %.2f",

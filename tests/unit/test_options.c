@@ -164,6 +164,16 @@ static void misplaced_words_are_told(void **state) {
     assert_refused("crewman restart --run-dir /x", "restart: no app");
 }
 
+/* They go into plans and answers, which are JSON: a start failed without saying why. */
+static void paths_are_text(void **state) {
+    (void)state;
+    assert_refused("crewman check -c /tmp/\xff/c.json", "/c.json: found a path that is");
+    assert_refused("crewman start /tmp/\xff.so", "expected one that is");
+    assert_refused("crewman stop --run-dir /tmp/\xff", "not UTF-8");
+    assert_int_equal(read_line("crewman check /tmp/\xc3\xa4.so"), 0);
+    options_done(&options);
+}
+
 static void empty_words_are_no_words(void **state) {
     (void)state;
     char program[] = "crewman", empty[] = "", verb[] = "stop";
@@ -183,6 +193,7 @@ int main(void) {
         cmocka_unit_test(the_last_of_a_flag_counts),
         cmocka_unit_test(wrong_words_are_answered_with_right_ones),
         cmocka_unit_test(misplaced_words_are_told),
+        cmocka_unit_test(paths_are_text),
         cmocka_unit_test(empty_words_are_no_words),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
