@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,8 +220,15 @@ static void release(struct outlet *outlet) {
     free(outlet);
 }
 
+/* A umask of its own: the loop's is another one while it binds a unix socket, and a log that is
+ * opened at that time would have it. Without the right to it nothing else is lost. */
+static void part_umask(void) {
+    (void)unshare(CLONE_FS);
+}
+
 static void run(void *arg) {
     struct outlet *outlet = arg;
+    part_umask();
     uv_mutex_lock(&outlet->lock);
     while (!is_finished(outlet)) {
         if (outlet->order == ORDER_GIVEN)

@@ -230,6 +230,25 @@ static void a_switch_that_fails_leaves_all_as_it_is(void **state) {
     unlink(path_of("c"));
 }
 
+/* The loop has another one for a moment when it binds a unix socket. */
+static void the_umask_of_others_is_not_that_of_a_log(void **state) {
+    char why[512] = "";
+    struct stat file, as_ever;
+    (void)state;
+    mode_t before = umask(022);
+    struct outlet *outlet = outlet_open(-1, true);
+    assert_int_equal(switch_to(outlet, path_of("a"), why, sizeof(why)), 0);
+    umask(0177);
+    assert_int_equal(switch_to(outlet, path_of("b"), why, sizeof(why)), 0);
+    umask(before);
+    outlet_close(outlet, PATIENCE_MS);
+    assert_int_equal(stat(path_of("b"), &file), 0);
+    assert_int_equal(stat(path_of("a"), &as_ever), 0);
+    assert_int_equal(file.st_mode, as_ever.st_mode);
+    unlink(path_of("a"));
+    unlink(path_of("b"));
+}
+
 static void a_fifo_without_a_reader_is_a_log(void **state) {
     char why[512] = "";
     (void)state;
@@ -284,6 +303,7 @@ int main(void) {
         cmocka_unit_test(a_description_that_does_not_wait_loses_nothing),
         cmocka_unit_test(an_end_with_a_reader_that_sleeps_comes),
         cmocka_unit_test(a_switch_that_fails_leaves_all_as_it_is),
+        cmocka_unit_test(the_umask_of_others_is_not_that_of_a_log),
         cmocka_unit_test(a_fifo_without_a_reader_is_a_log),
         cmocka_unit_test(what_is_no_log_is_refused),
     };
