@@ -5,7 +5,6 @@
 #include "master.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 
 #include "admin.h"
 #include "child.h"
-#include "daemon.h"
 #include "heal.h"
 #include "instance.h"
 #include "log.h"
@@ -24,10 +22,9 @@
 #include "process.h"
 #include "reloads.h"
 #include "relog.h"
-#include "report.h"
 #include "say.h"
-#include "setup.h"
 #include "signals.h"
+#include "startup.h"
 #include "supervisor.h"
 #include "terminal.h"
 #include "upkeep.h"
@@ -37,16 +34,13 @@
 
 struct master {
     struct instance instance;
-    const struct master_options *options;
     struct admin admin;
     struct reloads reloads;
     struct relog relog;
-    struct loading *loading; /* at the start */
-    struct setup setup;      /* behind that */
+    struct startup startup;
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t watch; /* once a second */
     uint64_t watched_ms;
-    struct report report;
     struct terminal terminal; /* in the foreground */
     int exit_code;
 };
@@ -60,55 +54,24 @@ static int say(const struct master *master, const char *text) {
     return EXIT_FAILURE;
 }
 
-/* The start is decided: a daemon's parent may go, and its terminal is given back. */
-static void report(struct master *master, int exit_code) {
-    if (report_is_awaited(&master->report) && exit_code == EXIT_SUCCESS) {
-        daemon_drop_input();
-        output_leave_terminal(&master->instance);
-    }
-    report_tell(&master->report, exit_code);
-}
-
 static void stop(void *owner, bool is_graceful);
 
-static void fail_start(struct master *master, const char *why) {
+static void on_start_failed(void *owner, const char *why) {
+    struct master *master = owner;
     master->exit_code = EXIT_FAILURE;
     if (why)
         say(master, why);
     stop(master, false);
 }
 
-static bool is_ready(const struct pool *pool) {
-    for (unsigned i = 0; i < pool->place_count; i++)
-        if (pool->places[i]->slot.state != SLOT_READY)
-            return false;
-    return true;
-}
-
 static void on_became_ready(void *owner) {
     struct master *master = owner;
-    struct instance *instance = &master->instance;
-    struct list *node;
-    if (instance->phase != INSTANCE_STARTING)
-        return;
-    list_each (node, &instance->pools)
-        if (!is_ready(pool_of(node)))
-            return;
-    instance->phase = INSTANCE_RUNNING;
-    if (master->options->on_started)
-        output_print(instance->out, master->options->on_started, instance);
-    log_notice("started: %s", instance->config->run_dir);
-    report(master, EXIT_SUCCESS);
+    startup_child_ready(&master->startup);
 }
 
 static void on_not_started(void *owner, const struct place *place) {
     struct master *master = owner;
-    char why[1024];
-    if (master->instance.phase != INSTANCE_STARTING)
-        return;
-    snprintf(why, sizeof(why), "%s did not start: %s", place->label,
-             place->last_failure ? place->last_failure : "it died");
-    fail_start(master, why);
+    startup_child_failed(&master->startup, place);
 }
 
 static void check_stopped(void *owner) {
@@ -177,9 +140,7 @@ static void stop(void *owner, bool is_graceful) {
     if (is_first) {
         if (instance->log)
             log_notice("stopping%s", is_graceful ? " gracefully" : "");
-        setup_cancel(&master->setup);
-        loading_cancel(master->loading);
-        master->loading = NULL;
+        startup_cancel(&master->startup);
         reloads_abandon(&master->reloads);
         retire_all(master);
     }
@@ -273,53 +234,17 @@ static void on_watch(uv_timer_t *timer) {
     each_child(master, watch_child, times);
 }
 
-static void start_all(struct master *master) {
-    struct list *node;
-    list_each (node, &master->instance.pools) {
-        struct pool *pool = pool_of(node);
-        for (unsigned i = 0;
-             i < pool->place_count && master->instance.phase == INSTANCE_STARTING; i++)
-            supervisor_tell(pool->places[i], SLOT_ON_START);
-    }
-}
-
-static void on_set_up(void *owner, const char *why) {
+static int on_set_up(void *owner, char *out_why, size_t size) {
     struct master *master = owner;
-    char text[512];
-    int err = why ? 0 : admin_open(&master->admin);
+    int err = admin_open(&master->admin);
     if (err) {
-        snprintf(text, sizeof(text), "%s: %s", instance_path(&master->instance, "admin.sock"),
+        snprintf(out_why, size, "%s: %s", instance_path(&master->instance, "admin.sock"),
                  strerror(-err));
-        why = text;
-    }
-    if (why) {
-        fail_start(master, why);
-        return;
+        return err;
     }
     master->watched_ms = uv_now(&master->instance.loop);
     uv_timer_start(&master->watch, on_watch, WATCH_MS, WATCH_MS);
-    start_all(master);
-}
-
-static void print_errors(FILE *out, const void *arg) {
-    const struct config_errors *errors = arg;
-    for (size_t i = 0; i < errors->count; i++)
-        say_line(out, "%s", errors->lines[i]);
-}
-
-static void on_loaded(void *owner, struct config *config, const struct pins *pins,
-                      const struct config_errors *errors) {
-    struct master *master = owner;
-    master->loading = NULL;
-    instance_take_config(&master->instance, config);
-    if (!config) {
-        output_print(master->instance.err, print_errors, errors);
-        fail_start(master, NULL);
-        return;
-    }
-    setup_start(&master->setup, pins);
-    for (size_t i = 0; master->instance.log && i < pins->note_count; i++)
-        log_info("%s", pins->notes[i]);
+    return 0;
 }
 
 static void tear_down(struct master *master) {
@@ -341,13 +266,15 @@ static void tear_down(struct master *master) {
     relog_done(&master->relog);
     instance_done(instance);
     output_close(instance);
-    report(master, master->exit_code);
+    startup_report(&master->startup, master->exit_code);
 }
+
+static const struct startup_events startup_events = {on_set_up, on_start_failed, on_abandoned};
 
 static int init(struct master *master, const struct master_options *options) {
     struct instance *instance = &master->instance;
-    *master =
-        (struct master){.options = options, .report.fd = options->report_fd, .terminal.fd = -1};
+    *master = (struct master){.terminal.fd = -1};
+    startup_prepare(&master->startup, instance, options);
     char why[512];
     int err = instance_init(instance, why, sizeof(why));
     if (err) {
@@ -363,15 +290,12 @@ static int init(struct master *master, const struct master_options *options) {
     instance->events = &supervisor_events;
     instance->owner = master;
     relog_init(&master->relog, instance);
-    setup_init(&master->setup, instance, on_set_up, master);
     reloads_init(&master->reloads, instance, &options->source);
     admin_init(&master->admin, instance, &admin_verbs, master);
     uv_timer_init(&instance->loop, &master->watch);
     master->watch.data = master;
-    err =
-        report_open(&master->report, &instance->loop, options->report_fd, on_abandoned, master);
+    err = startup_init(&master->startup, &startup_events, master, why, sizeof(why));
     if (err) {
-        snprintf(why, sizeof(why), "cannot report on the start: %s", uv_strerror(err));
         print_why(stderr, why);
         return err;
     }
@@ -379,13 +303,6 @@ static int init(struct master *master, const struct master_options *options) {
         terminal_open(&master->terminal);
     watch_signals(master);
     return 0;
-}
-
-static void load(struct master *master) {
-    static const struct loading_done done = {on_loaded};
-    struct instance *instance = &master->instance;
-    master->loading = loading_start(&instance->spawner, &master->options->source,
-                                    &instance->programs.list[PROGRAM_WORKER], &done, master);
 }
 
 /* A write that fails, or a terminal that somebody else uses, ends or stops nobody. */
@@ -401,10 +318,10 @@ int master_run(const struct master_options *options) {
     ignore_signals();
     (void)process_raise_nofile();
     if (init(&master, options) != 0) {
-        report(&master, EXIT_FAILURE);
+        startup_report(&master.startup, EXIT_FAILURE);
         return EXIT_FAILURE;
     }
-    load(&master);
+    startup_begin(&master.startup);
     uv_run(&master.instance.loop, UV_RUN_DEFAULT);
     tear_down(&master);
     return master.exit_code;
