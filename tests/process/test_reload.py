@@ -219,6 +219,25 @@ def test_another_listen_address(probe):
         assert client.ask("hello") == "hello"
 
 
+def test_a_move_that_fails_half_way_leaves_nobody_where_it_came_from(probe, tmp_path):
+    bar = tmp_path / "bar"
+    instance = probe(workers=2, env={"PROBE_BAR": str(bar), "PROBE_BAR_SLOT": "1"})
+    instance.expect_errors("exited with code 78", "the workers left keep serving")
+    new_port = crew.free_port()
+    instance.config["services"]["probe"]["listen"] = f"websocket://127.0.0.1:{new_port}"
+    instance.write_config(instance.config)
+    bar.touch()
+    with WebSocket(instance.port) as client:
+        assert "the workers left keep serving" in instance.reload(expect=1).stderr
+        bar.unlink()
+        crew.wait_for(lambda: [(row["generation"], row["state"]) for row in instance.workers()
+                               if row["state"] != "draining"] == [(2, "ready")] * 2,
+                      60, "two workers with the new address")
+        client.wait_closed()
+    with WebSocket(new_port) as client:
+        assert client.ask("hello") == "hello"
+
+
 def test_another_address_that_is_taken_changes_nothing(probe):
     import socket
     instance = probe()

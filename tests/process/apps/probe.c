@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,8 @@ static void run_crash(crew_conn *conn, const char *arg) {
     raise(SIGSEGV);
 }
 
-/* Real faults, each in a function of its own: their names are found by the obituary's offset. */
+/* Real faults, each in a function of its own: their names are found by the obituary's offset.
+ */
 static void run_fault(crew_conn *conn, const char *arg) {
     int *volatile place = (int *)16;
     (void)conn;
@@ -453,7 +455,9 @@ static void on_message(crew_conn *conn, const crew_msg *msg) {
 }
 
 static int on_worker_start(const struct crew_service_ref *service) {
-    const char *fail_slot = getenv("PROBE_FAIL_SLOT"), *bar = getenv("PROBE_BAR");
+    const char *fail_slot = getenv("PROBE_FAIL_SLOT"), *bar = getenv("PROBE_BAR"),
+               *bar_slot = getenv("PROBE_BAR_SLOT");
+    bool is_barred = bar_slot == NULL || strtoul(bar_slot, NULL, 10) == crew_worker_slot();
 
 #ifdef PROBE_FAIL_START
     crew_log(CREW_LOG_ERROR, "probe: cannot reach the database");
@@ -467,7 +471,7 @@ static int on_worker_start(const struct crew_service_ref *service) {
 #endif
     if (fail_slot != NULL && strtoul(fail_slot, NULL, 10) == crew_worker_slot())
         return -1;
-    if (bar != NULL && access(bar, F_OK) == 0) /* as long as that file is there */
+    if (bar != NULL && is_barred && access(bar, F_OK) == 0) /* as long as that file is there */
         _exit(78);
     crew_log(CREW_LOG_NOTICE, "probe: worker start, slot %u", service->slot);
     return 0;
