@@ -17,7 +17,13 @@
 #include "printable.h"
 #include "process.h"
 
-#define SOCKETS_MAX  64u /* with reuse_port an address has many */
+#define SOCKETS_MAX 64u /* with reuse_port an address has many */
+/* A reload asks, in the master's loop: a million connections of our own must not stop it. What
+ * listens stands first in the kernel's table of streams, and low among the descriptors of a
+ * process. */
+#define LINES_MAX    65536u
+#define EACH_MAX     1024u
+#define LOOKS_MAX    65536u
 #define TCP_LISTENS  0x0au
 #define UNIX_LISTENS 0x10000u
 
@@ -27,6 +33,7 @@ struct search {
     unsigned socket_count;
     pid_t *pids;
     unsigned pid_count;
+    unsigned looks; /* at processes and descriptors */
 };
 
 static void add_socket(struct search *search, uint64_t number) {
@@ -65,7 +72,7 @@ static void read_table(struct search *search, const char *path,
                        void (*read_line)(struct search *search, const char *line)) {
     char line[512];
     FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof(line), file)) {
+    for (unsigned i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
         line[strcspn(line, "\n")] = '\0';
         read_line(search, line);
     }
@@ -99,14 +106,18 @@ static bool is_wanted(const struct search *search, int folder, const char *name)
     return false;
 }
 
-static bool has_one(const struct search *search, pid_t pid) {
+static bool has_one(struct search *search, pid_t pid) {
     char path[64];
     const struct dirent *entry;
     bool is_holder = false;
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
     DIR *folder = opendir(path);
-    while (folder && !is_holder && (entry = readdir(folder)))
+    search->looks++;
+    for (unsigned i = 0; folder && !is_holder && i < EACH_MAX && (entry = readdir(folder));
+         i++) {
         is_holder = is_wanted(search, dirfd(folder), entry->d_name);
+        search->looks++;
+    }
     if (folder)
         closedir(folder);
     return is_holder;
@@ -115,7 +126,8 @@ static bool has_one(const struct search *search, pid_t pid) {
 static void find_processes(struct search *search) {
     const struct dirent *entry;
     DIR *folder = opendir("/proc");
-    while (folder && search->pid_count < HOLDERS_MAX && (entry = readdir(folder))) {
+    while (folder && search->pid_count < HOLDERS_MAX && search->looks < LOOKS_MAX &&
+           (entry = readdir(folder))) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (pid > 0 && pid != getpid() && has_one(search, pid))
             search->pids[search->pid_count++] = pid;
