@@ -6,9 +6,10 @@
 
 As root it has also a disk of its own that gets full, and a wire that is cut.
 
-Every loss of a client must have an explanation, and at the end no process, socket or descriptor may
-be left, nor a report of a sanitizer. Says what it does and with which seed; exits 1 at the first
-fault. A short form is tests/process/test_mischief.py.
+Every loss of a client must have an explanation (ledger.py), nobody may wait for an answer for ever,
+and at the end no process, socket, descriptor, memory or temporary file may be left, nor a report of
+a sanitizer. Says what it does, with which seed, and which losses it found; exits 1 at the first
+fault. tests/process/test_mischief.py is a short form, and shows that faults are found.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import os
 import random
 import sys
 import time
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -41,16 +43,35 @@ def main():
     os.environ.setdefault("UBSAN_OPTIONS", f"exitcode={crew.SANITIZER_EXIT}:halt_on_error=1")
     print(f"seed {args.seed}, {args.minutes} minutes, {crew.BUILD}", flush=True)
     instance = crew.Instance()
+    ground = Ground(instance, args.seed, FarHost() if os.geteuid() == 0 else None)
+    is_whole = False
     try:
-        ground = Ground(instance, args.seed, FarHost() if os.geteuid() == 0 else None)
-        traffic = ground.run(until(time.monotonic() + 60 * args.minutes),
-                             lambda line: print(line, flush=True))
-    finally:
-        faults = instance.clean_up()
-    print("\n".join(faults))
-    print(f"{len(ground.mischief.done)} deeds, {sum(traffic.answers.values())} answers, "
-          f"{len(traffic.losses)} losses, all explained; {len(faults)} faults at the end")
-    return 1 if faults else 0
+        traffic = ground.run(until(time.monotonic() + 60 * args.minutes), say)
+        is_whole = True
+    except AssertionError as error:
+        say(error)
+    except Exception:
+        traceback.print_exc()
+    faults = instance.clean_up()
+    for fault in faults:
+        say(fault)
+    if is_whole:
+        tell(ground, traffic)
+    say(f"{len(ground.mischief.done)} deeds; "
+        f"{'good' if is_whole and not faults else 'FAULTS'}")
+    return 0 if is_whole and not faults else 1
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def tell(ground, traffic):
+    say(f"answers: {traffic.answers}")
+    say(f"losses: {dict(ground.reasons)}")
+    say("turned away: " + str({
+        name: sum(row.get(name, 0) for row in ground.totals["workers"])
+        for name in ("shed", "over_address", "turned_away", "timeouts", "reaped", "session_errors")}))
 
 
 if __name__ == "__main__":

@@ -333,6 +333,18 @@ class Instance:
                     continue
         return found
 
+    def users(self):
+        """Living processes, ours aside, that have something of the folder open or are in it; by that
+        also one is found that has lost its mark."""
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and int(entry) != os.getpid():
+                with contextlib.suppress(OSError):
+                    places = [*links(entry), os.readlink(f"/proc/{entry}/cwd")]
+                    if any(place.startswith(f"{self.folder}/") for place in places):
+                        found.append(int(entry))
+        return found
+
     def _living_master(self):
         """The pid of a master that can write a log now; else None."""
         try:
