@@ -160,7 +160,7 @@ static const struct service_events service_events = {.conn_ended = conn_ended};
 
 static void on_turned(void *owner) {
     struct worker *worker = owner;
-    failed_answer_turned(&worker->http.failed_answers);
+    guard_turned(&worker->guard);
 }
 
 static void set_config(struct config_service *config, enum listen_protocol protocol) {

@@ -145,12 +145,45 @@ static void the_worst_is_kept_until_asked_for(void **state) {
     assert_true(guard_take_worst_ms(&worker.guard) == 0);
 }
 
+static unsigned released;
+
+static void count_release(struct guard_held *held) {
+    (void)held;
+    released++;
+}
+
+/* Inside of a callback until that has returned; else for the turn, or not at all. */
+static void what_is_held_is_released_once(void **state) {
+    (void)state;
+    struct guard *guard = &worker.guard;
+    struct guard_held shorter = {.release = count_release}, longer = shorter;
+    released = 0;
+    guard_hold(guard, &shorter);
+    assert_int_equal(released, 1);
+    guard_hold_longer(guard, &longer);
+    assert_int_equal(released, 1);
+    struct guard_entry entry = guard_enter(guard, SCORE_IN_TIMER);
+    guard_hold(guard, &shorter);
+    guard_leave(guard, entry);
+    assert_int_equal(released, 2);
+    guard_turned(guard);
+    assert_int_equal(released, 3);
+    entry = guard_enter(guard, SCORE_IN_TIMER);
+    guard_hold_longer(guard, &longer);
+    assert_int_equal(released, 3);
+    guard_leave(guard, entry);
+    assert_int_equal(released, 4);
+    guard_turned(guard);
+    assert_int_equal(released, 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nested_callbacks_give_way_to_the_outer, set_up),
         cmocka_unit_test_setup(slow_callbacks_are_logged_not_too_often, set_up),
         cmocka_unit_test_setup(a_row_is_looked_at_as_a_whole, set_up),
         cmocka_unit_test_setup(the_worst_is_kept_until_asked_for, set_up),
+        cmocka_unit_test_setup(what_is_held_is_released_once, set_up),
     };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
 }

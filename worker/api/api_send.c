@@ -2,7 +2,7 @@
  *
  * The crew_conn_send… functions of crewman.h: one message to a connection. Checks arguments;
  * the work is done by the connection's protocol. Over HTTP a message is an answer, and one that
- * failed is noted here, whatever it failed of.
+ * does not come as far as that is noted here.
  */
 #include "conn.h"
 #include "failed_answer.h"
@@ -13,24 +13,21 @@ static enum crew_msg_type kind_in_use(const struct crew_conn *conn) {
     return conn->last_was_binary ? CREW_MSG_BINARY : CREW_MSG_TEXT;
 }
 
-/* Over HTTP it was to be the answer to the request that waits. Answers `result`. */
-static int note(const crew_conn *conn, int result) {
-    return result < 0 ? failed_answer_note_error(protocol_http_request(conn), result) : result;
+/* Over HTTP it was to be the answer to the request that waits. Answers `error`. */
+static int refuse(const crew_conn *conn, int error) {
+    return failed_answer_note_error(protocol_http_request(conn), error);
 }
 
-static int send_it(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
+/* A protocol notes by itself what fails in it: each message goes through here. */
+static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
     if (len > PTRDIFF_MAX) /* a negative number that became a length */
-        return CREW_ETOOBIG;
+        return refuse(conn, CREW_ETOOBIG);
     if (!data) {
         if (len > 0)
-            return CREW_EINVAL;
+            return refuse(conn, CREW_EINVAL);
         data = "";
     }
     return conn->protocol->send(conn, data, len, type);
-}
-
-static int send_as(crew_conn *conn, const void *data, size_t len, enum crew_msg_type type) {
-    return note(conn, send_it(conn, data, len, type));
 }
 
 int crew_conn_send(crew_conn *conn, const void *data, size_t len) {
@@ -49,7 +46,7 @@ int crew_conn_send_frame(crew_conn *conn, crew_frame *frame) {
     if (!conn)
         return CREW_ENOENT;
     if (!frame)
-        return note(conn, CREW_ENOENT);
+        return refuse(conn, CREW_ENOENT);
     if (conn->protocol->send_frame)
         return conn->protocol->send_frame(conn, frame);
     return send_as(conn, frame->plain->data, frame->plain->len, frame->type);

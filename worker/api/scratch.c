@@ -19,9 +19,9 @@ char *scratch_take(struct scratch *scratch, struct guard *guard, size_t size) {
     char *memory = arena_take(&scratch->arena, size);
     if (!memory)
         return NULL;
-    if (scratch->used == 0 && guard->depth > 0) {
+    if (scratch->used == 0) {
         scratch->held.release = release;
-        guard_hold(guard, &scratch->held);
+        guard_hold_longer(guard, &scratch->held);
     }
     scratch->used += size;
     return memory;

@@ -24,7 +24,7 @@ struct scratch {
 /* NULL without memory, or when it would be too much. */
 char *scratch_take(struct scratch *scratch, struct guard *guard, size_t size);
 
-/* All of it ends. At the end of a turn, and of the process. */
+/* All of it ends, with the process. */
 void scratch_done(struct scratch *scratch);
 
 #endif

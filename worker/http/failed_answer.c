@@ -18,8 +18,8 @@
 
 void failed_answer_init(struct failed_answers *answers) {
     *answers = (struct failed_answers){0};
-    list_init(&answers->requests);
-    list_init(&answers->later);
+    list_init(&answers->in_callback.requests);
+    list_init(&answers->outside.requests);
 }
 
 /* Without the query, which may hold secrets. */
@@ -29,8 +29,13 @@ static int target_len(const struct http_slice *target) {
     return len < TARGET_MAX ? (int)len : TARGET_MAX;
 }
 
-static void say(struct failed_answers *answers, const struct crew_request *request) {
+static struct failed_answers *answers_of(const struct crew_request *request) {
+    return &service_of(request->conn)->worker->http.failed_answers;
+}
+
+static void say(const struct crew_request *request) {
     const struct http_head *head = &request->head;
+    struct failed_answers *answers = answers_of(request);
     uint64_t count = news_add(&answers->news, conns_now(conns_of(request->conn)));
     if (count > 0)
         log_warning("service \"%s\": %.*s %.*s: the answer failed (%s), and the app sent no "
@@ -40,9 +45,9 @@ static void say(struct failed_answers *answers, const struct crew_request *reque
                     crew_strerror(request->failed), count);
 }
 
-static void answer(struct failed_answers *answers, struct crew_request *request) {
+static void answer(struct crew_request *request) {
     static const char text[] = "the answer could not be sent\n";
-    say(answers, request);
+    say(request);
     if (request->reply_fields)
         request->reply_fields->len = 0; /* they were for the answer that failed */
     request->has_type = false;
@@ -51,24 +56,16 @@ static void answer(struct failed_answers *answers, struct crew_request *request)
         request->wire->refuse(request, 500, result, "the answer could not be sent");
 }
 
-static void answer_all(struct failed_answers *answers, struct list *requests) {
-    while (!list_is_empty(requests)) {
+static void release(struct guard_held *held) {
+    struct failed_batch *batch = (struct failed_batch *)(void *)held;
+    batch->is_held = false;
+    while (!list_is_empty(&batch->requests)) {
         struct crew_request *request =
-            list_entry(requests->next, struct crew_request, in_failed);
+            list_entry(batch->requests.next, struct crew_request, in_failed);
         list_remove(&request->in_failed);
         if (request->conn->state <= CONN_OPEN && request->reply == REPLY_NONE)
-            answer(answers, request);
+            answer(request);
     }
-}
-
-static void release(struct guard_held *held) {
-    struct failed_answers *answers = (struct failed_answers *)(void *)held;
-    answers->is_held = false;
-    answer_all(answers, &answers->requests);
-}
-
-void failed_answer_turned(struct failed_answers *answers) {
-    answer_all(answers, &answers->later);
 }
 
 /* Is it the caller's mistake that there is nothing to answer? */
@@ -77,23 +74,18 @@ static bool is_failure(const struct crew_request *request, int error) {
            !request->is_handshake && request->reply == REPLY_NONE;
 }
 
-static void hold(struct guard *guard, struct failed_answers *answers) {
-    if (answers->is_held)
-        return;
-    answers->is_held = true;
-    answers->held.release = release;
-    guard_hold(guard, &answers->held);
-}
-
 int failed_answer_note_error(struct crew_request *request, int error) {
     if (!is_failure(request, error) || request->failed)
         return error;
-    struct worker *worker = service_of(request->conn)->worker;
-    struct failed_answers *answers = &worker->http.failed_answers;
-    bool is_in_callback = worker->guard.depth > 0;
+    struct guard *guard = &service_of(request->conn)->worker->guard;
+    struct failed_answers *answers = answers_of(request);
+    struct failed_batch *batch = guard->depth > 0 ? &answers->in_callback : &answers->outside;
     request->failed = error;
-    list_append(is_in_callback ? &answers->requests : &answers->later, &request->in_failed);
-    if (is_in_callback)
-        hold(&worker->guard, answers);
+    list_append(&batch->requests, &request->in_failed);
+    if (!batch->is_held) {
+        batch->is_held = true;
+        batch->held.release = release;
+        guard_hold_longer(guard, &batch->held);
+    }
     return error;
 }

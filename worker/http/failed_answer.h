@@ -4,7 +4,7 @@
  * it. A request of which no other answer has come when the outermost callback has returned (of
  * a handle of the app's own, whose end nobody sees: when the loop has turned) is answered 500,
  * with a line in the log; else its client would wait for ever. Called by the functions of the
- * API that answer, by exchange.c and by main.c.
+ * API that answer, and by exchange.c.
  */
 #ifndef CREWMAN_FAILED_ANSWER_H
 #define CREWMAN_FAILED_ANSWER_H
@@ -15,12 +15,16 @@
 
 struct crew_request;
 
-/* Of a worker. */
-struct failed_answers {
+/* Those that are seen to together. */
+struct failed_batch {
     struct guard_held held; /* first */
     bool is_held;
     struct list requests; /* of struct crew_request.in_failed */
-    struct list later;    /* those of the app's own handles */
+};
+
+/* Of a worker. */
+struct failed_answers {
+    struct failed_batch in_callback, outside;
     struct news news;
 };
 
@@ -28,9 +32,6 @@ void failed_answer_init(struct failed_answers *answers);
 
 /* `error` of an attempt to answer `request` (NULL: none was given). Answers `error`. */
 int failed_answer_note_error(struct crew_request *request, int error);
-
-/* The loop has turned, and no callback runs. */
-void failed_answer_turned(struct failed_answers *answers);
 
 /* `result` of an attempt, good or bad. Answers `result`. */
 static inline int failed_answer_note(struct crew_request *request, int result) {

@@ -286,7 +286,8 @@ static int send_answer(struct crew_conn *conn, const void *data, size_t len,
     struct crew_request *request = protocol_http_request(conn);
     if (!request)
         return conn->state > CONN_OPEN ? CREW_ECLOSED : CREW_ESTATE;
-    return reply_whole(request, 200, "text/html;charset=utf-8", data, len);
+    return failed_answer_note(request,
+                              reply_whole(request, 200, "text/html;charset=utf-8", data, len));
 }
 
 /* An answer that has begun, or may have been cut, cannot be followed by another. */

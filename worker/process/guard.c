@@ -39,19 +39,27 @@ void guard_end(struct guard *guard, uint32_t callback) {
 }
 
 /* One by one: a release may be a callback of the app too. */
-void guard_release(struct guard *guard) {
-    while (guard->held) {
-        struct guard_held *held = guard->held;
-        guard->held = held->next;
+void guard_release(struct guard_held **list) {
+    while (*list) {
+        struct guard_held *held = *list;
+        *list = held->next;
         held->release(held);
     }
 }
 
+static void put(struct guard_held **list, struct guard_held *held) {
+    held->next = *list;
+    *list = held;
+}
+
 void guard_hold(struct guard *guard, struct guard_held *held) {
-    held->next = guard->held;
-    guard->held = held;
+    put(&guard->held, held);
     if (guard->depth == 0)
-        guard_release(guard);
+        guard_release(&guard->held);
+}
+
+void guard_hold_longer(struct guard *guard, struct guard_held *held) {
+    put(guard->depth > 0 ? &guard->held : &guard->late, held);
 }
 
 bool guard_begin_row(struct guard *guard) {

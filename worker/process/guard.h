@@ -32,6 +32,7 @@ struct guard {
     uint64_t slow_logged_at; /* ms */
     uint64_t worst_ms;       /* the longest since somebody last asked */
     struct guard_held *held; /* to be released when no callback runs any more */
+    struct guard_held *late; /* and when the loop has turned */
 };
 
 /* Around each call of the app's code, always in pairs. */
@@ -39,11 +40,11 @@ struct guard_entry {
     uint32_t outer; /* the callback that was running, SCORE_IN_NONE at depth 0 */
 };
 
-/* For guard_enter() and guard_leave() only: the outermost callback begins, and has returned;
- * what waited for that is released. */
+/* For the inline functions here only: the outermost callback begins, and has returned; what
+ * waited for that, or for the turn, is released. */
 void guard_begin(struct guard *guard);
 void guard_end(struct guard *guard, uint32_t callback);
-void guard_release(struct guard *guard);
+void guard_release(struct guard_held **list);
 
 static inline struct guard_entry guard_enter(struct guard *guard,
                                              enum score_callback callback) {
@@ -64,7 +65,7 @@ static inline void guard_leave(struct guard *guard, struct guard_entry entry) {
     else
         guard_end(guard, callback);
     if (guard->held)
-        guard_release(guard);
+        guard_release(&guard->held);
 }
 
 /* Around callbacks with next to nothing between them, those of the messages of one read: the
@@ -75,6 +76,16 @@ void guard_end_row(struct guard *guard);
 
 /* Release it when no callback runs any more: at once, if none does. */
 void guard_hold(struct guard *guard, struct guard_held *held);
+
+/* The same; but where no callback is known to run, one of a handle of the app's own may: then
+ * release it when the loop has turned. */
+void guard_hold_longer(struct guard *guard, struct guard_held *held);
+
+/* The loop has turned, and no callback runs. */
+static inline void guard_turned(struct guard *guard) {
+    if (guard->late)
+        guard_release(&guard->late);
+}
 
 /* How long the app's code has held the loop up at the longest, since the last call of this. */
 uint64_t guard_take_worst_ms(struct guard *guard);

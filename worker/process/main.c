@@ -180,14 +180,12 @@ static void on_term(uv_signal_t *handle, int number) {
     lifecycle_ask_stop(worker);
 }
 
-/* What handles of the app's own have left behind ends here. */
 static void on_turned(void *owner) {
     struct worker *worker = owner;
-    failed_answer_turned(&worker->http.failed_answers);
-    if (worker->scratch.used > 0)
-        scratch_done(&worker->scratch);
-    score_set(worker->line->tick_at, uv_now(&worker->loop));
-    score_set(worker->line->turns, score_get(worker->line->turns) + 1);
+    guard_turned(&worker->guard);
+    struct score_line *line = worker->line;
+    score_set(line->tick_at, uv_now(&worker->loop));
+    score_set(line->turns, score_get(line->turns) + 1);
 }
 
 /* The master has started us with signals held back, which are let in when all have a handler.
