@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_expect.h"
 #include "config_value.h"
+#include "identity.h"
 
 const json_t *config_check_lookup(const json_t *block, const char *path) {
     char part[CONFIG_PATH_BUFFER];
@@ -38,13 +40,27 @@ struct config_path config_check_path(const struct config_path *base, const char 
     return whole;
 }
 
+/* Is there such a one? */
+static bool is_account(const struct config_row *row, const char *text) {
+    struct account account;
+    gid_t group;
+    if (row->type == CONFIG_USER)
+        return !*text || identity_find_user(text, &account) == 0;
+    return row->type != CONFIG_GROUP || !*text || identity_find_group(text, &group) == 0;
+}
+
 static void check_value(const struct config_check *check, const struct config_row *row,
                         struct config_path *path, const json_t *json) {
     struct config_value value;
     char why[512];
-    if (config_value_parse(row, json, &value, &path->index, why, sizeof(why)) < 0)
+    int err = config_value_parse(row, json, &value, &path->index, why, sizeof(why));
+    if (err)
         config_report_at_value(check->errors, check->source, path, "%s", why);
     path->index = -1;
+    if (err || is_account(row, value.text))
+        return;
+    config_expect_explain(row, json, why, sizeof(why));
+    config_report_at_value(check->errors, check->source, path, "%s", why);
 }
 
 /* What to say about an unknown key beyond that. */

@@ -15,7 +15,6 @@
 #include "config.h"
 #include "config_expect.h"
 #include "config_report.h"
-#include "identity.h"
 #include "listen.h"
 #include "memory.h"
 #include "units.h"
@@ -152,15 +151,6 @@ bool config_value_is_of_name(const char *text) {
     return text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
 }
 
-/* Is there such a one? */
-static bool is_account(const struct config_row *row, const char *text) {
-    struct account account;
-    gid_t group;
-    if (row->type == CONFIG_USER)
-        return identity_find_user(text, &account) == 0;
-    return row->type != CONFIG_GROUP || identity_find_group(text, &group) == 0;
-}
-
 static int parse_text(const struct config_row *row, const json_t *json, const char **out) {
     const char *text = json_string_value(json);
     if (!text || strlen(text) > config_expect_longest(row))
@@ -168,8 +158,6 @@ static int parse_text(const struct config_row *row, const json_t *json, const ch
     if (row->type == CONFIG_LABEL && has_control(text))
         return -EINVAL;
     if (row->type == CONFIG_NAME && !config_value_is_of_name(text))
-        return -EINVAL;
-    if (*text && !is_account(row, text))
         return -EINVAL;
     *out = text;
     return 0;

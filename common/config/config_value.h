@@ -20,7 +20,8 @@ struct config_value {
 };
 
 /* -EINVAL with "found …; expected …"; for a list `*out_index` tells the element, else it is -1.
- */
+ * Whether there is such a user or group is asked by config_check.c alone, once: the system may
+ * know it and a moment later not, and nobody must then run as root. */
 int config_value_parse(const struct config_row *row, const json_t *json,
                        struct config_value *out_value, long *out_index, char *out_why,
                        size_t size);
