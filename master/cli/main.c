@@ -39,13 +39,13 @@ static int run(struct options *options) {
     }
 }
 
-static bool is_a_deed(int verb) {
+static bool is_a_deed(enum verb verb) {
     return verb == VERB_START || verb == VERB_STOP || verb == VERB_RESTART ||
            verb == VERB_RELOAD || verb == VERB_REOPEN_LOGS;
 }
 
 /* A deed stays done; of the others the answer is all, and half of one is none. */
-static int end_output(int verb, int exit_code) {
+static int end_output(enum verb verb, int exit_code) {
     bool is_lost = fflush(stdout) != 0 || ferror(stdout);
     if (!is_lost || exit_code != EXIT_DONE || is_a_deed(verb))
         return exit_code;
