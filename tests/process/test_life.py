@@ -2,6 +2,7 @@
 which order, by a clock of the test's own: test_hang_ups.c, test_outstanding.c and test_unfinished.c
 of tests/net."""
 
+import contextlib
 import os
 import re
 import signal
@@ -305,7 +306,7 @@ def test_who_talks_and_never_reads_is_ended(probe, protocol):
 
 @pytest.mark.parametrize("limits, heartbeat, reason", [
     (NEVER_READS, {}, "timeout"),
-    ({**NEVER_READS, "send_timeout": "0"}, {"ping_interval": "0", "idle_timeout": "2s"}, "heartbeat"),
+    ({**NEVER_READS, "send_timeout": "0"}, {"ping_interval": "0", "idle_timeout": "10s"}, "heartbeat"),
 ], ids=["send_timeout", "idle_timeout"])
 def test_who_never_reads_is_ended_in_a_pause(probe, limits, heartbeat, reason):
     """And who is paused and owes nothing is left alone."""
@@ -315,7 +316,8 @@ def test_who_never_reads_is_ended_in_a_pause(probe, limits, heartbeat, reason):
         assert blameless.recv(100) == b"paused"
         sock.sendall(FLOOD.encode())
         instance.wait_log("probe: flood ")
-        sock.sendall(FOREVER.encode())
+        with contextlib.suppress(ConnectionError):  # where we were too late for the pause
+            sock.sendall(FOREVER.encode())
         instance.wait_log(f"reason={reason}")
         assert [row["state"] for row in instance.connections()] == ["paused"]
 
@@ -335,7 +337,7 @@ def test_a_pause_does_not_hide_a_host_that_has_vanished(probe, far_host, client_
     """The kernel's keep-alive finds it, or what it does not acknowledge any more."""
     port = crew.free_port()
     instance = probe(listen=f"websocket://0.0.0.0:{port}", heartbeat={
-        "ping_interval": "1s", "idle_timeout": "3s", "tcp_keepalive": keepalive})
+        "ping_interval": "1s", "idle_timeout": "10s", "tcp_keepalive": keepalive})
     client_process((far_host.near, port), far_host.command(), [FOREVER])
     far_id = instance.wait_log(r"probe: open (\d+)")[0][1]
     crew.wait_for(lambda: unacknowledged(port) == 0, 10, "the acknowledgement of what it was sent")

@@ -480,7 +480,7 @@ def test_who_takes_nothing_is_cut_and_costs_no_memory(site):
     crew.wait_for(lambda: crew.fd_count(pid) == before + 40, what="one file a connection")
     resident = int(open(f"/proc/{pid}/statm").read().split()[1]) * 4096
     assert resident < (600 << 20 if crew.IS_SANITIZED else 100 << 20)
-    crew.wait_for(lambda: crew.fd_count(pid) == before, what="the files to be closed")
+    crew.wait_for(lambda: crew.fd_count(pid) == before, 40, "the files to be closed")
     for sock in socks:
         sock.close()
 

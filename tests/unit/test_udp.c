@@ -297,6 +297,27 @@ static void tick(struct rig *rig, int count) {
         reaper_tick(&rig->service.endpoint.reaper);
 }
 
+/* Two are silent for as long; what one says in between starts its time anew. */
+static void test_who_talks_keeps_its_session(void **state) {
+    struct rig rig;
+    int clients[PEERS];
+    (void)state;
+    sessions_init(&rig, clients);
+    rig_start(&rig);
+    say(&rig, clients[0]);
+    say(&rig, clients[1]);
+    for (int i = 0; i < 40; i++) {
+        tick(&rig, 1);
+        say(&rig, clients[1]);
+    }
+    assert_int_equal(closes, 1);
+    assert_int_equal(reasons[0], CREW_CLOSE_HEARTBEAT);
+    assert_int_equal(worker.conns.totals.accepted, 2);
+    say(&rig, clients[0]);
+    assert_int_equal(worker.conns.totals.accepted, 3);
+    sessions_done(&rig, clients);
+}
+
 static void test_no_probe_to_who_never_answered(void **state) {
     struct rig rig;
     int clients[PEERS];
@@ -339,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_for_whom_the_app_vouches_stays),
         cmocka_unit_test(test_who_has_answered_stays),
         cmocka_unit_test(test_a_forged_address_does_not_lock_its_owner_out),
+        cmocka_unit_test(test_who_talks_keeps_its_session),
         cmocka_unit_test(test_no_probe_to_who_never_answered),
         cmocka_unit_test(test_one_probe_in_a_silence),
     };
