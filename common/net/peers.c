@@ -53,12 +53,6 @@ uint32_t peers_count(const struct peers *peers, const struct address *address) {
     return peer ? peer->count : 0;
 }
 
-bool peers_are_one(const struct peers *peers, const struct address *a,
-                   const struct address *b) {
-    uint64_t key = address_hash(a, peers->seed);
-    return key != 0 && key == address_hash(b, peers->seed);
-}
-
 void peers_leave(struct peers *peers, const struct address *address) {
     struct peer *peer = idmap_find(&peers->counts, address_hash(address, peers->seed));
     if (peer && --peer->count == 0)

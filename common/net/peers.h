@@ -28,9 +28,6 @@ bool peers_enter(struct peers *peers, const struct address *address, uint32_t li
 /* How many of this address are entered; 0 of a unix peer. */
 uint32_t peers_count(const struct peers *peers, const struct address *address);
 
-/* Do both count as one address? Unix peers never do. */
-bool peers_are_one(const struct peers *peers, const struct address *a, const struct address *b);
-
 /* One that was entered has gone. */
 void peers_leave(struct peers *peers, const struct address *address);
 

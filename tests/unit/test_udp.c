@@ -43,7 +43,8 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     (void)fd;
     (void)flags;
     size_t total = 0;
-    int error = failures[calls++];
+    int error = calls < sizeof(failures) / sizeof(failures[0]) ? failures[calls] : 0;
+    calls++;
     for (size_t i = 0; i < message->msg_iovlen; i++)
         total += message->msg_iov[i].iov_len;
     errno = error;
@@ -72,9 +73,10 @@ static void on_close(crew_conn *conn, int reason) {
     closes++;
 }
 
-static int bound_socket(struct sockaddr_in *out_address) {
+/* 127.0.0.1 and so many addresses behind it. */
+static int bound_at(uint32_t behind, struct sockaddr_in *out_address) {
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK + behind)};
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
@@ -82,6 +84,10 @@ static int bound_socket(struct sockaddr_in *out_address) {
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     *out_address = address;
     return fd;
+}
+
+static int bound_socket(struct sockaddr_in *out_address) {
+    return bound_at(0, out_address);
 }
 
 static void on_turned(void *owner) {
@@ -297,6 +303,29 @@ static void tick(struct rig *rig, int count) {
         reaper_tick(&rig->service.endpoint.reaper);
 }
 
+/* However many others have been invented before. */
+static void test_a_crowd_does_not_hide_who_makes_room(void **state) {
+    struct rig rig;
+    int clients[PEERS];
+    struct sockaddr_in mine;
+    (void)state;
+    sessions_init(&rig, clients);
+    rig.config.limits.max_connections_per_address = 2;
+    rig_start(&rig);
+    for (uint32_t i = 1; i <= 100; i++) {
+        int other = bound_at(i, &mine);
+        say(&rig, other);
+        close(other);
+    }
+    say(&rig, clients[0]);
+    say(&rig, clients[1]);
+    send_hello(&rig, clients[2]);
+    say(&rig, clients[1]); /* read behind it */
+    assert_int_equal(closes, 1);
+    assert_int_equal(worker.conns.totals.accepted, 103);
+    sessions_done(&rig, clients);
+}
+
 /* Two are silent for as long; what one says in between starts its time anew. */
 static void test_who_talks_keeps_its_session(void **state) {
     struct rig rig;
@@ -360,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_for_whom_the_app_vouches_stays),
         cmocka_unit_test(test_who_has_answered_stays),
         cmocka_unit_test(test_a_forged_address_does_not_lock_its_owner_out),
+        cmocka_unit_test(test_a_crowd_does_not_hide_who_makes_room),
         cmocka_unit_test(test_who_talks_keeps_its_session),
         cmocka_unit_test(test_no_probe_to_who_never_answered),
         cmocka_unit_test(test_one_probe_in_a_silence),

@@ -90,8 +90,35 @@ static void test_the_unproven_are_in_order(void **state) {
     udp_peers_remove(&peers, &all[2]);
     assert_true(udp_peers_is_proven(&all[0]));
     assert_ptr_equal(udp_peers_oldest(&peers), &all[1]);
-    assert_ptr_equal(udp_peers_later(&peers, &all[1]), &all[3]);
-    assert_null(udp_peers_later(&peers, &all[3]));
+    udp_peers_remove(&peers, &all[1]);
+    assert_ptr_equal(udp_peers_oldest(&peers), &all[3]);
+    udp_peers_prove(&all[3]);
+    assert_null(udp_peers_oldest(&peers));
+    udp_peers_done(&peers);
+}
+
+/* Behind any number of others; the table grows meanwhile. */
+static void test_those_of_a_client_are_in_order(void **state) {
+    static struct udp_peer all[3 * 500];
+    struct udp_peers peers;
+    (void)state;
+    udp_peers_init(&peers, 7);
+    for (unsigned i = 0; i < 3 * 500; i++) { /* three of each, on ports of their own */
+        all[i].address = (struct address){.family = CREW_ADDR_IPV4, .port = (uint16_t)i};
+        all[i].address.bytes[2] = (uint8_t)(i % 500 >> 8);
+        all[i].address.bytes[3] = (uint8_t)(i % 500);
+        assert_null(i < 500 ? udp_peers_rival(&peers, &all[i].address) : NULL);
+        assert_int_equal(udp_peers_put(&peers, &all[i]), 0);
+    }
+    for (unsigned i = 0; i < 500; i++) {
+        assert_ptr_equal(udp_peers_rival(&peers, &all[i].address), &all[i]);
+        udp_peers_prove(&all[i]);
+        assert_ptr_equal(udp_peers_rival(&peers, &all[i].address), &all[i + 500]);
+        udp_peers_remove(&peers, &all[i + 500]);
+        assert_ptr_equal(udp_peers_rival(&peers, &all[i].address), &all[i + 1000]);
+        udp_peers_remove(&peers, &all[i + 1000]);
+        assert_null(udp_peers_rival(&peers, &all[i].address));
+    }
     udp_peers_done(&peers);
 }
 
@@ -122,6 +149,7 @@ int main(void) {
         cmocka_unit_test(test_as_a_list),
         cmocka_unit_test(test_removing_a_stranger_changes_nothing),
         cmocka_unit_test(test_the_unproven_are_in_order),
+        cmocka_unit_test(test_those_of_a_client_are_in_order),
         cmocka_unit_test(test_chains_stay_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,6 @@
 #define BATCHES_A_TURN 4
 /* Peers can be invented at will: without max_connections this bounds their memory. */
 #define SESSIONS_DEFAULT 65536u
-#define RIVALS_MAX       64
 
 union inet_address {
     struct sockaddr any;
@@ -142,21 +141,10 @@ static bool evict(struct service *service, struct udp_peer *peer) {
     return true;
 }
 
-/* One that is not proven and has the address of `address`, whoever sent it. Looks at the oldest
- * only, so that a flood costs no walk over all. */
-static struct udp_peer *rival_of(const struct service *service, const struct address *address) {
-    const struct udp_peers *peers = &service->udp.peers;
-    struct udp_peer *peer = udp_peers_oldest(peers);
-    for (int i = 0; peer && i < RIVALS_MAX; i++, peer = udp_peers_later(peers, peer))
-        if (peers_are_one(&service->admission.peers, &peer->address, address))
-            return peer;
-    return NULL;
-}
-
 static bool make_room(struct service *service, const struct address *address) {
     uint32_t share = service->config->limits.max_connections_per_address;
     if (share > 0 && peers_count(&service->admission.peers, address) >= share &&
-        !evict(service, rival_of(service, address)))
+        !evict(service, udp_peers_rival(&service->udp.peers, address)))
         return false;
     return service->endpoint.count < service->udp.limit ||
            evict(service, udp_peers_oldest(&service->udp.peers));

@@ -19,6 +19,7 @@ void udp_peers_init(struct udp_peers *peers, uint64_t seed) {
 
 void udp_peers_done(struct udp_peers *peers) {
     free(peers->chains);
+    free(peers->clients);
     *peers = (struct udp_peers){0};
 }
 
@@ -62,21 +63,49 @@ static void link_peer(struct udp_peers *peers, struct udp_peer *peer) {
     *chain = peer;
 }
 
-static int grow(struct udp_peers *peers) {
-    struct udp_peers old = *peers;
-    size_t capacity = old.capacity > 0 ? old.capacity * 2 : CAPACITY_FIRST;
-    struct udp_peer **chains = calloc(capacity, sizeof(struct udp_peer *));
-    if (!chains)
-        return -ENOMEM;
-    peers->chains = chains;
-    peers->capacity = capacity;
-    for (size_t i = 0; i < old.capacity; i++) {
-        for (struct udp_peer *peer = old.chains[i], *next; peer; peer = next) {
+static struct list *client_of(const struct udp_peers *peers, const struct address *address) {
+    return &peers->clients[address_hash(address, peers->seed) & (peers->capacity - 1)];
+}
+
+static void link_unproven(struct udp_peers *peers) {
+    struct list *node;
+    for (size_t i = 0; i < peers->capacity; i++)
+        list_init(&peers->clients[i]);
+    list_each (node, &peers->unproven) {
+        struct udp_peer *peer = list_entry(node, struct udp_peer, in_unproven);
+        list_append(client_of(peers, &peer->address), &peer->in_client);
+    }
+}
+
+static void relink(struct udp_peers *peers, const struct udp_peers *old) {
+    struct list *node;
+    list_each (node, &peers->unproven)
+        list_remove(&list_entry(node, struct udp_peer, in_unproven)->in_client);
+    link_unproven(peers);
+    for (size_t i = 0; i < old->capacity; i++) {
+        for (struct udp_peer *peer = old->chains[i], *next; peer; peer = next) {
             next = peer->next;
             link_peer(peers, peer);
         }
     }
+}
+
+static int grow(struct udp_peers *peers) {
+    struct udp_peers old = *peers;
+    size_t capacity = old.capacity > 0 ? old.capacity * 2 : CAPACITY_FIRST;
+    struct udp_peer **chains = calloc(capacity, sizeof(struct udp_peer *));
+    struct list *clients = calloc(capacity, sizeof(*clients));
+    if (!chains || !clients) {
+        free(chains);
+        free(clients);
+        return -ENOMEM;
+    }
+    peers->chains = chains;
+    peers->clients = clients;
+    peers->capacity = capacity;
+    relink(peers, &old);
     free(old.chains);
+    free(old.clients);
     return 0;
 }
 
@@ -85,6 +114,7 @@ int udp_peers_put(struct udp_peers *peers, struct udp_peer *peer) {
         return -ENOMEM;
     link_peer(peers, peer);
     list_append(&peers->unproven, &peer->in_unproven);
+    list_append(client_of(peers, &peer->address), &peer->in_client);
     peers->count++;
     return 0;
 }
@@ -99,26 +129,32 @@ void udp_peers_remove(struct udp_peers *peers, struct udp_peer *peer) {
         return;
     *at = peer->next;
     peer->next = NULL;
-    list_remove(&peer->in_unproven);
+    udp_peers_prove(peer);
     peers->count--;
 }
 
 void udp_peers_prove(struct udp_peer *peer) {
     list_remove(&peer->in_unproven);
+    list_remove(&peer->in_client);
 }
 
 bool udp_peers_is_proven(const struct udp_peer *peer) {
     return !list_is_linked(&peer->in_unproven);
 }
 
-static struct udp_peer *unproven_at(const struct udp_peers *peers, struct list *node) {
+struct udp_peer *udp_peers_oldest(const struct udp_peers *peers) {
+    struct list *node = peers->unproven.next;
     return node == &peers->unproven ? NULL : list_entry(node, struct udp_peer, in_unproven);
 }
 
-struct udp_peer *udp_peers_oldest(const struct udp_peers *peers) {
-    return unproven_at(peers, peers->unproven.next);
-}
-
-struct udp_peer *udp_peers_later(const struct udp_peers *peers, const struct udp_peer *peer) {
-    return unproven_at(peers, peer->in_unproven.next);
+struct udp_peer *udp_peers_rival(const struct udp_peers *peers, const struct address *address) {
+    struct list *node;
+    if (peers->count == 0)
+        return NULL;
+    list_each (node, client_of(peers, address)) {
+        struct udp_peer *peer = list_entry(node, struct udp_peer, in_client);
+        if (address_key(&peer->address) == address_key(address))
+            return peer;
+    }
+    return NULL;
 }
