@@ -15,11 +15,11 @@
 #include "conn_memory.h"
 #include "conn_state.h"
 #include "custom.h"
-#include "local_end.h"
 #include "log.h"
 #include "service.h"
 #include "shed.h"
 #include "stream.h"
+#include "udp_conn.h"
 #include "worker.h"
 
 #define DATAGRAM_MAX   65535u
@@ -28,20 +28,6 @@
 /* Peers can be invented at will: without max_connections this bounds their memory. */
 #define SESSIONS_DEFAULT 65536u
 
-union inet_address {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-};
-
-struct udp_conn {
-    struct crew_conn conn; /* first: both are one allocation */
-    struct udp_peer peer;
-    union inet_address to;
-    socklen_t to_len;
-    struct local_end from;
-};
-
 struct udp_batch {
     struct mmsghdr messages[BATCH];
     struct iovec rooms[BATCH];
@@ -49,67 +35,6 @@ struct udp_batch {
     union ancillary control[BATCH];
     char data[]; /* BATCH times room + 1, see protocol_udp.c */
 };
-
-static struct udp_conn *of_conn(const struct crew_conn *conn) {
-    return (struct udp_conn *)(uintptr_t)conn;
-}
-
-static struct udp_conn *of_peer(struct udp_peer *peer) {
-    return (struct udp_conn *)(void *)((char *)peer - offsetof(struct udp_conn, peer));
-}
-
-static int error_of(int error) {
-    switch (error) {
-    case EAGAIN:
-    case ENOBUFS:
-    case ENOMEM:
-        return CREW_EFULL;
-    case EMSGSIZE:
-        return CREW_ETOOBIG;
-    default:
-        return -error;
-    }
-}
-
-static struct udp *udp_of(const struct crew_conn *conn) {
-    return &service_of(conn)->udp;
-}
-
-static ssize_t write_datagram(struct crew_conn *conn, const struct iovec *parts, int count,
-                              bool has_more) {
-    struct udp_conn *peer = of_conn(conn);
-    union ancillary control;
-    (void)has_more;
-    struct msghdr message = {.msg_name = &peer->to,
-                             .msg_namelen = peer->to_len,
-                             .msg_iov = (struct iovec *)(uintptr_t)parts,
-                             .msg_iovlen = (size_t)count};
-    if (peer->from.family != AF_UNSPEC)
-        local_end_put(&message, &control, &peer->from);
-    ssize_t sent;
-    do
-        sent = sendmsg(udp_of(conn)->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent < 0 ? error_of(errno) : sent;
-}
-
-static void local(const struct crew_conn *conn, struct crew_addr *out_addr) {
-    const struct local_end *from = &of_conn(conn)->from;
-    union inet_address bound = {0};
-    socklen_t len = sizeof(bound);
-    *out_addr = (struct crew_addr){0};
-    if (getsockname(udp_of(conn)->fd, &bound.any, &len) != 0)
-        return;
-    /* The port is the socket's, and so is the address unless the peer's datagram named one. */
-    if (from->family == AF_INET) {
-        bound.in = (struct sockaddr_in){
-            .sin_family = AF_INET, .sin_port = bound.in.sin_port, .sin_addr = from->in};
-        len = sizeof(bound.in);
-    } else if (from->family == AF_INET6) {
-        bound.in6.sin6_addr = from->in6.ipi6_addr;
-    }
-    address_show_sockaddr(&bound.any, len, out_addr);
-}
 
 static void say_evicted(struct service *service) {
     struct conns *conns = &service->worker->conns;
@@ -136,7 +61,7 @@ static bool evict(struct service *service, struct udp_peer *peer) {
     if (!peer)
         return false;
     say_evicted(service);
-    conn_end(&of_peer(peer)->conn, CREW_CLOSE_LIMIT, 0);
+    conn_end(&udp_conn_of_peer(peer)->conn, CREW_CLOSE_LIMIT, 0);
     settle_now(&service->worker->settle);
     return true;
 }
@@ -171,12 +96,12 @@ static struct udp_conn *session_of(struct service *service, const struct msghdr 
     struct address address;
     address_set(&address, message->msg_name, message->msg_namelen);
     struct udp_peer *found = udp_peers_find(&service->udp.peers, &address);
-    if (found && of_peer(found)->conn.state > CONN_OPEN) { /* closed in this turn */
+    if (found && udp_conn_of_peer(found)->conn.state > CONN_OPEN) { /* closed in this turn */
         settle_now(&service->worker->settle);
         found = udp_peers_find(&service->udp.peers, &address);
     }
     *out_is_new = !found;
-    return found ? of_peer(found) : begin_session(service, &address);
+    return found ? udp_conn_of_peer(found) : begin_session(service, &address);
 }
 
 static struct udp_conn *lend(struct service *service, const struct msghdr *message) {
@@ -359,73 +284,6 @@ void udp_stop(struct service *service) {
     udp->is_running = false;
     uv_close((uv_handle_t *)&udp->poll, NULL);
 }
-
-static int start(struct crew_conn *conn) {
-    (void)conn;
-    return 1;
-}
-
-/* Datagrams come through the socket that all peers share. */
-static ssize_t read_nothing(struct crew_conn *conn, char *room, size_t size) {
-    (void)conn;
-    (void)room;
-    (void)size;
-    return -EAGAIN;
-}
-
-static ssize_t send_no_file(struct crew_conn *conn, int fd, uint64_t offset, size_t len) {
-    (void)conn;
-    (void)fd;
-    (void)offset;
-    (void)len;
-    return CREW_ENOTSUP;
-}
-
-static int interest(struct crew_conn *conn, int before, int wanted) {
-    (void)conn;
-    (void)before;
-    (void)wanted;
-    return 0;
-}
-
-static int64_t unsent(const struct crew_conn *conn) {
-    (void)conn;
-    return 0;
-}
-
-static bool has_unread(const struct crew_conn *conn) {
-    (void)conn;
-    return false;
-}
-
-static bool is_proven(const struct crew_conn *conn) {
-    return udp_peers_is_proven(&of_conn(conn)->peer);
-}
-
-static void prove(struct crew_conn *conn) {
-    udp_peers_prove(&of_conn(conn)->peer);
-}
-
-static void close_peer(struct crew_conn *conn) {
-    udp_peers_remove(&udp_of(conn)->peers, &of_conn(conn)->peer);
-}
-
-const struct transport transport_datagram = {
-    .name = "datagram",
-    .conn_size = sizeof(struct udp_conn),
-    .keeps_boundaries = true,
-    .start = start,
-    .read = read_nothing,
-    .write = write_datagram,
-    .send_file = send_no_file,
-    .interest = interest,
-    .unsent = unsent,
-    .has_unread = has_unread,
-    .is_proven = is_proven,
-    .prove = prove,
-    .close = close_peer,
-    .local = local,
-};
 
 void udp_done(struct service *service) {
     struct udp *udp = &service->udp;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The datagram socket of a udp service: reads it in bounded batches, finds out for whom a
- * datagram is, and sends. Each datagram goes to the protocol with a crew_conn that stands for
+ * The datagram socket of a udp service: reads it in bounded batches and finds out for whom a
+ * datagram is. Each datagram goes to the protocol with a crew_conn that stands for
  * its peer:
  *
  *   without sessions   one that is lent for the callback. It has no id and is ENDED from the
@@ -59,7 +59,8 @@ void udp_stop(struct service *service);
 /* Free all; the connections have gone. */
 void udp_done(struct service *service);
 
-/* Of these peers; a write that finds no room in the kernel is lost (CREW_EFULL). */
+/* transport_datagram.c: of these peers; a write that finds no room in the kernel is lost
+ * (CREW_EFULL). */
 extern const struct transport transport_datagram;
 
 /* protocol_udp.c: take one datagram apart and deliver its messages. */
