@@ -185,7 +185,8 @@ static const struct config_row service_rows[] = {
      .help = "How long a client may take for the protocol's handshake."},
     {"limits.close_timeout", "\"5s\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.close_timeout_ms), .min = SECOND, .max = HOUR,
-     .help = "How long a polite close may take before the connection is cut."},
+     .help = "How long a polite close may take before the connection is cut; counted anew while "
+             "the client acknowledges some of what is queued."},
     {"limits.header_size", "\"16k\"", .type = CONFIG_SIZE, AT_SERVICE(limits.header_size),
      .min = KIB, .max = MIB, .help = "The longest head of a request, all headers together."},
     {"limits.headers", "100", .type = CONFIG_COUNT, AT_SERVICE(limits.headers), .min = 8,
