@@ -187,13 +187,13 @@ def test_connections_does_not_miss_a_worker_that_ends_while_it_is_asked(probe):
 
 
 def test_the_watchdog_ends_a_worker_that_never_comes_back(probe):
-    instance = probe(workers=1, top={"watchdog": "2s"})
+    instance = probe(workers=1, top={"watchdog": "8s"})
     instance.expect_errors("")
     with WebSocket(instance.port) as client:
         pid = int(client.ask("!pid"))
         client.send("!block 60000")
         client.wait_closed()
-    crew.wait_for(lambda: instance.is_ready() and instance.worker_pids() != [pid], 15,
+    crew.wait_for(lambda: instance.is_ready() and instance.worker_pids() != [pid], 30,
                   "a replacement")
     obituary = instance.wait_log(rf"^.*\b{pid}\b.*SIGABRT.*$")
     assert any("on_message" in match[0] for match in obituary)
