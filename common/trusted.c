@@ -254,7 +254,8 @@ static int open_found(const struct walk *walk, const char *name, int flags) {
         return -errno;
     int err = fstat(entry, &file) == 0 ? 0 : -errno;
     if (!err && S_ISLNK(file.st_mode))
-        err = -ELOOP;
+        err = fail(walk, -ELOOP, "%s%s%s is a symbolic link; expected a file", walk->at,
+                   slash_of(walk), name);
     if (!err)
         err = check_entry(walk, name, &file);
     if (!err)

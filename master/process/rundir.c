@@ -159,18 +159,29 @@ static bool has_folder(const struct rundir *rundir) {
            found.st_ino == rundir->inode;
 }
 
-static enum rundir_news lose(const struct rundir *rundir, int err, pid_t other,
-                             const char *reason, char *why, size_t size) {
-    if (err == -EWOULDBLOCK)
-        snprintf(why, size,
-                 "another instance, pid %d, has taken run_dir %s, which was removed; stop this "
-                 "one with: kill %d",
-                 (int)other, rundir->path, (int)getpid());
+static enum rundir_news lose_folder(const struct rundir *rundir, const char *reason, char *why,
+                                    size_t size) {
+    snprintf(why, size,
+             "run_dir %s was removed and cannot be made again: %s; verbs do not work until it "
+             "is, workers go on",
+             rundir->path, reason);
+    return RUNDIR_LOST;
+}
+
+/* The folder is there. `other`: who has the lock, where it could write its pid. */
+static enum rundir_news lose_pid_file(const struct rundir *rundir, int err, pid_t other,
+                                      const char *reason, char *why, size_t size) {
+    const char *was = rundir->is_new_folder ? ", which was removed" : "";
+    if (err == -EWOULDBLOCK && other > 0)
+        snprintf(
+            why, size,
+            "another instance, pid %d, has taken run_dir %s%s; stop this one with: kill %d",
+            (int)other, rundir->path, was, (int)getpid());
     else
         snprintf(why, size,
-                 "run_dir %s was removed and cannot be made again: %s; verbs do not work until "
-                 "it is, workers go on",
-                 rundir->path, reason);
+                 "%s/" PIDFILE_NAME " was removed and cannot be made again: %s; a start beside "
+                 "this instance may not notice it, workers go on",
+                 rundir->path, err == -EWOULDBLOCK ? "another process holds its lock" : reason);
     return RUNDIR_LOST;
 }
 
@@ -185,13 +196,13 @@ enum rundir_news rundir_look(struct rundir *rundir, const struct trust *trust,
         return RUNDIR_SAME;
     int err = is_new ? open_folder(trust, rundir->path, &place, why, sizeof(why)) : 0;
     if (err)
-        return lose(rundir, err, 0, err == -ENOTDIR ? "not a folder" : why, out_why, size);
+        return lose_folder(rundir, err == -ENOTDIR ? "not a folder" : why, out_why, size);
     if (is_new)
         note_folder(rundir, &place);
     rundir->is_new_folder = rundir->is_new_folder || is_new;
     err = take(rundir, trust, &other, why, sizeof(why));
     if (err)
-        return lose(rundir, err, other, why, out_why, size);
+        return lose_pid_file(rundir, err, other, why, out_why, size);
     *out_is_new_folder = rundir->is_new_folder;
     snprintf(out_why, size, "%s%s was removed; made again",
              rundir->is_new_folder ? "run_dir " : "",

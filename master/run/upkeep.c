@@ -4,6 +4,7 @@
  */
 #include "upkeep.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,14 @@ static void tell_once(struct rundir *run_dir, const char *why) {
     run_dir->is_lost = true;
 }
 
+static const char *explain(int err) {
+    if (err == -EEXIST)
+        return "found no socket; remove what is there";
+    if (err == -EADDRINUSE)
+        return "another process listens there; end it, or remove the file";
+    return strerror(-err);
+}
+
 /* The one that nobody finds is closed first; its handles are gone by the next look. */
 static void look_at_admin(struct instance *instance, struct admin *admin) {
     char why[512];
@@ -25,15 +34,19 @@ static void look_at_admin(struct instance *instance, struct admin *admin) {
         return;
     }
     if (admin->listener.is_open) {
-        log_notice("the admin socket was removed; made again");
         admin_stop(admin);
         return;
     }
     int err = admin_open(admin);
-    snprintf(why, sizeof(why), "%s cannot be made again: %s",
-             instance_path(instance, "admin.sock"), strerror(-err));
-    if (err)
-        tell_once(&instance->run_dir, why);
+    if (!err) {
+        log_notice("the admin socket was removed; made again");
+        return;
+    }
+    snprintf(why, sizeof(why),
+             "%s was removed and cannot be made again: %s; verbs do not work until it is, "
+             "workers go on",
+             instance_path(instance, "admin.sock"), explain(err));
+    tell_once(&instance->run_dir, why);
 }
 
 bool upkeep_look(struct instance *instance, struct admin *admin) {

@@ -1,8 +1,10 @@
 """What stands in run_dir while somebody else removes it: the instance goes on, and is found again."""
 
+import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -90,6 +92,55 @@ def test_a_run_dir_that_cannot_be_made_again_is_said_once(probe, what):
         instance.run_dir.rmdir()
     wait_whole(instance, master)
     instance.wait_ready()
+    assert instance.log().count("cannot be made again") == 1
+
+
+def be_in_the_way(path, what):
+    """Before the master looks again; answers what must be kept open."""
+    path.unlink()
+    if what == "folder":
+        path.mkdir()
+    elif what == "link":
+        path.symlink_to("nowhere")
+    elif what == "file":
+        path.write_text("")
+    elif what == "listener":
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        return listener
+    elif what == "lock":
+        file = open(path, "w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return file
+    return None
+
+
+@pytest.mark.parametrize("name, what, reason", [
+    ("admin.sock", "folder", "found no socket; remove what is there"),
+    ("admin.sock", "file", "found no socket; remove what is there"),
+    ("admin.sock", "listener", "another process listens there"),
+    ("crewman.pid", "folder", "is not a file"),
+    ("crewman.pid", "link", "is a symbolic link; expected a file"),
+    ("crewman.pid", "lock", "another process holds its lock")])
+def test_what_lies_in_the_way_is_named(probe, name, what, reason):
+    """Not run_dir, which is there; and nothing is made again before it is."""
+    instance = probe(workers=1, foreground=True)
+    instance.expect_errors("cannot be made again")
+    master, path = instance.master_pid(), instance.run_dir / name
+    crew.suspend(master)  # it cannot look before all is in place
+    try:
+        kept = be_in_the_way(path, what)
+    finally:
+        os.kill(master, signal.SIGCONT)
+    line = instance.wait_log(r"^.* error .*cannot be made again.*$")[0][0]
+    assert f" {path} was removed and cannot be made again: " in line and reason in line
+    assert "made again" not in instance.written_log().replace("cannot be made again", "")
+    path.rmdir() if what == "folder" else path.unlink()
+    if kept is not None:
+        kept.close()
+    wait_whole(instance, master)
+    instance.wait_log(r"^.* notice .* was removed; made again$")
     assert instance.log().count("cannot be made again") == 1
 
 
