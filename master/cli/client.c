@@ -159,7 +159,7 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
         return;
     if (type->id == MSG_REFUSED) {
         if (!question->events->is_silent)
-            say_line(stderr, "crewman: %s", json_string_value(json_object_get(body, "reason")));
+            say_lines(stderr, "crewman: ", json_string_value(json_object_get(body, "reason")));
         leave(question, EXIT_FAILED);
     } else if (question->events->on_answer(question->owner, type, body, fd)) {
         leave(question, EXIT_DONE);

@@ -26,6 +26,14 @@ void say_line(FILE *out, const char *format, ...) {
     free(text);
 }
 
+void say_lines(FILE *out, const char *lead, const char *text) {
+    for (const char *line = text; *line;) {
+        int len = (int)strcspn(line, "\n");
+        say_line(out, "%s%.*s", lead, len, line);
+        line += len + (line[len] == '\n');
+    }
+}
+
 /* Of a character that is longer than a byte, in UTF-8 of at most three. */
 static unsigned code_of(const unsigned char *bytes, int length) {
     if (length == 1)

@@ -162,9 +162,12 @@ def test_reload_with_a_bad_config_changes_nothing(probe):
     instance = probe()
     with WebSocket(instance.port) as client:
         pid = client.ask("!pid")
-        instance.write_config('{"services": {"probe": {"workers": "many"}}}')
+        instance.write_config('{"watchdog": "soon",\n "services": {"probe": {"workers": "many"}}}')
         done = instance.run("reload", "--run-dir", str(instance.run_dir))
-        assert done.returncode == 1 and "workers" in done.stderr
+        assert done.returncode == 1
+        first, second = done.stderr.splitlines()
+        assert first.startswith(f"crewman: {instance.config_path}:1:14: watchdog: ")
+        assert second.startswith(f"crewman: {instance.config_path}:2:36: services.probe.workers: ")
         assert client.ask("!pid") == pid
     instance.expect_errors("")
     instance.write_config(instance.config)

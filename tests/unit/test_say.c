@@ -24,6 +24,17 @@ static void test_a_line_is_one_line(void **state) {
     free(text);
 }
 
+static void test_each_line_has_the_lead(void **state) {
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    say_lines(out, "crewman: ", "a.json:1:1: one\na.json:2:1: two\x07\n");
+    fclose(out);
+    assert_string_equal(text, "crewman: a.json:1:1: one\ncrewman: a.json:2:1: two\\x07\n");
+    free(text);
+}
+
 static void test_json_is_the_same_for_programs(void **state) {
     static const char odd[] = "a\x7f\xc2\x9b\xe2\x80\xae\xe4\xb8\xad\x1b\n\xf0\x9f\x98\x80";
     (void)state;
@@ -44,6 +55,7 @@ static void test_json_is_the_same_for_programs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_line_is_one_line),
+                                       cmocka_unit_test(test_each_line_has_the_lead),
                                        cmocka_unit_test(test_json_is_the_same_for_programs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
