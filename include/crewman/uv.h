@@ -3,6 +3,7 @@
  * Opt-in: the worker's libuv loop, for apps that bring their own handles. Whatever an app
  * starts on the loop it must close in on_worker_stop. Their callbacks are not known to the
  * worker: a request that is answered in one of them ends with its answer, not with the callback.
+ * One whose answer failed waits for another until the loop goes on.
  */
 #ifndef CREWMAN_UV_H
 #define CREWMAN_UV_H
