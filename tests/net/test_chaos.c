@@ -2,7 +2,9 @@
  *
  * Many connections at random, the same in each run: whatever peers, kernel, clock and app do in
  * whatever order, each connection is told of its end once and last, full and drain come in
- * turns, and no byte that was accepted is lost, doubled or moved as long as it lives.
+ * turns, and no byte that was accepted is lost, doubled or moved as long as it lives. In every
+ * second run the limits are so tight that many are ended for them: of memory, of each time, of
+ * sizes. What the loop holds meanwhile stage.c adds up. CHAOS_RUNS runs more than by default.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -32,7 +34,9 @@ struct record {
 
 static struct record records[PEERS];
 static uint32_t seed;
+static bool is_tight; /* there are limits that end whom they like */
 static unsigned depth;
+static uint64_t shed, late; /* in all runs: the limits did end somebody */
 
 static uint32_t pick(uint32_t below) {
     seed = seed * 1664525u + 1013904223u;
@@ -72,6 +76,8 @@ static void act_on(struct record *record) {
     struct crew_conn *conn = record->peer->conn;
     if (!conn || !record->is_announced)
         return;
+    if (is_tight && pick(10) == 0)
+        crew_conn_authenticated(conn);
     switch (pick(40)) {
     case 0:
         crew_conn_close(conn);
@@ -117,6 +123,7 @@ static void check_event(struct record *record, const char *event) {
         record->is_full = false;
     } else if (strcmp(event, "close") == 0) {
         record->is_closed = true;
+        record->was_dropped |= is_tight; /* it may have been cut while it closed */
     }
 }
 
@@ -131,8 +138,22 @@ static void react(struct crew_conn *conn, const char *event, const crew_msg *msg
     depth--;
 }
 
+/* Of a long message, in any pieces: it fills the memory, and may never be finished. */
+static void say_long(struct stage *stage, struct peer *peer) {
+    static const char text[9000];
+    size_t len = pick((uint32_t)sizeof(text));
+    if (stage->config.listen.protocol == LISTEN_TEXT)
+        peer_put(peer, text, len);
+    else
+        say_frame(peer, SAY_BINARY, text, len);
+    if (pick(3) == 0 && peer->in.len > peer->taken) /* its last byte never comes */
+        peer->in.len--;
+}
+
 static void say(struct stage *stage, struct peer *peer) {
-    if (stage->config.listen.protocol == LISTEN_WEBSOCKET && pick(20) == 0)
+    if (is_tight && pick(4) == 0)
+        say_long(stage, peer);
+    else if (stage->config.listen.protocol == LISTEN_WEBSOCKET && pick(20) == 0)
         say_close(peer, 1000);
     else if (stage->config.listen.protocol == LISTEN_WEBSOCKET)
         say_frame(peer, pick(4) ? SAY_TEXT : SAY_PING, "hello", 5);
@@ -222,21 +243,53 @@ static void check_out(const struct stage *stage, const struct record *record) {
     bytes_done(&payload);
 }
 
+static uint64_t lot_ms(void) {
+    return pick(3) ? 1000u * (1 + pick(6)) : 0;
+}
+
+/* Each limit is off, or bites within the run. */
+static void tighten(struct stage *stage) {
+    struct config_service *config = &stage->config;
+    config->limits.handshake_timeout_ms = lot_ms();
+    config->limits.auth_timeout_ms = lot_ms();
+    config->limits.message_timeout_ms = lot_ms();
+    config->limits.min_rate = 1 + pick(2000);
+    config->limits.send_timeout_ms = lot_ms();
+    config->limits.close_timeout_ms = 1000u * (1 + pick(6));
+    config->limits.message_rate = pick(2) ? 1 + pick(50) : 0;
+    config->limits.max_message = pick(2) ? 1 + pick(9000) : 1024 * 1024;
+    config->heartbeat.idle_timeout_ms = lot_ms();
+    if (config->heartbeat.idle_timeout_ms > 1000 && pick(2))
+        config->heartbeat.ping_interval_ms = config->heartbeat.idle_timeout_ms / 2;
+}
+
 static void begin(struct stage *stage) {
     for (int i = 0; i < PEERS; i++)
         records[i] = (struct record){.peer = stage_peer(stage, "p")};
     for (int i = 0; i < PEERS; i++) {
         records[i].peer->piece = pick(3) ? 0 : 1 + pick(5);
         stage_adopt(stage, records[i].peer);
+        records[i].peer->conn->peer.bytes[3] = (uint8_t)(1 + pick(3));
         if (stage->config.listen.protocol == LISTEN_WEBSOCKET)
             say_handshake(records[i].peer, NULL);
     }
 }
 
+/* Whoever is ended for a limit now loses what is queued. */
+static void note_end(struct crew_conn *conn, const char *event, const crew_msg *msg) {
+    (void)msg;
+    if (strcmp(event, "close") != 0)
+        return;
+    record_of(conn)->was_dropped |=
+        conn->reason == CREW_CLOSE_LIMIT || conn->reason == CREW_CLOSE_MEMORY;
+}
+
 /* Everybody reads, and has ended: what is left comes. */
 static void finish(struct stage *stage) {
-    stage->react = NULL;
+    stage->react = is_tight ? note_end : NULL;
     for (int i = 0; i < PEERS; i++) {
+        const struct crew_conn *conn = records[i].peer->conn;
+        records[i].was_dropped |= is_tight && conn && conn->state > CONN_OPEN;
         records[i].peer->room = SIZE_MAX;
         records[i].peer->write_error = records[i].peer->read_error = 0;
     }
@@ -257,7 +310,12 @@ static void run(enum listen_protocol protocol, const struct transport *transport
     seed = first_seed;
     stage->config.limits.max_send_buffer = pick(2) ? 10000 : 300000;
     stage->is_deaf = true;
+    is_tight = first_seed % 2 == 0;
+    if (is_tight)
+        tighten(stage);
     stage_start(stage, transport);
+    if (is_tight && pick(4))
+        stage->worker.conns.budget.limit = 5000 + pick(60000);
     begin(stage);
     stage->react = react;
     for (int i = 0; i < PEERS; i++)
@@ -274,14 +332,19 @@ static void run(enum listen_protocol protocol, const struct transport *transport
         check_out(stage, &records[i]);
     }
     assert_int_equal(stage->worker.conns.count, 0);
+    shed += stage->worker.conns.totals.shed;
+    late += stage->worker.conns.totals.timeouts;
     stage_free(stage);
 }
 
 static void run_all(enum listen_protocol protocol) {
-    for (uint32_t i = 1; i <= RUNS; i++) {
+    shed = late = 0;
+    const char *runs = getenv("CHAOS_RUNS");
+    for (uint32_t i = 1; i <= (runs ? strtoul(runs, NULL, 10) : RUNS); i++) {
         run(protocol, &transport_memory, i);
         run(protocol, &transport_memory_hiding, i);
     }
+    assert_true(shed > 0 && late > 0);
 }
 
 static void test_text(void **state) {
