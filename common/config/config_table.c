@@ -209,7 +209,8 @@ static const struct config_row service_rows[] = {
     {"limits.max_connections", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.max_connections),
      .max = 10000000, .computed = "as many as the limit of open files allows",
      .help = "Maximum connections of this service per worker. When every worker is full, a new "
-             "connection is answered 503 (HTTP, WebSocket) or closed."},
+             "connection takes the place of the one that has waited longest for its next HTTP "
+             "request; without one it is answered 503 (HTTP, WebSocket) or closed."},
     {"limits.max_connections_per_address", "0", .type = CONFIG_COUNT,
      AT_SERVICE(limits.max_connections_per_address), .max = 10000000, .computed = "off",
      .help = "Maximum connections of this service per worker from one client address; more are "
@@ -227,7 +228,9 @@ static const struct config_row service_rows[] = {
     {"limits.auth_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.auth_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
      .help = "How long a connection may stay open before the app calls "
-             "crew_conn_authenticated(); then it is closed (WebSocket code 1008)."},
+             "crew_conn_authenticated(); then it is closed (WebSocket code 1008). Does not "
+             "concern plain HTTP requests, also of a websocket service: keep_alive bounds "
+             "their connections."},
     {"limits.max_body", "\"10m\"", .type = CONFIG_SIZE, AT_SERVICE(limits.max_body),
      .max = 16 * GIB,
      .help = "The largest body of an HTTP request; a larger one is answered 413."},

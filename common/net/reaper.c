@@ -14,6 +14,8 @@
 
 /* In one tick; each costs a system call. */
 #define LOOKS_MAX 4096u
+/* For the idlest; whose next request has just come are few. */
+#define IDLEST_LOOKS_MAX 8
 
 static struct crew_conn *conn_of(struct liveness_node *node) {
     return list_entry(node, struct crew_conn, liveness);
@@ -162,6 +164,25 @@ static void look_at(struct crew_conn *conn) {
         end_dead(conn);
     else if (!is_waited_for(conn))
         outstanding_forget(conn);
+}
+
+/* The end of its last answer may be gathered still, and its next request be there already. */
+static bool is_under_way(const struct crew_conn *conn) {
+    return conn->state != CONN_OPEN || conn->out.bytes > 0 || conn_has_rest(conn) ||
+           conns_of(conn)->feeding == conn || conn->endpoint->transport->has_unread(conn);
+}
+
+struct crew_conn *reaper_find_idlest(const struct reaper *reaper) {
+    const struct list *place, *head = &reaper->lists.by_deadline[DEADLINE_KEEP_ALIVE];
+    int looks = 0;
+    list_each (place, head) {
+        struct crew_conn *conn = conn_of(list_entry(place, struct liveness_node, by_deadline));
+        if (!is_under_way(conn))
+            return conn;
+        if (++looks == IDLEST_LOOKS_MAX)
+            break;
+    }
+    return NULL;
 }
 
 static void look_at_outstanding(struct reaper *reaper) {

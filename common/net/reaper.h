@@ -35,6 +35,10 @@ void reaper_stop(struct reaper *reaper);
 /* One tick: the timer does so, and tests do. */
 void reaper_tick(struct reaper *reaper);
 
+/* Of those that are kept alive for a next request the one that has waited longest, and of which
+ * nothing is under way; NULL: none of the first few is such. */
+struct crew_conn *reaper_find_idlest(const struct reaper *reaper);
+
 /* An answer to the protocol's probe came, naming `token`; a wrong or old one is ignored. */
 void reaper_answered(struct crew_conn *conn, uint32_t token);
 

@@ -9,14 +9,26 @@ import crew
 from web import Client
 from ws import Refused, WebSocket, dial, frame
 
+SLOW = {"handshake_timeout": "10m"}  # half a request may wait, however slow the machine is
 GET = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+def ask_half(client):
+    """One whose request is under way holds its place."""
+    client.send("GET /hello HTTP/1.1\r\n")
+
+
+def ask_rest(client):
+    client.send("Host: x\r\n\r\n")
+    return client.answer().status
+
+
 def join(port, count, at):
-    """So many clients of an `http` service, each of which has had an answer."""
+    """So many clients of an `http` service, each of which has had an answer and asks again."""
     clients = [at.enter_context(Client(port)) for _ in range(count)]
     for client in clients:
         assert client.get("/hello").status == 200
+        ask_half(client)
     return clients
 
 
@@ -41,14 +53,14 @@ def state_of(instance, slot=0):
 
 
 def test_a_full_service_says_so(probe):
-    instance = probe("http", app="web", limits={"max_connections": 2})
+    instance = probe("http", app="web", limits={"max_connections": 2, **SLOW})
     with contextlib.ExitStack() as inside:
         first, _ = join(instance.port, 2, inside)
         with crew.held(instance):  # what they ask is there before they are accepted
             crowd = [ask_at_once(instance.port) for _ in range(5)]
         for client in crowd:
             expect_turned_away(client)
-        assert first.get("/hello").status == 200
+        assert ask_rest(first) == 200
         assert state_of(instance) == "full"
         assert instance.worker()["services"][0]["is_full"] is True
         assert "service probe is full" in instance.verb("status").stdout
@@ -113,17 +125,20 @@ def test_nobody_is_turned_away_while_another_worker_has_a_place(probe):
 
 def test_a_socket_that_nobody_shares_holds_up_nobody(probe):
     """The kernel spreads the connections, also to a worker that is full while another is not."""
-    instance = probe("http", app="web", workers=2, reuse_port=True, limits={"max_connections": 1})
+    instance = probe("http", app="web", workers=2, reuse_port=True,
+                     limits={"max_connections": 1, **SLOW})
     with contextlib.ExitStack() as inside:
         statuses = []
         for _ in range(20):
             client = inside.enter_context(Client(instance.port))
             statuses.append(client.get("/hello").status)
+            if statuses[-1] == 200:
+                ask_half(client)
         assert statuses.count(200) == 2 and statuses.count(503) == 18
 
 
 def test_a_process_without_descriptors_says_so(probe):
-    instance = probe("http", app="web")
+    instance = probe("http", app="web", limits=SLOW)
     pid = instance.worker_pids()[0]
     with contextlib.ExitStack() as inside:
         first, = join(instance.port, 1, inside)
@@ -132,14 +147,14 @@ def test_a_process_without_descriptors_says_so(probe):
         expect_turned_away(ask_at_once(instance.port))
         expect_turned_away(ask_at_once(instance.port))
         resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
-        assert first.get("/hello").status == 200
+        assert ask_rest(first) == 200
         crew.wait_for(lambda: instance.worker()["turned_away"] == 2, 10, "the count")
     instance.wait_log('service "probe" is full: no descriptor is left')
 
 
 def test_who_comes_in_a_crowd_is_answered_or_closed(probe):
     """Far more than are told: the others are closed at once, and whoever is in is served."""
-    instance = probe("http", app="web", limits={"max_connections": 1})
+    instance = probe("http", app="web", limits={"max_connections": 1, **SLOW})
     with contextlib.ExitStack() as inside:
         first, = join(instance.port, 1, inside)
         with crew.held(instance):
@@ -151,8 +166,56 @@ def test_who_comes_in_a_crowd_is_answered_or_closed(probe):
         assert set(answers) <= {b"HTTP/1.1 503 ", b""} and answers.count(b"HTTP/1.1 503 ") >= 64
         for client in crowd:
             client.sock.close()
-        assert first.get("/hello").status == 200
+        assert ask_rest(first) == 200
         crew.wait_for(lambda: instance.worker()["turned_away"] == 300, 10, "the count")
+
+
+@pytest.mark.parametrize("scheme", ["http", "websocket"])
+def test_who_waits_for_a_next_request_makes_room(probe, scheme):
+    """The one that has waited longest, and nobody whose request is under way."""
+    instance = probe(scheme, app="web", limits={"max_connections": 3, **SLOW})
+    with contextlib.ExitStack() as inside:
+        busy, oldest, later = (inside.enter_context(Client(instance.port)) for _ in range(3))
+        for client in (busy, oldest, later):
+            assert client.get("/hello").status == 200
+        ask_half(busy)
+        new = inside.enter_context(Client(instance.port))
+        assert new.get("/hello").status == 200
+        assert oldest.to_end() == b""
+        assert later.get("/hello").status == 200
+        ask_half(later)
+        with crew.held(instance):  # its request is there, and not read yet
+            new.send(GET)
+            last = ask_at_once(instance.port)
+        assert new.answer().status == 200
+        expect_turned_away(last)
+        assert ask_rest(busy) == 200 and ask_rest(later) == 200
+        crew.wait_for(lambda: instance.worker()["evicted"] == 1, 10, "the count")
+        assert instance.worker()["turned_away"] == 1
+    instance.wait_log('service "probe" is full: limits.max_connections is 3; connections ended '
+                      "that waited for a next request: 1$")
+
+
+def test_a_websocket_makes_no_room(probe):
+    instance = probe(limits={"max_connections": 1})
+    with WebSocket(instance.port) as client:
+        with pytest.raises(Refused, match="503"):
+            WebSocket(instance.port)
+        assert client.ask("hello") == "hello"
+        assert instance.worker()["evicted"] == 0
+
+
+def test_without_a_descriptor_who_waits_makes_room(probe):
+    instance = probe("http", app="web")
+    pid = instance.worker_pids()[0]
+    with Client(instance.port) as first, contextlib.ExitStack() as inside:
+        assert first.get("/hello").status == 200
+        old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (crew.fd_count(pid), old[1]))
+        second = inside.enter_context(Client(instance.port))
+        assert second.get("/hello").status == 200
+        assert first.to_end() == b""
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
 
 
 def test_too_many_of_one_address_have_a_status_of_their_own(probe):

@@ -24,7 +24,7 @@ struct acceptor {
     bool is_turning; /* no worker has a place: whoever comes is turned away */
     bool is_starved; /* the one that comes has the last descriptor, and is turned away */
     struct fair fair;
-    struct news turned_away, left_to_others, failed;
+    struct news turned_away, left_to_others, evicted, failed;
 };
 
 /* Begin to accept; nothing to do without a listener. 0, or a negative error. */

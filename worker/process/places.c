@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "conn_state.h"
 #include "log.h"
 #include "services.h"
 #include "worker.h"
@@ -82,6 +83,19 @@ void places_note_turned_away(struct service *service) {
     if (count > 0)
         log_warning("service \"%s\" is full: %s; connections turned away: %" PRIu64,
                     service->config->name, reason_of(service, reason, sizeof(reason)), count);
+}
+
+void places_take_of(struct crew_conn *idlest) {
+    struct service *service = service_of(idlest);
+    struct conns *conns = &service->worker->conns;
+    uint64_t count = news_add(&service->acceptor.evicted, conns_now(conns));
+    char reason[64];
+    conns->totals.evicted++;
+    if (count > 0)
+        log_notice("service \"%s\" is full: %s; connections ended that waited for a next "
+                   "request: %" PRIu64,
+                   service->config->name, reason_of(service, reason, sizeof(reason)), count);
+    conn_end(idlest, CREW_CLOSE_LIMIT, 0);
 }
 
 void places_note_elsewhere(struct service *service) {

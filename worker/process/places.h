@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct crew_conn;
 struct service;
 
 /* Are there places for all connections and `more`? */
@@ -32,6 +33,9 @@ void places_tell_room(const struct service *service);
 
 /* One was turned away for want of a place: count it, and log it now and then. */
 void places_note_turned_away(struct service *service);
+
+/* The service is full, and ends this one, of which nothing is under way, for another. */
+void places_take_of(struct crew_conn *idlest);
 
 /* The service is full, and leaves its clients to the other workers. */
 void places_note_elsewhere(struct service *service);

@@ -50,19 +50,23 @@ static void enter(struct service *service, enum service_stage stage) {
 static bool has_no_place(struct service *service) {
     if (service->udp.is_open || service->stage > SERVICE_ACCEPTING)
         return false;
-    if (!service->acceptor.is_starved && places_are_there(service, 0))
-        return false;
-    places_note_turned_away(service);
-    return true;
+    return service->acceptor.is_starved || !places_are_there(service, 0);
 }
 
 /* 0; or the HTTP status of its refusal. */
 static int judge(struct crew_conn *conn) {
-    if (has_no_place(service_of(conn)))
+    struct service *service = service_of(conn);
+    struct crew_conn *idlest = NULL;
+    bool is_full = has_no_place(service);
+    if (is_full && !(idlest = reaper_find_idlest(&service->endpoint.reaper))) {
+        places_note_turned_away(service);
         return 503;
+    }
     int status = admission_connect(conn);
     if (status)
         conns_of(conn)->totals.refused++;
+    else if (is_full)
+        places_take_of(idlest);
     return status;
 }
 
