@@ -70,6 +70,7 @@ def test_a_dead_worker_that_its_tracer_holds_is_replaced(intruder):
     assert instance.is_ready()
 
 
+@pytest.mark.skipif(crew.IS_SANITIZED, reason="the leak check at the end cannot work beside a tracer")
 def test_a_stop_ends_beside_a_dead_worker_that_its_tracer_holds(intruder):
     instance = intruder()
     instance.expect_errors("killed by SIGKILL")
