@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -268,6 +269,14 @@ int admin_open(struct admin *admin) {
         unix_name_remove(&admin->name);
     }
     return err;
+}
+
+const char *admin_explain(int err) {
+    if (err == -EEXIST)
+        return "found no socket; remove what is there";
+    if (err == -EADDRINUSE)
+        return "another process listens there; end it, or remove the file";
+    return strerror(-err);
 }
 
 void admin_keep_waiting(struct admin *admin) {

@@ -45,6 +45,9 @@ void admin_init(struct admin *admin, struct instance *instance, const struct adm
 
 /* 0, or a negative errno number. */
 int admin_open(struct admin *admin);
+
+/* What such an error means for the socket, in words. */
+const char *admin_explain(int err);
 /* Does its path still lead to it? */
 bool admin_is_reachable(const struct admin *admin);
 /* Take no more clients and give up the path; those that there are stay. */

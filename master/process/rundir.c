@@ -148,7 +148,9 @@ int rundir_lock(struct rundir *rundir, const struct trust *trust, pid_t *out_oth
                 char *out_why, size_t size) {
     char why[512] = "";
     int err = take(rundir, trust, out_other, why, sizeof(why));
-    if (err)
+    if (err && strncmp(why, rundir->path, strlen(rundir->path)) == 0)
+        snprintf(out_why, size, "%s", why);
+    else if (err)
         snprintf(out_why, size, "%s/" PIDFILE_NAME ": %s", rundir->path, why);
     return err;
 }

@@ -239,7 +239,7 @@ static int on_set_up(void *owner, char *out_why, size_t size) {
     int err = admin_open(&master->admin);
     if (err) {
         snprintf(out_why, size, "%s: %s", instance_path(&master->instance, "admin.sock"),
-                 strerror(-err));
+                 admin_explain(err));
         return err;
     }
     master->watched_ms = uv_now(&master->instance.loop);

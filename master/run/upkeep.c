@@ -4,7 +4,6 @@
  */
 #include "upkeep.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,14 +15,6 @@ static void tell_once(struct rundir *run_dir, const char *why) {
     if (!run_dir->is_lost)
         log_error("%s", why);
     run_dir->is_lost = true;
-}
-
-static const char *explain(int err) {
-    if (err == -EEXIST)
-        return "found no socket; remove what is there";
-    if (err == -EADDRINUSE)
-        return "another process listens there; end it, or remove the file";
-    return strerror(-err);
 }
 
 /* The one that nobody finds is closed first; its handles are gone by the next look. */
@@ -45,7 +36,7 @@ static void look_at_admin(struct instance *instance, struct admin *admin) {
     snprintf(why, sizeof(why),
              "%s was removed and cannot be made again: %s; verbs do not work until it is, "
              "workers go on",
-             instance_path(instance, "admin.sock"), explain(err));
+             instance_path(instance, "admin.sock"), admin_explain(err));
     tell_once(&instance->run_dir, why);
 }
 

@@ -144,6 +144,20 @@ def test_what_lies_in_the_way_is_named(probe, name, what, reason):
     assert instance.log().count("cannot be made again") == 1
 
 
+@pytest.mark.parametrize("name, what, reason", [
+    ("admin.sock", "folder", "admin.sock: found no socket; remove what is there"),
+    ("crewman.pid", "link", "crewman.pid is a symbolic link; expected a file")])
+def test_a_start_names_once_what_lies_in_the_way(probe, name, what, reason):
+    instance = probe(workers=1, is_started=False)
+    instance.run_dir.mkdir()
+    path = instance.run_dir / name
+    path.write_text("")
+    be_in_the_way(path, what)
+    done = instance.verb("start", "-d", "-q")
+    assert done.returncode == 1
+    assert done.stderr == f"crewman: {instance.run_dir}/{reason}\n"
+
+
 def test_a_start_beside_it_touches_nothing(probe):
     """Its pid file was removed: only who answers on the admin socket tells that it runs."""
     instance = probe(workers=2)
