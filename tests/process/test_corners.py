@@ -366,8 +366,11 @@ def test_descriptors_sent_to_the_master_do_not_stay(pair):
         body = b'{"v":3,"type":"roster"}'
         frame = len(body).to_bytes(4, "big") + body
         for _ in range(20):
-            client.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                      array.array("i", [0, 1, 2]))])
+            try:
+                client.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                          array.array("i", [0, 1, 2]))])
+            except PermissionError:  # the kernel takes none for the master (Linux 6.16)
+                client.sendmsg([frame])
             client.recv(65536)
         # That of status may just have gone, and that of the last message may be going.
         crew.wait_for(lambda: crew.fd_count(master) <= before, 10, f"{before} descriptors")
