@@ -33,7 +33,7 @@ def config_of(folder, ports):
     services["pages"]["session"] = {"dir": str(folder / "disk" / "sessions")}
     services["files"] |= {"kind": "static", "static": {"root": str(folder / "files")}}
     return {"app": str(folder / "mixed.so"), "services": services, "watchdog": "10s",
-            "reload_spread": "100ms", "stop_timeout": "5s", "drain_timeout": "5s",
+            "reload_spread": "100ms", "stop_timeout": "20s", "drain_timeout": "5s",
             "run_dir": str(folder / "disk" / "run"),
             "log": {"file": str(folder / "disk" / "crewman.log")}}
 

@@ -214,6 +214,7 @@ class Instance:
     def write_config(self, config):
         if isinstance(config, dict):
             config.setdefault("run_dir", str(self.run_dir))
+            config.setdefault("stop_timeout", "20s")  # a worker that is held up is not killed
             log_file = (config.get("log") or {}).get("file")
             if log_file:
                 self.log_path = Path(log_file)
