@@ -313,22 +313,16 @@ def test_nonsense_on_the_control_pipe_costs_that_worker_only(probe, nonsense):
     assert len(instance.processes()) == 3
 
 
-OTHER_WORKER = """#!/usr/bin/python3 -B
-import os, sys
-if "--describe" not in sys.argv:
-    os.write(3, {hello!r})
-os.execv({real!r}, [{real!r}, *sys.argv[1:]])
-"""
-
-
 def test_a_worker_of_another_version_serves_and_is_named(probe):
     """As when the programs were replaced and only a reload followed."""
     instance = probe(is_started=False, top={"pin": False})
     programs = start_copy(instance)
     assert "of Crewman" not in instance.log()
+    version = subprocess.run([crew.CREWMAN, "-v"], capture_output=True, check=True).stdout.split()[1]
+    program = crew.WORKER.read_bytes()
+    assert program.count(version + b"\0") >= 1
     other = programs / "other"
-    other.write_text(OTHER_WORKER.format(
-        real=str(crew.WORKER), hello=message('{"v":3,"type":"hello","version":"0.0.7"}')))
+    other.write_bytes(program.replace(version + b"\0", b"0.0.7\0".ljust(len(version) + 1, b"\0")))
     other.chmod(0o755)
     other.rename(programs / "crewman-worker")
     instance.reload()
