@@ -31,7 +31,7 @@ OF_SANITIZERS = {"leak": "LeakSanitizer", "overflow": "heap-buffer-overflow"}
 
 
 @pytest.mark.timeout(300 * crew.PATIENCE)
-@pytest.mark.parametrize("fault", [*FAULTS, *(OF_SANITIZERS if crew.IS_SANITIZED else ())])
+@pytest.mark.parametrize("fault", OF_SANITIZERS if crew.IS_SANITIZED else FAULTS)
 def test_what_goes_wrong_is_found(fault):
     """Also amid deaths that explain some losses."""
     instance = crew.Instance(env={"MIXED_FAULT": fault})
