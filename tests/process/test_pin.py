@@ -204,9 +204,9 @@ def beside(mine):
     """Its app finds libbeside.so by $ORIGIN/lib."""
     def make(**options):
         instance = mine("finds", **options)
-        instance.library = instance.folder / "lib" / "libbeside.so"
-        instance.library.parent.mkdir()
-        shutil.copy(crew.app("libbeside"), instance.library)
+        instance.beside = instance.folder / "lib" / "libbeside.so"
+        instance.beside.parent.mkdir()
+        shutil.copy(crew.app("libbeside"), instance.beside)
         return instance
     return make
 
@@ -214,7 +214,7 @@ def beside(mine):
 def test_a_library_beside_the_app_is_found_and_named(beside):
     instance = beside(top={"log": {"level": "info"}})
     checked = instance.verb("check")
-    note = f"{instance.library} is loaded by its path and not pinned"
+    note = f"{instance.beside} is loaded by its path and not pinned"
     assert checked.returncode == 0 and f"note: {note}" in checked.stderr
     instance.start()
     instance.wait_log(re.escape(note))
@@ -224,9 +224,9 @@ def test_a_library_beside_the_app_is_found_and_named(beside):
 
 def test_a_library_beside_the_app_with_another_soname_is_refused(beside):
     instance = beside()
-    shutil.copy(crew.app("libother"), instance.library)
+    shutil.copy(crew.app("libother"), instance.beside)
     done = instance.start(expect=1)
-    assert f'{instance.library} has the soname "libother.so", expected "libbeside.so"' in done.stderr
+    assert f'{instance.beside} has the soname "libother.so", expected "libbeside.so"' in done.stderr
     instance.config["pin"] = False
     instance.write_config(instance.config)
     instance.start()
@@ -236,7 +236,7 @@ def test_a_library_beside_the_app_with_another_soname_is_refused(beside):
 
 def test_a_library_beside_the_app_that_is_missing_is_named(beside):
     instance = beside()
-    instance.library.unlink()
+    instance.beside.unlink()
     assert "libbeside.so" in instance.start(expect=1).stderr
 
 
