@@ -89,6 +89,8 @@ def test_pings_of_a_client_that_does_not_read_are_answered_once(server):
         server.wait_log("flood sent=0 queued=1")
         for number in range(1000):
             client.send_raw(frame(b"p" * 125, PING) * 100 + frame(b"%d" % number, PING))
+        client.send("!log all pings are read")
+        server.wait_log("all pings are read")
         assert len(client.recv()[1]) == 20_000_000
         assert client.recv_frame() == (PONG, b"999")
         assert client.ask("still there") == "still there"
