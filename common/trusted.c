@@ -94,6 +94,7 @@ static int refuse_owner(const struct walk *walk, const char *what, const char *n
 
 static int refuse_writers(const struct walk *walk, const struct stat *folder) {
     char group[64], expected[64];
+    bool names = walk->trust->names_groups;
     name_user(walk->trust->user, expected, sizeof(expected));
     if (folder->st_mode & S_IWOTH)
         return fail(walk, -EPERM,
@@ -103,25 +104,30 @@ static int refuse_writers(const struct walk *walk, const struct stat *folder) {
     name_group(folder->st_gid, group, sizeof(group));
     return fail(walk, -EPERM,
                 "%s may be written by group \"%s\"; expected a folder that only %s writes "
-                "(chmod g-w %s), or add \"%s\" to trusted_groups",
-                walk->at, group, expected, walk->at, group);
+                "(chmod g-w %s)%s%s%s",
+                walk->at, group, expected, walk->at, names ? ", or add \"" : "",
+                names ? group : "", names ? "\" to trusted_groups" : "");
 }
 
-/* Takes `folder`, whose name is in `at`. */
-static int enter(struct walk *walk, int folder) {
+/* Its name is in `at`. */
+static int check_folder(struct walk *walk) {
     struct stat found;
-    int err = fstat(folder, &found) == 0 ? 0 : -errno;
-    if (walk->folder >= 0)
-        close(walk->folder);
-    walk->folder = folder;
-    if (err)
-        return fail(walk, err, "%s: %s", walk->at, strerror(-err));
+    if (fstat(walk->folder, &found) != 0)
+        return fail(walk, -errno, "%s: %s", walk->at, strerror(errno));
     if (!is_ours(walk->trust, found.st_uid))
         return refuse_owner(walk, "belongs to", "", found.st_uid);
     walk->is_shared = others_write(walk->trust, &found);
     if (walk->is_shared && !(found.st_mode & S_ISVTX))
         return refuse_writers(walk, &found);
     return 0;
+}
+
+/* Takes `folder`, whose name is in `at`. */
+static int enter(struct walk *walk, int folder) {
+    if (walk->folder >= 0)
+        close(walk->folder);
+    walk->folder = folder;
+    return check_folder(walk);
 }
 
 static int enter_root(struct walk *walk) {
@@ -309,6 +315,14 @@ int trusted_folder(const struct trust *trust, const char *path, bool *out_is_sha
     }
     *out_is_shared = walk.is_shared;
     return walk.folder;
+}
+
+int trusted_check_folder(const struct trust *trust, int folder, const char *path, char *out_why,
+                         size_t size) {
+    struct walk walk = begin(trust, out_why, size);
+    walk.folder = folder;
+    snprintf(walk.at, sizeof(walk.at), "%s", path);
+    return check_folder(&walk);
 }
 
 int trusted_open(const struct trust *trust, const char *path, int flags, mode_t mode,

@@ -325,7 +325,9 @@ static const struct config_row service_rows[] = {
      AT_SERVICE(session.dir), .computed = "the memory of each worker",
      .help =
          "The folder in which cookie sessions are kept, a file each, shared by the workers and "
-         "kept over a reload. It may be replaced while the server runs. Without one a session "
+         "kept over a reload. It may be replaced while the server runs. One that belongs to "
+         "another user than the worker's or root is refused, and one that others may write "
+         "and that is not sticky. Without one a session "
          "is "
          "known to one worker only and ends with it."},
     {"session.cookie", "\"CREWSID\"", .type = CONFIG_STRING, AT_SERVICE(session.cookie),

@@ -24,6 +24,7 @@ const char *instance_path(const struct instance *instance, const char *name) {
 /* The names have been checked; one that is gone by now is not trusted. */
 void instance_trust(const struct config *config, struct trust *out_trust) {
     trusted_init(out_trust);
+    out_trust->names_groups = true;
     for (size_t i = 0; i < config->trusted_group_count; i++) {
         gid_t *gid = &out_trust->groups[out_trust->group_count];
         if (identity_find_group(config->trusted_groups[i], gid) == 0)

@@ -416,6 +416,49 @@ def test_a_folder_that_is_not_there_refuses_the_start(instances, tmp_path):
     assert f"session.dir: {tmp_path}/nowhere: No such file or directory" in done.stderr + done.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+@pytest.mark.parametrize("mode, owner, why", [
+    (0o777, 0, "may be written by everybody; expected a folder that only .* writes"),
+    (0o775, 0, "may be written by group .*; expected a folder that only .* writes"),
+    (0o755, 2001, "belongs to user \"2001\"; expected "),
+])
+def test_a_folder_that_others_may_change_is_refused(instances, tmp_path, mode, owner, why):
+    """Who may rename there gives his own cookie the session of another."""
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    os.chown(folder, owner, 2001)
+    folder.chmod(mode)
+    instance = instances({"app": crew.app("sessions"), "services": {"probe": {
+        "listen": f"http://127.0.0.1:{crew.free_port()}", "workers": 1,
+        "session": {"dir": str(folder)}}}})
+    instance.expect_errors("")
+    done = instance.start(expect=1)
+    assert re.search(f"session.dir: {folder} {why}", done.stderr + done.stdout), done.stderr
+
+
+def test_a_sticky_folder_of_many_will_do(probe, tmp_path):
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    instance = probe("http", app="sessions", session={"dir": str(folder)})
+    browser = Browser(instance.port)
+    browser.text("/set?name=a&value=1")
+    assert browser.text("/all") == "a=1;"
+
+
+def test_a_folder_that_others_may_change_takes_no_place(files):
+    """Put there while the server runs, it is not used, until it is good."""
+    instance = files()
+    instance.sessions.rename(instance.sessions.with_name("away"))
+    instance.sessions.mkdir()
+    instance.sessions.chmod(0o777)
+    assert "not permitted" in Browser(instance.port).text("/set?name=a&value=1", 500)
+    assert list(instance.sessions.iterdir()) == []
+    instance.wait_log(f"session.dir {instance.sessions} may be written by everybody")
+    instance.sessions.chmod(0o755)
+    Browser(instance.port).text("/set?name=a&value=1")
+
+
 def test_ids_are_random(sessions):
     instance = sessions()
     ids = set()

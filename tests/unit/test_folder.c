@@ -48,9 +48,10 @@ static ino_t inode_of(int fd) {
 static void test_as_long_as_nothing_changes(void **state) {
     (void)state;
     struct folder folder = opened("root");
-    assert_int_equal(folder_open(&folder), -ENOENT);
+    char why[256];
+    assert_int_equal(folder_open(&folder, why, sizeof(why)), -ENOENT);
     make("root");
-    assert_int_equal(folder_open(&folder), 0);
+    assert_int_equal(folder_open(&folder, why, sizeof(why)), 0);
     int fd = folder.fd;
     for (int i = 0; i < 10; i++)
         assert_int_equal(folder_fd(&folder), fd);
@@ -61,7 +62,8 @@ static void test_removed_and_made_again(void **state) {
     (void)state;
     struct folder folder = opened("root");
     make("root");
-    assert_int_equal(folder_open(&folder), 0);
+    char why[256];
+    assert_int_equal(folder_open(&folder, why, sizeof(why)), 0);
     ino_t before = inode_of(folder.fd);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(folder_fd(&folder), -ENOENT);
@@ -79,7 +81,8 @@ static void test_moved_away_and_back(void **state) {
     (void)state;
     struct folder folder = opened("root");
     make("root");
-    assert_int_equal(folder_open(&folder), 0);
+    char why[256];
+    assert_int_equal(folder_open(&folder, why, sizeof(why)), 0);
     int fd = folder.fd;
     snprintf(away, sizeof(away), "%s/away", base);
     assert_int_equal(rename(path, away), 0);
@@ -96,7 +99,8 @@ static void test_a_link_that_leads_elsewhere(void **state) {
     make("one");
     make("two");
     lead("one");
-    assert_int_equal(folder_open(&folder), 0);
+    char why[256];
+    assert_int_equal(folder_open(&folder, why, sizeof(why)), 0);
     int other = open(base, O_PATH | O_CLOEXEC); /* the next free descriptor */
     close(other);
     ino_t one = inode_of(folder.fd);
@@ -113,7 +117,8 @@ static void test_a_file_in_its_place(void **state) {
     (void)state;
     struct folder folder = opened("root");
     make("root");
-    assert_int_equal(folder_open(&folder), 0);
+    char why[256];
+    assert_int_equal(folder_open(&folder, why, sizeof(why)), 0);
     assert_int_equal(rmdir(path), 0);
     int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(file >= 0);

@@ -136,6 +136,9 @@ static void test_groups(void **state) {
     if (chown(in("group"), (uid_t)-1, OTHER) != 0)
         return; /* only root may give it away */
     expect_refused("group/log", -EPERM, "group may be written by group \"12345\"");
+    assert_null(strstr(why, "trusted_groups")); /* where that key says nothing */
+    trust.names_groups = true;
+    expect_refused("group/log", -EPERM, "group may be written by group \"12345\"");
     assert_non_null(strstr(why, "add \"12345\" to trusted_groups"));
     trust.groups[trust.group_count++] = OTHER;
     expect_opened("group/log");

@@ -29,14 +29,17 @@ static int open_folder(struct cookie_store *store, const char *service, char *ou
     *folder = (struct folder){.service = service,
                               .key = "session.dir",
                               .path = store->config->dir,
+                              .is_own = true,
                               .flags = O_RDONLY};
-    int error = folder_open(folder);
+    char why[512];
+    int error = folder_open(folder, why, sizeof(why));
     if (!error && faccessat(folder->fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
         error = -errno;
+        snprintf(why, sizeof(why), "%s: %s", folder->path, strerror(-error));
         folder_close(folder);
     }
     if (error)
-        snprintf(out_why, size, "session.dir: %s: %s", folder->path, strerror(-error));
+        snprintf(out_why, size, "session.dir: %s", why);
     return error;
 }
 

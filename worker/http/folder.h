@@ -10,19 +10,22 @@
 #define CREWMAN_FOLDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct folder {
     const char *service, *key, *path; /* borrowed; for the log: "chat", "static.root" */
     int flags;                        /* of open(2), beside O_DIRECTORY | O_CLOEXEC */
+    bool is_own;                      /* refused where others can change what is in it */
     int fd;
     dev_t device;
     ino_t inode;
     bool is_missing; /* and the log says so */
 };
 
-/* All but the last four fields are set. 0 or a negative errno number. */
-int folder_open(struct folder *folder);
+/* All but the last four fields are set. 0, or a negative errno number with a line that begins
+ * with the folder's name. */
+int folder_open(struct folder *folder, char *out_why, size_t size);
 
 /* Its descriptor now; borrowed until the next call. A negative errno number: there is no such
  * folder at the moment. */

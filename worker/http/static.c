@@ -86,9 +86,10 @@ int static_open(struct service *service, char *out_why, size_t size) {
                             .key = "static.root",
                             .path = config->root,
                             .flags = O_PATH};
-    error = folder_open(&folder);
+    char why[512];
+    error = folder_open(&folder, why, sizeof(why));
     if (error) {
-        snprintf(out_why, size, "static.root: %s: %s", config->root, strerror(-error));
+        snprintf(out_why, size, "static.root: %s", why);
         return error;
     }
     int fd = open_beneath(folder.fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
