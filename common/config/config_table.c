@@ -346,9 +346,10 @@ static const struct config_row service_rows[] = {
     {"session.max_sessions", "10000", .type = CONFIG_COUNT, AT_SERVICE(session.max_sessions),
      .min = 1, .max = 10000000,
      .help =
-         "Maximum sessions in the memory of one worker. One more ends the oldest of those "
+         "Maximum sessions in the memory of one worker, where all together may take a quarter "
+         "of limits.memory. One more ends the oldest of those "
          "that no second request has used, then the least recently used. One client address "
-         "can have half of them (16 at least). With session.dir it bounds the unused "
+         "can have half of both (16 sessions at least). With session.dir it bounds the unused "
          "sessions that one worker makes for one address."},
 
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,

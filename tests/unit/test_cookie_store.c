@@ -38,16 +38,21 @@ struct worker *worker_self(void) {
     return &worker;
 }
 
-static void begin(struct rig *rig, char *dir, uint32_t max) {
+static void begin_with(struct rig *rig, char *dir, uint32_t max, uint64_t memory) {
     char why[256];
     *rig = (struct rig){.config.session = {.dir = dir,
                                            .cookie = cookie,
                                            .lifetime_ms = 3600000,
                                            .max_size = 16384,
-                                           .max_sessions = max}};
+                                           .max_sessions = max},
+                        .config.limits.memory = memory};
     rig->service = (struct service){.worker = &worker, .config = &rig->config};
     rig->store = &rig->service.cookies;
     assert_int_equal(cookie_store_open(&rig->service, why, sizeof(why)), 0);
+}
+
+static void begin(struct rig *rig, char *dir, uint32_t max) {
+    begin_with(rig, dir, max, 0);
 }
 
 static void end(struct rig *rig) {
@@ -63,10 +68,14 @@ static const char *id_of(unsigned number) {
     return id;
 }
 
-static void make(struct rig *rig, uint64_t client, unsigned number) {
-    json_t *data = json_pack("{s:s}", "a", "1");
+static void make_of(struct rig *rig, uint64_t client, unsigned number, const char *value) {
+    json_t *data = json_pack("{s:s}", "a", value);
     assert_int_equal(rig->store->ops->create(rig->store, client, id_of(number), data), 0);
     json_decref(data);
+}
+
+static void make(struct rig *rig, uint64_t client, unsigned number) {
+    make_of(rig, client, number, "1");
 }
 
 static bool look(struct rig *rig, unsigned number) {
@@ -131,6 +140,52 @@ static void test_an_address_has_its_share(void **state) {
     assert_int_equal(rig.store->sessions.count, 90);
     assert_false(look(&rig, 1049));
     assert_true(look(&rig, 1050));
+    end(&rig);
+}
+
+static const char *long_value(void) {
+    static char value[10001];
+    memset(value, 'x', sizeof(value) - 1);
+    return value;
+}
+
+/* Few sessions, each as large as it may be. */
+static void test_their_bytes_have_a_bound_too(void **state) {
+    struct rig rig;
+    const size_t most = 1u << 20;
+    (void)state;
+    begin_with(&rig, nothing, 10000, 4 * most);
+    make(&rig, 1, 0);
+    assert_true(look(&rig, 0));
+    for (unsigned i = 1; i <= 500; i++) {
+        make_of(&rig, 1 + i, i, long_value());
+        assert_true(rig.store->census.bytes <= most);
+    }
+    assert_true(rig.store->sessions.count > 80 && rig.store->sessions.count < 110);
+    assert_true(look(&rig, 0));
+    assert_true(look(&rig, 500));
+    for (unsigned i = 420; i <= 500; i++)
+        (void)set(&rig, i, "b", "short");
+    assert_true(rig.store->census.bytes <= most);
+    end(&rig);
+    assert_int_equal(rig.store->census.bytes, 0);
+}
+
+static void test_an_address_has_half_of_the_bytes(void **state) {
+    struct rig rig;
+    (void)state;
+    begin_with(&rig, nothing, 10000, 4u << 20);
+    for (unsigned i = 0; i < 20; i++)
+        make_of(&rig, 7, i, long_value());
+    for (unsigned i = 100; i < 300; i++) {
+        make(&rig, 8, i);
+        assert_int_equal(set(&rig, i, "b", long_value()), 0); /* grown, and used */
+    }
+    for (unsigned i = 0; i < 20; i++)
+        assert_true(look(&rig, i));
+    assert_true(rig.store->census.bytes <= 20u * 11000 + (1u << 19));
+    assert_true(look(&rig, 299));
+    assert_false(look(&rig, 200));
     end(&rig);
 }
 
@@ -409,6 +464,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(test_one_hit_sessions_go_first),
         CASE(test_an_address_has_its_share),
+        CASE(test_their_bytes_have_a_bound_too),
+        CASE(test_an_address_has_half_of_the_bytes),
         CASE(test_who_sends_its_cookies_back_pays_with_its_own),
         CASE(test_a_new_client_finds_room_among_many),
         CASE(test_unix_peers_have_no_share),

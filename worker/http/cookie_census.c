@@ -13,12 +13,13 @@
 
 struct cookie_origin {
     uint64_t key;
-    size_t count;
+    size_t count, bytes;
     struct list fresh, used; /* of in_origin */
 };
 
-void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max) {
-    *census = (struct cookie_census){.seed = seed, .max = max};
+void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max,
+                        size_t max_bytes) {
+    *census = (struct cookie_census){.seed = seed, .max = max, .max_bytes = max_bytes};
     list_init(&census->fresh);
     list_init(&census->used);
     idmap_init(&census->origins, offsetof(struct cookie_origin, key));
@@ -66,17 +67,40 @@ static size_t share(const struct cookie_census *census) {
     return half > COOKIE_CENSUS_SHARE_MIN ? half : COOKIE_CENSUS_SHARE_MIN;
 }
 
+static struct cookie_member *first_of_all(const struct cookie_census *census) {
+    bool takes_fresh = census->fresh_count > census->max / FRESH_SHARE ||
+                       census->fresh_bytes > census->max_bytes / FRESH_SHARE ||
+                       list_is_empty(&census->used);
+    return cookie_census_first(takes_fresh ? &census->fresh : &census->used);
+}
+
 struct cookie_member *cookie_census_surplus(const struct cookie_census *census, uint64_t key) {
     const struct cookie_origin *origin =
         key ? idmap_find(&census->origins, mixed(census, key)) : NULL;
     if (origin && origin->count >= share(census))
         return first_of(origin);
-    if (census->count < census->max)
-        return NULL;
-    bool takes_fresh = census->fresh_count > census->max / FRESH_SHARE;
-    const struct list *list =
-        takes_fresh || list_is_empty(&census->used) ? &census->fresh : &census->used;
-    return cookie_census_first(list);
+    return census->count < census->max ? NULL : first_of_all(census);
+}
+
+struct cookie_member *cookie_census_excess(const struct cookie_census *census,
+                                           const struct cookie_member *member) {
+    const struct cookie_origin *origin = member->origin;
+    struct cookie_member *first = NULL;
+    if (origin && origin->bytes > census->max_bytes / 2)
+        first = first_of(origin);
+    else if (census->bytes > census->max_bytes)
+        first = first_of_all(census);
+    return first == member ? NULL : first;
+}
+
+void cookie_census_resize(struct cookie_census *census, struct cookie_member *member,
+                          size_t bytes) {
+    census->bytes += bytes - member->bytes;
+    if (!member->came_back)
+        census->fresh_bytes += bytes - member->bytes;
+    if (member->origin)
+        member->origin->bytes += bytes - member->bytes;
+    member->bytes = bytes;
 }
 
 bool cookie_census_is_of(const struct cookie_census *census, const struct cookie_member *member,
@@ -107,13 +131,16 @@ void cookie_census_use(struct cookie_census *census, struct cookie_member *membe
     list_append(&census->used, &member->in_all);
     if (member->origin)
         list_append(&member->origin->used, &member->in_origin);
-    if (!member->came_back)
+    if (!member->came_back) {
         census->fresh_count--;
+        census->fresh_bytes -= member->bytes;
+    }
     member->came_back = true;
 }
 
 void cookie_census_leave(struct cookie_census *census, struct cookie_member *member) {
     struct cookie_origin *origin = member->origin;
+    cookie_census_resize(census, member, 0);
     list_remove(&member->in_all);
     list_remove(&member->in_origin);
     census->count--;

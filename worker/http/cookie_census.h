@@ -3,7 +3,8 @@
  * Which cookie sessions a worker has made, for whom, and which of them goes first when there is
  * no room. A session is new until a later request brings its cookie back: anybody can make
  * thousands of new ones in a second, so they go before those that came back, and one client
- * address has a share only. Owns neither sessions nor clocks; used by both stores.
+ * address has a share only, of their number and of their bytes. Owns neither sessions nor
+ * clocks; used by both stores.
  */
 #ifndef CREWMAN_COOKIE_CENSUS_H
 #define CREWMAN_COOKIE_CENSUS_H
@@ -22,19 +23,23 @@ struct cookie_member {
     struct list in_all, in_origin;
     struct cookie_origin *origin; /* NULL: its client has no address */
     bool came_back;
+    size_t bytes; /* that it holds; 0 where they are no memory of ours */
 };
 
 struct cookie_census {
     struct list fresh, used; /* of in_all; the one made, or used, longest ago comes first */
     size_t fresh_count, count;
+    size_t fresh_bytes, bytes;
     struct idmap origins;
-    uint64_t seed; /* clients choose their addresses */
-    size_t max;    /* sessions; an address has half of them, or this if it is more */
+    uint64_t seed;    /* clients choose their addresses */
+    size_t max;       /* sessions; an address has half of them, or this if it is more */
+    size_t max_bytes; /* of all; an address has half of them */
 };
 
 #define COOKIE_CENSUS_SHARE_MIN 16u
 
-void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max);
+void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max,
+                        size_t max_bytes);
 void cookie_census_done(struct cookie_census *census);
 
 /* Who has to go before one more may enter for the client `key` (address_key()); NULL: nobody.
@@ -44,6 +49,15 @@ struct cookie_member *cookie_census_surplus(const struct cookie_census *census, 
 /* A new session. 0 or -ENOMEM. */
 int cookie_census_enter(struct cookie_census *census, struct cookie_member *member,
                         uint64_t key);
+
+/* It holds so many bytes from now on. */
+void cookie_census_resize(struct cookie_census *census, struct cookie_member *member,
+                          size_t bytes);
+
+/* Who else has to go for the bytes that it holds; NULL: nobody. To be asked again when that one
+ * has left. */
+struct cookie_member *cookie_census_excess(const struct cookie_census *census,
+                                           const struct cookie_member *member);
 
 /* It came back, and was used just now. */
 void cookie_census_use(struct cookie_census *census, struct cookie_member *member);

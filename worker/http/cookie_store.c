@@ -16,6 +16,7 @@
 
 #define SWEEP_MS      1000u
 #define SWEEP_BUSY_MS 20u /* while there is much to forget */
+#define MEMORY_SHARE  4u  /* of limits.memory, beside which they are held */
 
 static void on_sweep(uv_timer_t *timer) {
     struct cookie_store *store = timer->data;
@@ -57,7 +58,9 @@ int cookie_store_open(struct service *service, char *out_why, size_t size) {
         return error;
     store->ops = config->dir[0] ? &cookie_store_file : &cookie_store_memory;
     idmap_init(&store->sessions, 0);
-    cookie_census_init(&store->census, service->admission.peers.seed, config->max_sessions);
+    uint64_t memory = service->config->limits.memory;
+    cookie_census_init(&store->census, service->admission.peers.seed, config->max_sessions,
+                       memory > 0 ? (size_t)(memory / MEMORY_SHARE) : SIZE_MAX);
     uv_timer_init(&service->worker->loop, &store->sweeper);
     store->sweeper.data = store;
     uv_timer_start(&store->sweeper, on_sweep, SWEEP_MS, 0);

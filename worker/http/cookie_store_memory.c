@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Cookie sessions in the memory of this worker: other workers do not see them, and they end
- * with it. At most session.max_sessions; cookie_census.h says which one goes for one more.
+ * with it. At most session.max_sessions, and a share of limits.memory; cookie_census.h says
+ * which one goes for one more.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include "cookie_store.h"
 #include "crewman.h"
 
-#define SWEEP_MAX 1000u /* sessions in a turn, of each list */
+#define SWEEP_MAX  1000u /* sessions in a turn, of each list */
+#define OWN_BYTES  640u  /* about what one without values takes */
+#define PAIR_BYTES 192u  /* and each value beside its text */
 
 struct kept {
     uint64_t key; /* first: see cookie_store_open() */
@@ -78,6 +81,20 @@ static int load(struct cookie_store *store, const char *id, json_t **out_data) {
     return 0;
 }
 
+static size_t bytes_of(json_t *data) {
+    return OWN_BYTES + json_object_size(data) * PAIR_BYTES + cookie_changes_size(data);
+}
+
+/* What it has now; others may have to go for that. */
+static void take_data(struct cookie_store *store, struct kept *kept, json_t *data) {
+    struct kept *excess;
+    json_decref(kept->data);
+    kept->data = data;
+    cookie_census_resize(&store->census, &kept->member, bytes_of(data));
+    while ((excess = of_member(cookie_census_excess(&store->census, &kept->member))))
+        drop(store, excess);
+}
+
 /* Under this id; whoever has one that begins alike, or has expired, goes. */
 static int put(struct cookie_store *store, struct kept *kept, const char *id) {
     struct kept *other = idmap_find(&store->sessions, key_of(id));
@@ -97,9 +114,10 @@ static int create(struct cookie_store *store, uint64_t client, const char *id,
     json_t *copy = json_copy((json_t *)(uintptr_t)data);
     if (kept && copy && put(store, kept, id) == 0) {
         kept->used_ms = now_ms(store);
-        kept->data = copy;
-        if (cookie_census_enter(&store->census, &kept->member, client) == 0)
+        if (cookie_census_enter(&store->census, &kept->member, client) == 0) {
+            take_data(store, kept, copy);
             return 0;
+        }
         idmap_take(&store->sessions, kept->key);
     }
     json_decref(copy);
@@ -128,9 +146,8 @@ static int change(struct cookie_store *store, const char *id,
     int error = kept ? changed(store, kept, changes, &data) : CREW_ENOENT;
     if (error)
         return error;
-    json_decref(kept->data);
-    kept->data = data;
     use(store, kept);
+    take_data(store, kept, data);
     return 0;
 }
 
@@ -142,13 +159,13 @@ static int move(struct cookie_store *store, const char *id, const char *new_id,
     if (error)
         return error;
     idmap_take(&store->sessions, kept->key);
-    json_decref(kept->data);
-    kept->data = data;
     error = put(store, kept, new_id);
     if (!error) {
         use(store, kept); /* it came back to be renamed */
+        take_data(store, kept, data);
         return 0;
     }
+    json_decref(data);
     kept->key = 0; /* in no table */
     drop(store, kept);
     return error;
