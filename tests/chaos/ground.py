@@ -3,7 +3,7 @@
 import collections
 import re
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import crew
@@ -116,10 +116,18 @@ class Ground:
                 self.totals = self.instance.status()
                 self.instance.stop()
                 self.assert_nothing_is_left()
+            except BaseException:
+                self.stop_it()
+                raise
             finally:
                 log = self.read_log()
             self.judge_log(log)
         return traffic
+
+    def stop_it(self):
+        """While its run_dir is there: without, no verb finds it."""
+        with suppress(subprocess.TimeoutExpired):
+            self.instance.verb("stop", timeout=60 * crew.PATIENCE)
 
     def run_traffic(self, deeds, tell):
         with Traffic(self.ports, INNOCENTS | VANDALS) as traffic:
