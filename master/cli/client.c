@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "countdown.h"
 #include "options.h"
 #include "pidfile.h"
 #include "process.h"
@@ -22,7 +23,7 @@
 
 /* How long a process may take to end after it has closed its admin socket. */
 #define END_MS  5000
-#define LOOK_MS 20
+#define LOOK_MS 20 /* a pause of ours counts as one look */
 /* For a place in the backlog. */
 #define CONNECT_S 2
 /* A machine may be slow: a master that nobody has stopped has its silence so many times. */
@@ -30,7 +31,8 @@
 
 struct question {
     uv_loop_t loop;
-    uv_timer_t deadline;
+    struct countdown deadline;
+    uint64_t silence_ms;
     struct channel *channel;
     const struct client_events *events;
     void *owner;
@@ -136,25 +138,42 @@ static bool is_gone(const struct question *question) {
  */
 static bool has_ended(const struct question *question) {
     struct pollfd peer = {.fd = question->peer_fd, .events = POLLIN};
-    if (question->peer_fd >= 0)
-        return poll(&peer, 1, END_MS) == 1;
-    for (int waited = 0; waited < END_MS && !is_gone(question); waited += LOOK_MS)
-        poll(NULL, 0, LOOK_MS);
-    return is_gone(question);
+    bool has_peer = question->peer_fd >= 0;
+    for (int waited = 0; waited < END_MS; waited += LOOK_MS)
+        if (poll(&peer, 1, LOOK_MS) == 1 || (!has_peer && is_gone(question)))
+            return true;
+    return false;
 }
 
 static void leave(struct question *question, int exit_code) {
     question->exit_code = exit_code;
     channel_close(question->channel);
     question->channel = NULL;
-    uv_timer_stop(&question->deadline);
+    countdown_stop(&question->deadline);
+}
+
+static void on_silence(struct countdown *deadline);
+
+static void listen_on(struct question *question) {
+    countdown_start(&question->deadline, question->silence_ms, on_silence);
+}
+
+static void on_silence(struct countdown *deadline) {
+    struct question *question = deadline->owner;
+    bool is_slow = question->pid > 0 && !process_is_stopped(question->pid);
+    if (is_slow && ++question->silences < SILENCES_MAX) {
+        listen_on(question);
+        return;
+    }
+    complain_of_silence(question);
+    leave(question, EXIT_FAILED);
 }
 
 static void on_message(void *owner, const struct message *type, json_t *body, int fd) {
     struct question *question = owner;
     question->silences = 0;
     if (question->pid > 0) /* a worker has one deadline for all that it says */
-        uv_timer_again(&question->deadline);
+        listen_on(question);
     if (type->id == MSG_WAIT)
         return;
     if (type->id == MSG_REFUSED) {
@@ -174,15 +193,6 @@ static void on_end(void *owner, const char *reason) {
     leave(question, is_fine ? EXIT_DONE : EXIT_FAILED);
 }
 
-static void on_deadline(uv_timer_t *timer) {
-    struct question *question = timer->data;
-    bool is_slow = question->pid > 0 && !process_is_stopped(question->pid);
-    if (is_slow && ++question->silences < SILENCES_MAX)
-        return;
-    complain_of_silence(question);
-    leave(question, EXIT_FAILED);
-}
-
 static int talk(struct question *question, int fd, enum message_id ask, json_t *body,
                 uint64_t silence_ms) {
     static const struct channel_events events = {on_message, on_end};
@@ -193,9 +203,9 @@ static int talk(struct question *question, int fd, enum message_id ask, json_t *
         close(fd);
         return EXIT_FAILED;
     }
-    uv_timer_init(&question->loop, &question->deadline);
-    question->deadline.data = question;
-    uv_timer_start(&question->deadline, on_deadline, silence_ms, silence_ms);
+    countdown_init(&question->deadline, &question->loop, question);
+    question->silence_ms = silence_ms;
+    listen_on(question);
     question->exit_code = EXIT_FAILED;
     question->channel = channel_open(&question->loop, fd, MESSAGE_TO_CLI, &events, question);
     err = -ENOMEM;
@@ -207,7 +217,7 @@ static int talk(struct question *question, int fd, enum message_id ask, json_t *
     if (err == 0 || err == -EPIPE)
         uv_run(&question->loop, UV_RUN_DEFAULT);
     channel_close(question->channel);
-    uv_close((uv_handle_t *)&question->deadline, NULL);
+    countdown_close(&question->deadline, NULL);
     uv_run(&question->loop, UV_RUN_DEFAULT);
     uv_loop_close(&question->loop);
     return question->exit_code;

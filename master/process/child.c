@@ -63,7 +63,7 @@ static void forget(struct child *child) {
     list_remove(&child->in_siblings);
     scoreboard_close(child->page);
     close_page_fd(child);
-    uv_close((uv_handle_t *)&child->timer, on_closed);
+    countdown_close(&child->deadline, on_closed);
 }
 
 static void on_ended(struct spawned *spawned, int status, int signal) {
@@ -143,7 +143,7 @@ static void receive_ready(struct child *child) {
     }
     child->is_ready = true;
     child->beat_ms = now_ms(child);
-    uv_timer_stop(&child->timer);
+    countdown_stop(&child->deadline);
     child->events->ready(child);
 }
 
@@ -163,11 +163,11 @@ static void on_message(void *owner, const struct message *type, json_t *body, in
 }
 
 /* `limit` is the key of the configuration that `ms` is from. */
-static void await(struct child *child, uv_timer_cb on_late, const char *limit, uint64_t ms,
-                  uint64_t margin_ms) {
+static void await(struct child *child, void (*on_late)(struct countdown *deadline),
+                  const char *limit, uint64_t ms, uint64_t margin_ms) {
     child->limit = limit;
     child->limit_ms = ms;
-    uv_timer_start(&child->timer, on_late, ms + margin_ms, 0);
+    countdown_start(&child->deadline, ms + margin_ms, on_late);
 }
 
 static void kill_late(struct child *child, const char *what) {
@@ -176,8 +176,8 @@ static void kill_late(struct child *child, const char *what) {
     child_kill(child, "%s within %s (%s)", what, time, child->limit);
 }
 
-static void on_too_late(uv_timer_t *timer) {
-    kill_late(timer->data, "it did not end");
+static void on_too_late(struct countdown *deadline) {
+    kill_late(deadline->owner, "it did not end");
 }
 
 /* A pipe that ends is the process ending, which the spawner tells: unless the app closed it,
@@ -200,8 +200,8 @@ static void on_end(void *owner, const char *reason) {
 
 static const struct channel_events pipe_events = {on_message, on_end};
 
-static void on_not_ready(uv_timer_t *timer) {
-    kill_late(timer->data, "it was not ready");
+static void on_not_ready(struct countdown *deadline) {
+    kill_late(deadline->owner, "it was not ready");
 }
 
 /* Not a branch for each kind: what is there is inherited. */
@@ -236,8 +236,7 @@ static struct child *child_new(uv_loop_t *loop, const struct child_spec *spec) {
     child->orphan_ms = spec->orphan_ms;
     child->page_fd = -1;
     child->started_ms = child->beat_ms = uv_now(loop);
-    uv_timer_init(loop, &child->timer);
-    child->timer.data = child;
+    countdown_init(&child->deadline, loop, child);
     list_append(spec->siblings, &child->in_siblings);
     return child;
 }

@@ -15,6 +15,7 @@
 
 #include "channel.h"
 #include "config.h"
+#include "countdown.h"
 #include "list.h"
 #include "log_pipe.h"
 #include "obituary.h"
@@ -77,7 +78,7 @@ struct child {
     enum child_role role;
     struct channel *channel;
     struct log_pipe *log_pipe; /* what it prints; NULL: not made yet */
-    uv_timer_t timer;          /* to be ready by; then: to be gone by */
+    struct countdown deadline; /* to be ready by; then: to be gone by */
     uint64_t started_ms, beat_ms, drain_ms, orphan_ms;
     const struct score_page *page; /* it writes, we read; outlives it until it is forgotten */
     int page_fd;                   /* once it is ready read-only, for its siblings; -1: none */
@@ -92,7 +93,7 @@ struct child {
     bool counts_wrong;   /* its page said what cannot be */
     bool is_aborted;     /* the watchdog sent SIGABRT */
     char killed_for[96]; /* why we killed it, for the obituary; "": we did not */
-    const char *limit;   /* the key that the timer's time is from, for people */
+    const char *limit;   /* the key that the deadline's time is from, for people */
     uint64_t limit_ms;
 };
 

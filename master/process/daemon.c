@@ -18,6 +18,9 @@
 
 #include "signals.h"
 
+/* In steps: while we were stopped the daemon may have been stopped too, and a pause counts as
+ * one step. */
+#define STEP_MS    1000
 #define SILENCE_MS 15000
 /* For a start that is given up, after SIGTERM. */
 #define END_MS 10000
@@ -28,9 +31,17 @@ static _Noreturn void leave(const char *why, int exit_code) {
     _exit(exit_code);
 }
 
+/* As poll(). */
+static int poll_in_steps(struct pollfd *fds, nfds_t count, int timeout_ms) {
+    int found = 0;
+    for (int waited = 0; found == 0 && waited < timeout_ms; waited += STEP_MS)
+        found = poll(fds, count, STEP_MS);
+    return found;
+}
+
 static bool is_readable(int fd, int timeout_ms) {
     struct pollfd one = {.fd = fd, .events = POLLIN};
-    return poll(&one, 1, timeout_ms) == 1;
+    return poll_in_steps(&one, 1, timeout_ms) == 1;
 }
 
 /* Its own parent is still here: the number is nobody else's. */
@@ -68,7 +79,7 @@ static _Noreturn void wait_for_report(int fd, pid_t pid) {
     struct pollfd both[] = {{.fd = fd, .events = POLLIN},
                             {.fd = watch_ends(), .events = POLLIN}};
     for (;;) {
-        int count = poll(both, 2, SILENCE_MS);
+        int count = poll_in_steps(both, 2, SILENCE_MS);
         if (count == 0)
             give_up(pid, "the daemon shows no sign of life; it was not started");
         if (count > 0 && both[0].revents)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "countdown.h"
 #include "memory.h"
 #include "printable.h"
 #include "process.h"
@@ -33,7 +34,7 @@ struct output {
 
 struct describe {
     struct spawned process;
-    uv_timer_t deadline;
+    struct countdown deadline;
     struct output out, err;
     char *app;
     describe_callback callback;
@@ -63,7 +64,7 @@ static void close_handle(struct describe *describe, void *handle) {
 }
 
 static void close_all(struct describe *describe) {
-    close_handle(describe, &describe->deadline);
+    close_handle(describe, &describe->deadline.timer);
     close_handle(describe, &describe->out.pipe);
     close_handle(describe, &describe->err.pipe);
 }
@@ -150,8 +151,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
     one_over(output->describe);
 }
 
-static void on_late(uv_timer_t *timer) {
-    struct describe *describe = timer->data;
+static void on_late(struct countdown *deadline) {
+    struct describe *describe = deadline->owner;
     describe->is_late = true;
     if (describe->has_ended)
         judge(describe);
@@ -227,8 +228,7 @@ struct describe *describe_start(struct spawner *spawner, const struct program *w
     describe->callback = callback;
     describe->owner = owner;
     describe->running = 3;
-    uv_timer_init(spawner->loop, &describe->deadline);
-    describe->deadline.data = describe;
+    countdown_init(&describe->deadline, spawner->loop, describe);
     describe->open = 1;
     int err = open_all(describe, spawner, worker, pin_fd, config);
     if (err) {
@@ -236,7 +236,7 @@ struct describe *describe_start(struct spawner *spawner, const struct program *w
         close_all(describe);
         return NULL;
     }
-    uv_timer_start(&describe->deadline, on_late, DEADLINE_MS, 0);
+    countdown_start(&describe->deadline, DEADLINE_MS, on_late);
     uv_read_start((uv_stream_t *)&describe->out.pipe, on_alloc, on_read);
     uv_read_start((uv_stream_t *)&describe->err.pipe, on_alloc, on_read);
     return describe;

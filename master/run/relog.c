@@ -17,7 +17,7 @@
 static void answer(struct relog *relog, const char *why) {
     struct admin_client *client = relog->client;
     relog->client = NULL;
-    uv_timer_stop(&relog->late);
+    countdown_stop(&relog->late);
     if (client)
         admin_answer(client, why);
 }
@@ -29,8 +29,8 @@ static const char *say_stuck(struct relog *relog) {
     return relog->why;
 }
 
-static void on_late(uv_timer_t *timer) {
-    struct relog *relog = timer->data;
+static void on_late(struct countdown *late) {
+    struct relog *relog = late->owner;
     answer(relog, say_stuck(relog));
 }
 
@@ -51,8 +51,8 @@ void relog_init(struct relog *relog, struct instance *instance) {
     relog->instance = instance;
     relog->client = NULL;
     uv_async_init(&instance->loop, &relog->done, on_done);
-    uv_timer_init(&instance->loop, &relog->late);
-    relog->done.data = relog->late.data = relog;
+    countdown_init(&relog->late, &instance->loop, relog);
+    relog->done.data = relog;
 }
 
 const char *relog_for_client(struct relog *relog, struct admin_client *client) {
@@ -65,7 +65,7 @@ const char *relog_for_client(struct relog *relog, struct admin_client *client) {
             return say_stuck(relog);
     }
     relog->client = client;
-    uv_timer_start(&relog->late, on_late, LATE_MS, 0);
+    countdown_start(&relog->late, LATE_MS, on_late);
     if (!path)
         answer(relog, NULL); /* there is nothing to open */
     return NULL;

@@ -8,6 +8,8 @@
 
 #include <uv.h>
 
+#include "countdown.h"
+
 struct admin_client;
 struct instance;
 
@@ -15,7 +17,7 @@ struct relog {
     struct instance *instance;
     struct admin_client *client; /* NULL: nobody waits */
     uv_async_t done;
-    uv_timer_t late;
+    struct countdown late;
     char why[512];
 };
 

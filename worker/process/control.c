@@ -105,8 +105,8 @@ static void give_up(struct worker *worker, int exit_code, const char *why) {
     lifecycle_end(worker, exit_code);
 }
 
-static void on_plan_late(uv_timer_t *timer) {
-    give_up(timer->data, LIFECYCLE_EXIT_NEVER, "no plan came from the master");
+static void on_plan_late(struct countdown *countdown) {
+    give_up(countdown->owner, LIFECYCLE_EXIT_NEVER, "no plan came from the master");
 }
 
 static int keep(int fd, char *why, size_t size) {
@@ -132,7 +132,7 @@ static void receive_plan(struct worker *worker, const json_t *body) {
         log_error("control: a second plan");
         return;
     }
-    uv_timer_stop(&worker->control.beat);
+    countdown_stop(&worker->control.plan);
     int err = plan_load(body, &worker->plan, why, sizeof(why));
     if (err) {
         give_up(worker, LIFECYCLE_EXIT_NEVER, why);
@@ -195,12 +195,13 @@ int control_start(struct worker *worker) {
     struct control *control = &worker->control;
     uv_timer_init(&worker->loop, &control->beat);
     control->beat.data = worker;
+    countdown_init(&control->plan, &worker->loop, worker);
     control->channel =
         channel_open(&worker->loop, DESCRIPTOR_CONTROL, MESSAGE_TO_WORKER, &events, worker);
     if (!control->channel)
         return CREW_ENOMEM;
     tell(worker, MSG_HELLO, json_pack("{s:s}", "version", CREW_VERSION));
-    uv_timer_start(&control->beat, on_plan_late, PLAN_DEADLINE_MS, 0);
+    countdown_start(&control->plan, PLAN_DEADLINE_MS, on_plan_late);
     return 0;
 }
 
@@ -208,6 +209,7 @@ void control_stop(struct worker *worker) {
     note_totals(worker);
     struct control *control = &worker->control;
     uv_close((uv_handle_t *)&control->beat, NULL);
+    countdown_close(&control->plan, NULL);
     channel_close(control->channel);
     control->channel = NULL;
 }

@@ -11,12 +11,14 @@
 #include <uv.h>
 
 #include "channel.h"
+#include "countdown.h"
 
 struct worker;
 
 struct control {
     struct channel *channel;
     uv_timer_t beat;
+    struct countdown plan; /* it must come by then */
     bool has_plan;
     uint64_t beat_at_us;   /* of the last beat */
     uint64_t worst_lag_us; /* since the last beat */
