@@ -2,7 +2,7 @@
  *
  * libuv runs timers before it reads sockets. After a pause of the process every client would
  * look silent although its bytes are waiting; but a tick is counted once however late it comes,
- * so such a pause counts as one tick.
+ * so such a pause counts as one tick, and that one waits until the sockets have been read.
  */
 #include "reaper.h"
 
@@ -16,6 +16,8 @@
 #define LOOKS_MAX 4096u
 /* For the idlest; whose next request has just come are few. */
 #define IDLEST_LOOKS_MAX 8
+/* For a tick that was late: some turns of the loop. */
+#define PUT_OFF_MS 10u
 
 static struct crew_conn *conn_of(struct liveness_node *node) {
     return list_entry(node, struct crew_conn, liveness);
@@ -220,11 +222,21 @@ void reaper_answered(struct crew_conn *conn, uint32_t token) {
 }
 
 static void on_tick(uv_timer_t *timer) {
-    reaper_tick(timer->data);
+    struct reaper *reaper = timer->data;
+    uint64_t now = uv_now(timer->loop);
+    reaper->is_put_off = !reaper->is_put_off && now - reaper->ticked_ms >= 2u * reaper->tick_ms;
+    if (reaper->is_put_off) {
+        uv_timer_start(timer, on_tick, PUT_OFF_MS, reaper->tick_ms);
+        return;
+    }
+    reaper->ticked_ms = now;
+    reaper_tick(reaper);
 }
 
 int reaper_start(struct reaper *reaper, uv_loop_t *loop, uint32_t tick_ms) {
     reaper->tick_ms = tick_ms;
+    reaper->ticked_ms = uv_now(loop);
+    reaper->is_put_off = false;
     reaper->outstanding_count = 0;
     list_init(&reaper->outstanding);
     uv_timer_init(loop, &reaper->timer);

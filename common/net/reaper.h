@@ -26,6 +26,8 @@ struct reaper {
     uint32_t outstanding_count;
     uint32_t send_ticks; /* nothing of a queue acknowledged for more: over; 0: never */
     uint32_t tick_ms;    /* 1000, less when a configured time is shorter than 4 s */
+    uint64_t ticked_ms;  /* the last one */
+    bool is_put_off;     /* the next one, after a pause */
 };
 
 /* Tick the lists, which are set up, every `tick_ms`. 0, or a libuv error. */

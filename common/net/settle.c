@@ -108,10 +108,26 @@ static size_t close_some(struct conns *conns, int reason, size_t batch) {
     return left;
 }
 
+/* Those too whose turn came while this process stood still: a deadline did not wait for it. */
+static size_t take_batch(struct settle *settle) {
+    uint64_t now = conns_now(settle->conns), step_ms = settle->spread_step_ms;
+    uint64_t steps = (now - settle->spread_at_ms) / step_ms;
+    if (steps == 0)
+        steps = 1;
+    settle->spread_at_ms += steps * step_ms;
+    return settle->spread_batch > SIZE_MAX / steps ? SIZE_MAX : settle->spread_batch * steps;
+}
+
 static void on_spread(uv_timer_t *timer) {
     struct settle *settle = timer->data;
-    if (close_some(settle->conns, settle->spread_reason, settle->spread_batch) == 0)
+    if (close_some(settle->conns, settle->spread_reason, take_batch(settle)) == 0)
         uv_timer_stop(timer);
+}
+
+static void start_spread(struct settle *settle, uint64_t first_ms, uint64_t step_ms) {
+    settle->spread_step_ms = step_ms;
+    settle->spread_at_ms = conns_now(settle->conns) + first_ms - step_ms;
+    uv_timer_start(&settle->spread, on_spread, first_ms, step_ms);
 }
 
 void settle_close_all(struct settle *settle, int reason, uint64_t spread_ms) {
@@ -121,20 +137,27 @@ void settle_close_all(struct settle *settle, int reason, uint64_t spread_ms) {
     settle->spread_batch = SIZE_MAX;
     if (spread_ms <= SPREAD_STEP_MS || count == 0) {
         if (close_some(settle->conns, reason, SIZE_MAX) > 0)
-            uv_timer_start(&settle->spread, on_spread, SPREAD_STEP_MS, SPREAD_STEP_MS);
+            start_spread(settle, SPREAD_STEP_MS, SPREAD_STEP_MS);
         return;
     }
     uint64_t step_ms = spread_ms / count;
     if (step_ms < SPREAD_STEP_MS)
         step_ms = SPREAD_STEP_MS;
     settle->spread_batch = count * step_ms / spread_ms + 1;
-    uv_timer_start(&settle->spread, on_spread, 0, step_ms);
+    start_spread(settle, 0, step_ms);
+}
+
+static void end_now(struct crew_conn *conn, int reason) {
+    bool is_untold = conn->state == CONN_OPEN && conn->layer == LAYER_PROTOCOL;
+    if (is_untold && conn->protocol->goodbye)
+        conn->protocol->goodbye(conn, code_for(reason), NULL);
+    conn_end(conn, reason, 0);
 }
 
 void settle_destroy_all(struct settle *settle, int reason) {
     struct list *node;
     list_each (node, &settle->conns->all)
-        conn_end(list_entry(node, struct crew_conn, in_all), reason, 0);
+        end_now(list_entry(node, struct crew_conn, in_all), reason);
     settle_now(settle);
     /* Who waited for the next turn was on no other list. */
     (void)turn_over(settle->conns);

@@ -19,7 +19,8 @@ struct settle {
     void *owner;
     uv_timer_t spread; /* closes them bit by bit */
     int spread_reason;
-    size_t spread_batch;
+    size_t spread_batch;                   /* a step */
+    uint64_t spread_step_ms, spread_at_ms; /* done up to then */
 };
 
 void settle_start(struct settle *settle, struct conns *conns, void (*turned)(void *owner),
@@ -40,8 +41,9 @@ void settle_now(struct settle *settle);
  */
 void settle_close_all(struct settle *settle, int reason, uint64_t spread_ms);
 
-/* Close whatever is left at once: each has had its on_close when this returns. Never called
- * from inside a callback. */
+/* Close whatever is left at once: each has had its on_close when this returns. Who has not been
+ * told yet hears the protocol's word, and nothing waits for it. Never called from inside a
+ * callback. */
 void settle_destroy_all(struct settle *settle, int reason);
 
 #endif

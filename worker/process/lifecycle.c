@@ -10,6 +10,7 @@
 
 #include "admin.h"
 #include "app_handler.h"
+#include "countdown.h"
 #include "crash.h"
 #include "descriptors.h"
 #include "identity.h"
@@ -113,6 +114,12 @@ static void finish(struct worker *worker) {
 
 static void on_deadline(uv_timer_t *timer);
 
+/* By the clock, whatever holds us up: the master counts as well. */
+static void await_deadline(struct lifecycle *lifecycle, uint64_t ms) {
+    lifecycle->due_ms = uv_now(lifecycle->deadline.loop) + ms;
+    uv_timer_start(&lifecycle->deadline, on_deadline, ms, 0);
+}
+
 static uint64_t time_left(const struct worker *worker) {
     uint64_t now = uv_now(&worker->loop), by = worker->lifecycle.close_by_ms;
     return by > now ? by - now : 0;
@@ -134,7 +141,20 @@ static void begin_closing(struct worker *worker) {
     /* The last client must be told early enough to answer before the time is over. */
     uint64_t spread = lifecycle->spread_ms < left / 2 ? lifecycle->spread_ms : left / 2;
     settle_close_all(&worker->settle, lifecycle->reason, spread);
-    uv_timer_start(&lifecycle->deadline, on_deadline, left, 0);
+    await_deadline(lifecycle, left);
+}
+
+/* Did this process stand still at its deadline? Then its clients had no time. */
+static bool was_away(const struct lifecycle *lifecycle) {
+    return uv_now(lifecycle->deadline.loop) - lifecycle->due_ms > COUNTDOWN_LATE_MS;
+}
+
+/* Those who are left are told now, and have a moment to answer. */
+static void close_the_rest(struct worker *worker) {
+    struct lifecycle *lifecycle = &worker->lifecycle;
+    lifecycle->has_waited = true;
+    settle_close_all(&worker->settle, lifecycle->reason, 0);
+    await_deadline(lifecycle, CLOSING_MIN_MS);
 }
 
 static void on_deadline(uv_timer_t *timer) {
@@ -145,6 +165,10 @@ static void on_deadline(uv_timer_t *timer) {
     }
     if (worker->lifecycle.stage == STAGE_DRAINING) {
         begin_closing(worker);
+        return;
+    }
+    if (was_away(&worker->lifecycle) && !worker->lifecycle.has_waited) {
+        close_the_rest(worker);
         return;
     }
     settle_destroy_all(&worker->settle, worker->lifecycle.reason);
@@ -182,9 +206,9 @@ void lifecycle_drain(struct worker *worker, int reason, bool is_graceful, uint64
         begin_draining(worker, reason);
     if (lifecycle->stage == STAGE_CLOSING) {
         settle_close_all(&worker->settle, lifecycle->reason, lifecycle->spread_ms);
-        uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
+        await_deadline(lifecycle, time_left(worker));
     } else if (is_graceful && services_have_streams(worker)) {
-        uv_timer_start(&lifecycle->deadline, on_deadline, time_left(worker), 0);
+        await_deadline(lifecycle, time_left(worker));
     } else {
         begin_closing(worker);
     }
@@ -194,7 +218,7 @@ void lifecycle_ask_stop(struct worker *worker) {
     if (worker->lifecycle.stage > STAGE_SERVING)
         return;
     worker->lifecycle.asked_itself = true;
-    uv_timer_start(&worker->lifecycle.deadline, on_deadline, 0, 0);
+    await_deadline(&worker->lifecycle, 0);
 }
 
 /* Ids are never used again: another process has others. */

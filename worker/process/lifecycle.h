@@ -26,11 +26,13 @@ struct lifecycle {
     enum lifecycle_stage stage;
     int reason; /* CREW_CLOSE_RELOAD or CREW_CLOSE_SHUTDOWN, from draining on */
     uint64_t spread_ms, close_by_ms; /* of the drain that is under way */
+    uint64_t due_ms;                 /* of the deadline */
     uint64_t closed;                 /* connections that we closed ourselves */
     uv_timer_t deadline;
     int exit_code;
     bool is_set_up;    /* it may be asked for its connections */
     bool asked_itself; /* for its end: another takes its place, with the same sockets */
+    bool has_waited;   /* after a pause at the last deadline */
 };
 
 /* Exit codes of a worker: the app refused, trying again may help; or nothing but a change of
