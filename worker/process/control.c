@@ -12,6 +12,7 @@
 #include "descriptors.h"
 #include "log.h"
 #include "process.h"
+#include "rest.h"
 #include "services.h"
 #include "worker.h"
 
@@ -88,6 +89,7 @@ static void on_beat(uv_timer_t *timer) {
     note_lag(&worker->control);
     services_look(worker);
     upkeep_beat(worker);
+    rest_beat(worker);
     note_totals(worker);
     score_set(worker->line->lag_us, take_lag_us(worker));
     /* A master that stood still shall not find all the beats of that time: one is enough. */
