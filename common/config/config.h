@@ -63,6 +63,7 @@ struct config_session {
     uint64_t lifetime_ms; /* since the last use */
     uint64_t max_size;    /* names and values of one */
     uint32_t max_sessions;
+    uint32_t max_files; /* in dir, of all workers */
     bool secure;
 };
 

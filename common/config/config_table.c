@@ -351,6 +351,12 @@ static const struct config_row service_rows[] = {
          "that no second request has used, then the least recently used. One client address "
          "can have half of both (16 sessions at least). With session.dir it bounds the unused "
          "sessions that one worker makes for one address."},
+    {"session.max_files", "100000", .type = CONFIG_COUNT, AT_SERVICE(session.max_files),
+     .min = 16, .max = 100000000,
+     .help =
+         "With session.dir: about how many sessions the folder holds, of all workers together. "
+         "When there are more, those that no second request has used go first, then those that "
+         "were used longest ago."},
 
     {"udp.session_timeout", "\"0\"", .type = CONFIG_DURATION,
      AT_SERVICE(udp_session_timeout_ms), .min = SECOND, .max = 7 * DAY, .zero_is_off = true,

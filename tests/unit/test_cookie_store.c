@@ -44,8 +44,10 @@ static void begin_with(struct rig *rig, char *dir, uint32_t max, uint64_t memory
                                            .cookie = cookie,
                                            .lifetime_ms = 3600000,
                                            .max_size = 16384,
-                                           .max_sessions = max},
-                        .config.limits.memory = memory};
+                                           .max_sessions = max,
+                                           .max_files = 100000},
+                        .config.limits.memory = memory,
+                        .config.workers = 1};
     rig->service = (struct service){.worker = &worker, .config = &rig->config};
     rig->store = &rig->service.cookies;
     assert_int_equal(cookie_store_open(&rig->service, why, sizeof(why)), 0);
@@ -419,6 +421,83 @@ static void test_who_makes_files_pays_for_the_sweep(void **state) {
     end(&rig);
 }
 
+static void used_at(unsigned number, time_t when) {
+    struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+    char path[256];
+    path_of(number, path, sizeof(path));
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static bool is_there(unsigned number) {
+    char path[256];
+    path_of(number, path, sizeof(path));
+    return access(path, F_OK) == 0;
+}
+
+static void sweep_until_quiet(struct rig *rig) {
+    while (rig->store->ops->sweep(rig->store))
+        continue;
+}
+
+static void test_their_sum_is_bounded(void **state) {
+    struct rig rig;
+    time_t now = time(NULL);
+    (void)state;
+    begin(&rig, folder, 100000);
+    rig.config.session.max_files = 100;
+    for (unsigned i = 0; i < 60; i++) {
+        put_file(i, " {\"a\":\"1\"}"); /* came back */
+        used_at(i, now - 3000 + 10 * (time_t)i);
+    }
+    for (unsigned i = 0; i < 4000; i++) {
+        make(&rig, 1000 + i, 1000 + i);
+        assert_in_range(file_count(), 60, 160);
+    }
+    for (unsigned i = 0; i < 60; i++)
+        assert_true(is_there(i)); /* however long ago it was */
+    sweep_until_quiet(&rig);
+    assert_in_range(file_count(), 60, 100);
+    end(&rig);
+}
+
+/* So far as their ages are told apart: to a fifth. */
+static void test_of_the_surplus_the_oldest_go(void **state) {
+    struct rig rig;
+    time_t now = time(NULL);
+    (void)state;
+    begin(&rig, folder, 100000);
+    rig.config.session.max_files = 100;
+    for (unsigned i = 0; i < 300; i++) {
+        put_file(i, i % 3 ? " {\"a\":\"1\"}" : "\n{\"a\":\"1\"}");
+        used_at(i, now - 3400 + 10 * (time_t)i);
+    }
+    sweep_until_quiet(&rig);
+    assert_int_equal(file_count(), 100);
+    for (unsigned i = 0; i < 300; i += 3)
+        assert_false(is_there(i)); /* it did not come back */
+    for (unsigned i = 0; i < 300; i++)
+        if (i % 3 && (i < 110 || i > 190))
+            assert_int_equal(is_there(i), i > 190);
+    end(&rig);
+}
+
+/* Each knows of the others' files by its walk only. */
+static void test_the_sum_of_all_workers_is_bounded(void **state) {
+    struct rig rigs[8];
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        begin(&rigs[i], folder, 100000);
+        rigs[i].config.session.max_files = 200;
+        rigs[i].store->workers = 8;
+    }
+    for (unsigned i = 0; i < 4000; i++) {
+        make(&rigs[i % 8], 1 + i, i);
+        assert_true(file_count() <= (i < 1000 ? 600 : 400));
+    }
+    for (unsigned i = 0; i < 8; i++)
+        end(&rigs[i]);
+}
+
 static void test_what_others_put_there_is_not_taken(void **state) {
     struct rig rig;
     char path[256];
@@ -478,6 +557,9 @@ int main(void) {
         CASE(test_a_shared_lock_is_not_waited_for),
         CASE(test_files_of_new_clients_are_bounded),
         CASE(test_who_makes_files_pays_for_the_sweep),
+        CASE(test_their_sum_is_bounded),
+        CASE(test_of_the_surplus_the_oldest_go),
+        CASE(test_the_sum_of_all_workers_is_bounded),
         CASE(test_what_others_put_there_is_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,10 @@ struct cookie_file_name cookie_file_name(const char *id) {
     return name;
 }
 
+bool cookie_file_is_name(const char *text) {
+    return strncmp(text, COOKIE_FILE_PREFIX, COOKIE_FILE_PREFIX_LEN) == 0;
+}
+
 /* In a folder of many anybody may put a file under the name of an id that he has chosen. */
 static int open_own(int dir, const struct cookie_file_name *name, int flags,
                     struct stat *out_status) {
@@ -145,6 +149,25 @@ void cookie_file_note_use(int fd) {
         (void)!pwrite(fd, &came_back, 1, 0);
     else
         futimens(fd, NULL);
+}
+
+static bool may_go(int fd, const struct stat *status, const struct cookie_rule *rule) {
+    int64_t used_ms =
+        (int64_t)status->st_mtim.tv_sec * 1000 + status->st_mtim.tv_nsec / 1000000;
+    return used_ms < (cookie_file_is_fresh(fd) ? rule->fresh_ms : rule->came_back_ms);
+}
+
+bool cookie_file_remove_if(int dir, const struct cookie_file_name *name,
+                           const struct cookie_rule *rule) {
+    struct stat status;
+    int fd = cookie_file_open(dir, name, &status);
+    if (fd < 0)
+        return false;
+    bool goes = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &status) == 0 &&
+                may_go(fd, &status, rule) && cookie_file_is_there(dir, name, &status) &&
+                unlinkat(dir, name->text, 0) == 0;
+    close(fd);
+    return goes;
 }
 
 static int write_all(int fd, const char *text, size_t len) {

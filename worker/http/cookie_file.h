@@ -12,7 +12,7 @@
  * exclusive one; a lock that is taken is tried again a few times and not waited for: nothing
  * here may hold up the loop. Line feeds in a session are escaped, and a line that is no JSON,
  * as one that the disk had no room for, counts as none. Only files of our own user are read.
- * Used by cookie_store_file.c.
+ * Used by cookie_store_file.c and cookie_sweep.c.
  */
 #ifndef CREWMAN_COOKIE_FILE_H
 #define CREWMAN_COOKIE_FILE_H
@@ -20,6 +20,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "cookie_store.h"
@@ -33,6 +34,9 @@ struct cookie_file_name {
 };
 
 struct cookie_file_name cookie_file_name(const char *id);
+
+/* Does it begin like one? */
+bool cookie_file_is_name(const char *text);
 
 /* To be read, or locked and appended to; a descriptor. CREW_ENOENT: there is none, or it is not
  * ours. -EBUSY: somebody holds its lock. */
@@ -51,6 +55,15 @@ int cookie_file_read(int fd, size_t limit, json_t **out_data);
 /* Has no later request brought the cookie back? And note that one has. */
 bool cookie_file_is_fresh(int fd);
 void cookie_file_note_use(int fd);
+
+/* Which sessions may go: those that were last used before, in milliseconds since 1970. */
+struct cookie_rule {
+    int64_t came_back_ms, fresh_ms;
+};
+
+/* Answers whether it is gone. No session goes that somebody is just changing. */
+bool cookie_file_remove_if(int dir, const struct cookie_file_name *name,
+                           const struct cookie_rule *rule);
 
 /* To one that was opened shared. */
 int cookie_file_append(int fd, const struct cookie_changes *changes);

@@ -47,7 +47,8 @@ static int open_folder(struct cookie_store *store, const char *service, char *ou
 int cookie_store_open(struct service *service, char *out_why, size_t size) {
     struct cookie_store *store = &service->cookies;
     const struct config_session *config = &service->config->session;
-    *store = (struct cookie_store){.config = config, .dir = -1};
+    *store = (struct cookie_store){
+        .config = config, .dir = -1, .workers = (int)service->config->workers};
     if (!http_is_token(config->cookie, strlen(config->cookie))) {
         snprintf(out_why, size, "session.cookie: found \"%s\"; expected a token",
                  config->cookie);

@@ -9,7 +9,6 @@
 #ifndef CREWMAN_COOKIE_STORE_H
 #define CREWMAN_COOKIE_STORE_H
 
-#include <dirent.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 
 #include "cookie_census.h"
 #include "cookie_changes.h"
+#include "cookie_sweep.h"
 #include "folder.h"
 #include "idmap.h"
 #include "list.h"
@@ -55,8 +55,9 @@ struct cookie_store {
     struct cookie_census census;
     struct folder folder; /* file */
     int dir;              /* file: its descriptor, in an operation */
-    DIR *walk;            /* file: where the sweep is */
-    struct news news;     /* of its errors */
+    int workers;          /* file: that share it */
+    struct cookie_sweep files;
+    struct news news; /* of its errors */
 };
 
 /* The session services of a worker; `out_why` says why not. */

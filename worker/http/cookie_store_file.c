@@ -4,6 +4,7 @@
  * outlives them. The time of a file is that of its last use. What cannot be read as a session
  * counts as none. A worker remembers the files that it has made for new clients, within
  * session.max_sessions: the share of an address holds for those that nobody has used since.
+ * For the sum of all there is session.max_files (cookie_sweep.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,9 @@
 #include "cookie_store.h"
 #include "crewman.h"
 
-#define SWEEP_MAX 200 /* files in a turn */
-#define SWEEP_CREATE                                                                           \
-    8                  /* who makes one looks at so many: no client is faster than the sweep   \
-                        */
-#define TEMP_AGE_S  60 /* of a half-written file whose writer has died */
-#define ESCAPED_MAX 6u /* bytes of JSON for one of text */
+#define SWEEP_MAX   200 /* files in a turn */
+#define SWEEP_NEW   8   /* who makes one looks at so many: nobody is faster than the sweep */
+#define ESCAPED_MAX 6u  /* bytes of JSON for one of text */
 #define FILE_SPARE  (64u * 1024u) /* for the punctuation of many short values */
 #define CHANGES_MAX 4096u /* bytes, beside as much as the session: then it is rewritten */
 
@@ -42,17 +40,11 @@ static size_t size_limit(const struct cookie_store *store) {
     return (size_t)store->config->max_size * ESCAPED_MAX + FILE_SPARE;
 }
 
-static void end_walk(struct cookie_store *store) {
-    if (store->walk)
-        closedir(store->walk);
-    store->walk = NULL;
-}
-
 /* Before anything is done in the folder: one operation is done in one folder. */
 static int enter(struct cookie_store *store) {
     int dir = folder_fd(&store->folder);
     if (dir >= 0 && dir != store->dir)
-        end_walk(store);
+        cookie_sweep_stop(&store->files);
     store->dir = dir;
     return dir < 0 ? dir : 0;
 }
@@ -170,75 +162,28 @@ static int forget(struct cookie_store *store, const char *id) {
     return error == -ENOENT ? CREW_ENOENT : error;
 }
 
-/* Exclusively locked, so that no session goes that somebody is just changing. */
-static bool remove_if(struct cookie_store *store, const struct cookie_file_name *name,
-                      bool (*is_due)(struct cookie_store *store, int fd,
-                                     const struct stat *status)) {
-    struct stat status;
-    int fd = cookie_file_open(store->dir, name, &status);
-    if (fd < 0)
-        return false;
-    bool goes = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &status) == 0 &&
-                is_due(store, fd, &status) && cookie_file_is_there(store->dir, name, &status) &&
-                unlinkat(store->dir, name->text, 0) == 0;
-    close(fd);
-    return goes;
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool is_old(struct cookie_store *store, int fd, const struct stat *status) {
-    (void)fd;
-    return has_expired(store, status);
-}
-
-static bool is_unused(struct cookie_store *store, int fd, const struct stat *status) {
-    (void)store;
-    (void)status;
-    return cookie_file_is_fresh(fd);
-}
-
-/* Answers whether it has been removed. */
-static bool look_at(struct cookie_store *store, const char *text) {
-    struct stat status;
-    bool is_temp =
-        text[0] == '.' && strncmp(text + 1, COOKIE_FILE_PREFIX, COOKIE_FILE_PREFIX_LEN) == 0;
-    bool is_session = strncmp(text, COOKIE_FILE_PREFIX, COOKIE_FILE_PREFIX_LEN) == 0 &&
-                      strlen(text) == COOKIE_FILE_NAME_LEN;
-    if ((!is_temp && !is_session) ||
-        fstatat(store->dir, text, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return false;
-    if (is_temp)
-        return time(NULL) - status.st_mtim.tv_sec > TEMP_AGE_S &&
-               unlinkat(store->dir, text, 0) == 0;
-    struct cookie_file_name name = cookie_file_name(text + COOKIE_FILE_PREFIX_LEN);
-    return has_expired(store, &status) && remove_if(store, &name, is_old);
-}
-
-static bool begin_walk(struct cookie_store *store) {
-    if (store->walk)
-        return true;
-    int fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    store->walk = fd < 0 ? NULL : fdopendir(fd);
-    if (!store->walk && fd >= 0)
-        close(fd);
-    return store->walk != NULL;
-}
-
-/* The next `count` files; answers how many were removed. */
 static int sweep_some(struct cookie_store *store, int count) {
-    int removed = 0;
-    for (int i = 0; i < count && begin_walk(store); i++) {
-        const struct dirent *entry = readdir(store->walk);
-        if (!entry) {
-            end_walk(store);
-            break;
-        }
-        removed += look_at(store, entry->d_name);
-    }
-    return removed;
+    const struct config_session *config = store->config;
+    return cookie_sweep_some(&store->files, store->dir, count, now_ms(),
+                             (int64_t)(config->lifetime_ms / 1000), config->max_files);
 }
 
 static bool sweep(struct cookie_store *store) {
-    return enter(store) == 0 && sweep_some(store, SWEEP_MAX) > SWEEP_MAX / 4;
+    return enter(store) == 0 && (sweep_some(store, SWEEP_MAX) > SWEEP_MAX / 4 ||
+                                 cookie_sweep_is_over(&store->files, store->config->max_files));
+}
+
+/* All workers make files: while there are too many, one walk takes no more new ones of all of
+ * them together than otherwise of one. */
+static void sweep_for_new(struct cookie_store *store) {
+    bool is_over = cookie_sweep_is_over(&store->files, store->config->max_files);
+    (void)sweep_some(store, is_over ? SWEEP_NEW * store->workers : SWEEP_NEW);
 }
 
 static struct noted *of_member(struct cookie_member *member) {
@@ -253,11 +198,12 @@ static void drop(struct cookie_store *store, struct noted *noted) {
 /* Of an address that has made too many, those go that nobody has used since; the others, and
  * those of other addresses, are only not remembered any more. */
 static void make_room(struct cookie_store *store, uint64_t client) {
+    const struct cookie_rule unused = {.came_back_ms = 0, .fresh_ms = INT64_MAX};
     struct noted *noted;
     while ((noted = of_member(cookie_census_surplus(&store->census, client)))) {
         struct cookie_file_name name = cookie_file_name(noted->id);
         if (cookie_census_is_of(&store->census, &noted->member, client))
-            (void)remove_if(store, &name, is_unused);
+            (void)cookie_file_remove_if(store->dir, &name, &unused);
         drop(store, noted);
     }
 }
@@ -268,7 +214,7 @@ static int create(struct cookie_store *store, uint64_t client, const char *id,
     int error = enter(store);
     if (error)
         return error;
-    (void)sweep_some(store, SWEEP_CREATE);
+    sweep_for_new(store);
     make_room(store, client);
     error = cookie_file_write(store->dir, &name, data, true);
     struct noted *noted = error ? NULL : malloc(sizeof(*noted));
@@ -284,7 +230,7 @@ static void close_folder(struct cookie_store *store) {
     struct noted *noted;
     while ((noted = of_member(cookie_census_first(&store->census.fresh))))
         drop(store, noted);
-    end_walk(store);
+    cookie_sweep_stop(&store->files);
     folder_close(&store->folder);
 }
 
