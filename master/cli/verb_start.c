@@ -12,6 +12,7 @@
 
 #include "banner.h"
 #include "config_memory.h"
+#include "config_writers.h"
 #include "daemon.h"
 #include "instance.h"
 #include "loading.h"
@@ -65,6 +66,7 @@ struct checking {
 static void print_warnings(const struct config *config) {
     struct config_errors warnings = {0};
     config_memory_warn(config, &warnings);
+    config_writers_warn(config, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         say_line(stderr, "warning: %s", warnings.lines[i]);
     config_errors_done(&warnings);

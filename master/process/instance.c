@@ -10,7 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config_writers.h"
 #include "identity.h"
+#include "log.h"
 #include "memory.h"
 
 #define NUMBER_MASK 0xffffffu
@@ -36,6 +38,14 @@ void instance_take_config(struct instance *instance, struct config *config) {
     instance->config = config;
     if (config)
         instance_trust(config, &instance->trust);
+}
+
+void instance_name_writers(const struct instance *instance) {
+    struct config_errors found = {0};
+    config_writers_warn(instance->config, &found);
+    for (size_t i = 0; i < found.count; i++)
+        log_warning("%s", found.lines[i]);
+    config_errors_done(&found);
 }
 
 /* Ids of an earlier instance must not come again: the numbers start at the time of day, and

@@ -71,6 +71,9 @@ void instance_take_config(struct instance *instance, struct config *config);
 /* Whom a configuration trusts with the folders of our files. Waits for the system's groups. */
 void instance_trust(const struct config *config, struct trust *out_trust);
 
+/* Say in the log who may change the configuration that has come into force. */
+void instance_name_writers(const struct instance *instance);
+
 /* A process number that no child of this or an earlier instance has. */
 uint32_t instance_next_number(struct instance *instance);
 

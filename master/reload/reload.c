@@ -45,10 +45,12 @@ static void log_notes(const struct pins *pins) {
 
 static void finish(struct reload *reload, const char *why) {
     struct instance *instance = reload->instance;
-    if (why)
+    if (why) {
         log_refusal(why);
-    else
+    } else {
         log_notice("reload: done, generation %u", instance->generation);
+        instance_name_writers(instance);
+    }
     instance->next = NULL;
     instance->is_reloading = instance->reloads_gracefully = false;
     rivals_reload_over(instance);

@@ -44,6 +44,7 @@ void startup_child_ready(struct startup *startup) {
     if (startup->options->on_started)
         output_print(instance->out, startup->options->on_started, instance);
     log_notice("started: %s", instance->config->run_dir);
+    instance_name_writers(instance);
     startup_report(startup, EXIT_SUCCESS);
 }
 

@@ -4,6 +4,7 @@ import contextlib
 import grp
 import json
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -277,3 +278,32 @@ def test_a_master_that_hangs_up_and_lives_is_not_stopped(tmp_path, words):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (f"crewman: {run_dir}/admin.sock: "
                            "the connection was closed before an answer came\n")
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("where", ["folder", "file", "group", "above"])
+def test_a_configuration_that_its_workers_may_change_is_named(instances, where):
+    """It can ask for root, and a reload gives it: said by check, by the start and by a reload."""
+    instance = instances({"user": "www-data", "app": crew.app("probe"), "services": {
+        "probe": {"listen": f"text://127.0.0.1:{crew.free_port()}", "workers": 1}}})
+    instance.config["app"] = crew.copy_for_others(crew.app("probe"), instance.folder)
+    instance.write_config(instance.config)
+    user = pwd.getpwnam("www-data")
+    folder = make_folder(instance.folder, "of-theirs")
+    inner = make_folder(folder, "inner")
+    path = inner / "c.json"
+    shutil.copy(instance.config_path, path)
+    instance.config_path = path
+    assert "may change it" not in instance.verb("check").stderr
+    bad = {"folder": inner, "file": path, "group": path, "above": folder}[where]
+    if where == "group":
+        os.chown(bad, 0, user.pw_gid)
+        bad.chmod(0o664)
+    else:
+        os.chown(bad, user.pw_uid, 0)
+    said = f'{bad}: user "www-data", which workers of services.probe run as, may change it'
+    assert f"warning: {said}" in instance.verb("check").stderr
+    instance.start()
+    instance.wait_log("warning .*" + re.escape(said))
+    instance.reload()
+    instance.wait_log("warning .*" + re.escape(said), count=2)
