@@ -211,7 +211,8 @@ void crew_conn_resume(crew_conn *conn);
  * on while the connection is paused, and whatever the client sends. It may be said earlier, in
  * on_connect or on_handshake, and again. Without auth_timeout (the default), and for requests,
  * which are never opened, it means nothing; but over udp it also says that the address of the
- * peer is not forged. 0, or CREW_ECLOSED once it is closing, and over udp without sessions.
+ * peer is not forged, and with auth_timeout nothing else says so. 0, or CREW_ECLOSED once it is
+ * closing, and over udp without sessions.
  * Workerman: Timer::add() in onConnect, Timer::del() after the login. */
 int crew_conn_authenticated(crew_conn *conn);
 

@@ -356,7 +356,7 @@ def test_invented_peers_lock_nobody_out(udp):
     for peer in invented:
         peer.sock.close()
     instance.wait_log("parcel: close limit", count=41)
-    instance.wait_log('service "plain": peers that had not answered, ended to make room.*: 1$')
+    instance.wait_log('service "plain": peers not proven genuine, ended to make room.*: 1$')
     crew.wait_for(lambda: row_of(instance)["evicted"] == 41, 5, "the count")
 
 

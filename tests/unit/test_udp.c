@@ -283,6 +283,29 @@ static void test_who_has_answered_stays(void **state) {
     sessions_done(&rig, clients);
 }
 
+/* Who invents addresses can send two datagrams from each. */
+static void test_where_clients_log_in_no_datagram_is_an_answer(void **state) {
+    struct rig rig;
+    int clients[PEERS];
+    (void)state;
+    sessions_init(&rig, clients);
+    rig.config.limits.max_connections = 3;
+    rig.config.limits.auth_timeout_ms = 60000;
+    rig.service.app.on_message = vouch;
+    rig_start(&rig);
+    say(&rig, clients[0]);
+    rig.service.app.on_message = on_message;
+    for (int i = 2; i < 2 * PEERS; i++) {
+        send_hello(&rig, clients[i / 2]);
+        say(&rig, clients[0]); /* read behind it */
+    }
+    assert_int_equal(worker.conns.totals.refused, 0);
+    assert_int_equal(worker.conns.totals.evicted, PEERS - 3);
+    assert_int_equal(closes, PEERS - 3);
+    assert_int_equal(worker.conns.totals.accepted, PEERS);
+    sessions_done(&rig, clients);
+}
+
 /* All have the same address here. */
 static void test_a_forged_address_does_not_lock_its_owner_out(void **state) {
     struct rig rig;
@@ -388,6 +411,7 @@ int main(void) {
         cmocka_unit_test(test_who_never_answered_makes_room),
         cmocka_unit_test(test_for_whom_the_app_vouches_stays),
         cmocka_unit_test(test_who_has_answered_stays),
+        cmocka_unit_test(test_where_clients_log_in_no_datagram_is_an_answer),
         cmocka_unit_test(test_a_forged_address_does_not_lock_its_owner_out),
         cmocka_unit_test(test_a_crowd_does_not_hide_who_makes_room),
         cmocka_unit_test(test_who_talks_keeps_its_session),

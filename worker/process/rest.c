@@ -36,7 +36,7 @@ static void tell_of_connections(struct service *service) {
 
 static void tell_of_datagrams(struct service *service) {
     tell(service, &service->udp.evicted, CREW_LOG_WARNING,
-         "peers that had not answered, ended to make room");
+         "peers not proven genuine, ended to make room");
     tell(service, &service->udp.refused, CREW_LOG_WARNING,
          "datagrams of new peers, dropped for want of room");
 }

@@ -41,7 +41,7 @@ static void say_evicted(struct service *service) {
     uint64_t count = news_add(&service->udp.evicted, conns_now(conns));
     conns->totals.evicted++;
     if (count > 0)
-        log_warning("service \"%s\": peers that had not answered, ended to make room for new "
+        log_warning("service \"%s\": peers not proven genuine, ended to make room for new "
                     "ones (limits.max_connections, limits.max_connections_per_address): "
                     "%" PRIu64,
                     service->config->name, count);
@@ -129,9 +129,10 @@ static void note(struct crew_conn *conn, size_t len) {
         liveness_touch(lists, &conn->liveness);
 }
 
-/* Not before it was sent something: a datagram more is no answer. */
+/* Not before it was sent something: a datagram more is no answer. And none is where clients
+ * have to log in (auth_timeout): who invents addresses can send two datagrams from each. */
 static void note_answer(struct udp_conn *peer) {
-    if (peer->conn.bytes_out > 0)
+    if (peer->conn.bytes_out > 0 && !conn_guest(&peer->conn))
         udp_peers_prove(&peer->peer);
 }
 

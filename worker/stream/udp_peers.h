@@ -2,8 +2,9 @@
  *
  * The peers of a udp service that have a session, found by address and port. Peers choose both,
  * so where they lie depends on a secret seed. A source address is easily forged: a peer is
- * proven when it has answered, and until then it is on a list, oldest first, of those that go
- * first; those of one client can be found apart. Does not own them; called by udp.c.
+ * proven when it has answered or the app vouches for it, and until then it is on a list, oldest
+ * first, of those that go first; those of one client can be found apart. Does not own them;
+ * called by udp.c and transport_datagram.c.
  */
 #ifndef CREWMAN_UDP_PEERS_H
 #define CREWMAN_UDP_PEERS_H
