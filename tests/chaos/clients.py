@@ -20,6 +20,8 @@ class Chat(Client):
         key = base64.b64encode(os.urandom(16)).decode()
         self.writer.write(REQUEST.format(key).encode())
         head = await self.reader.readuntil(b"\r\n\r\n")
+        if head[9:12] != b"101":
+            self.look_for_stop(int(head[9:12]), await self.reader.read(-1))
         self.expect(head[:12], b"HTTP/1.1 101")
 
     async def talk(self):
@@ -91,6 +93,7 @@ class Http(Client):
             raise Goodbye("Connection: close")
 
     def expect_ok(self, status, answer):
+        self.look_for_stop(status, answer)
         if status != 200:
             raise Wrong(f"{status}: {answer[:80]}")
 

@@ -11,7 +11,7 @@ import asyncio
 import time
 from contextlib import contextmanager
 
-from traffic import Absent, Goodbye, Unstored, Wrong
+from traffic import Absent, Goodbye, Stopped, Unstored, Wrong
 
 SILENCE, DRAIN, FULL_DISK, ABSENCE = "nobody listened", "a drain", "a full disk", "no such file"
 
@@ -43,7 +43,7 @@ class Ledger:
         if loss.is_a(Wrong, asyncio.TimeoutError):
             return None
         for error, name in (Unstored, FULL_DISK), (Absent, ABSENCE), (Goodbye, DRAIN), \
-                (ConnectionRefusedError, SILENCE):
+                (Stopped, SILENCE), (ConnectionRefusedError, SILENCE):
             if loss.is_a(error):
                 return name if self.was_in(name, loss) else None
         return self.death(loss) or self.bare_end(loss)

@@ -26,6 +26,10 @@ class Goodbye(Exception):
     """A polite end in the words of the protocol, which the client did not ask for."""
 
 
+class Stopped(Exception):
+    """A stop turns away who has come just before and has not been heard yet; a reload never does."""
+
+
 class Unstored(Exception):
     """The server says that it could not store the session."""
 
@@ -74,7 +78,7 @@ class Client:
                 await self.connect()
                 await asyncio.wait_for(self.greet(), PATIENCE)
                 await self.talk()
-            except (OSError, EOFError, Wrong, Goodbye, asyncio.TimeoutError) as error:
+            except (OSError, EOFError, Wrong, Goodbye, Stopped, asyncio.TimeoutError) as error:
                 self.lose(error, began)
                 await asyncio.sleep(0.05)
             finally:
@@ -94,6 +98,10 @@ class Client:
 
     def may_end_bare(self):
         return False
+
+    def look_for_stop(self, status, answer):
+        if status == 503 and answer == b"going away\n":
+            raise Stopped("503")
 
     async def greet(self):
         pass
