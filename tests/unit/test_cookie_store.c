@@ -191,6 +191,20 @@ static void test_an_address_has_half_of_the_bytes(void **state) {
     end(&rig);
 }
 
+/* Who has more than half by one session alone still counts in the sum. */
+static void test_sessions_above_half_have_a_sum_too(void **state) {
+    struct rig rig;
+    const size_t most = 16u << 10;
+    (void)state;
+    begin_with(&rig, nothing, 10000, 4 * most);
+    for (unsigned i = 0; i < 100; i++) {
+        make_of(&rig, 1 + i, i, long_value());
+        assert_true(rig.store->census.bytes <= most);
+        assert_true(look(&rig, i)); /* each came back */
+    }
+    end(&rig);
+}
+
 static void test_who_sends_its_cookies_back_pays_with_its_own(void **state) {
     struct rig rig;
     (void)state;
@@ -545,6 +559,7 @@ int main(void) {
         CASE(test_an_address_has_its_share),
         CASE(test_their_bytes_have_a_bound_too),
         CASE(test_an_address_has_half_of_the_bytes),
+        CASE(test_sessions_above_half_have_a_sum_too),
         CASE(test_who_sends_its_cookies_back_pays_with_its_own),
         CASE(test_a_new_client_finds_room_among_many),
         CASE(test_unix_peers_have_no_share),

@@ -83,13 +83,15 @@ struct cookie_member *cookie_census_surplus(const struct cookie_census *census, 
 }
 
 struct cookie_member *cookie_census_excess(const struct cookie_census *census,
-                                           const struct cookie_member *member) {
+                                           struct cookie_member *member) {
     const struct cookie_origin *origin = member->origin;
-    struct cookie_member *first = NULL;
+    struct cookie_member *first = member;
     if (origin && origin->bytes > census->max_bytes / 2)
         first = first_of(origin);
-    else if (census->bytes > census->max_bytes)
+    if (first == member && census->bytes > census->max_bytes)
         first = first_of_all(census);
+    if (first == member && census->bytes > census->max_bytes)
+        first = cookie_census_first(&census->used); /* it is the only new one */
     return first == member ? NULL : first;
 }
 

@@ -57,7 +57,7 @@ void cookie_census_resize(struct cookie_census *census, struct cookie_member *me
 /* Who else has to go for the bytes that it holds; NULL: nobody. To be asked again when that one
  * has left. */
 struct cookie_member *cookie_census_excess(const struct cookie_census *census,
-                                           const struct cookie_member *member);
+                                           struct cookie_member *member);
 
 /* It came back, and was used just now. */
 void cookie_census_use(struct cookie_census *census, struct cookie_member *member);
