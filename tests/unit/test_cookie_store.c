@@ -495,6 +495,28 @@ static void test_of_the_surplus_the_oldest_go(void **state) {
     end(&rig);
 }
 
+/* Not each worker for itself what one of them is to remove. */
+static void test_no_more_than_the_surplus_goes(void **state) {
+    struct rig rigs[8];
+    time_t now = time(NULL);
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        begin(&rigs[i], folder, 100000);
+        rigs[i].config.session.max_files = 1000;
+        rigs[i].store->workers = 8;
+    }
+    for (unsigned i = 0; i < 1100; i++) {
+        put_file(i, " {\"a\":\"1\"}");
+        used_at(i, now - 3000); /* all of one age */
+    }
+    for (unsigned turn = 0; turn < 100; turn++)
+        for (unsigned i = 0; i < 8; i++)
+            (void)rigs[i].store->ops->sweep(rigs[i].store);
+    assert_in_range(file_count(), 900, 1000);
+    for (unsigned i = 0; i < 8; i++)
+        end(&rigs[i]);
+}
+
 /* Each knows of the others' files by its walk only. */
 static void test_the_sum_of_all_workers_is_bounded(void **state) {
     struct rig rigs[8];
@@ -574,6 +596,7 @@ int main(void) {
         CASE(test_who_makes_files_pays_for_the_sweep),
         CASE(test_their_sum_is_bounded),
         CASE(test_of_the_surplus_the_oldest_go),
+        CASE(test_no_more_than_the_surplus_goes),
         CASE(test_the_sum_of_all_workers_is_bounded),
         CASE(test_what_others_put_there_is_not_taken),
     };

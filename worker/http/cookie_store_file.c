@@ -170,8 +170,10 @@ static int64_t now_ms(void) {
 
 static int sweep_some(struct cookie_store *store, int count) {
     const struct config_session *config = store->config;
-    return cookie_sweep_some(&store->files, store->dir, count, now_ms(),
-                             (int64_t)(config->lifetime_ms / 1000), config->max_files);
+    const struct cookie_bounds bounds = {.lifetime_s = (int64_t)(config->lifetime_ms / 1000),
+                                         .max_files = config->max_files,
+                                         .workers = (size_t)store->workers};
+    return cookie_sweep_some(&store->files, store->dir, count, now_ms(), &bounds);
 }
 
 static bool sweep(struct cookie_store *store) {
@@ -183,7 +185,8 @@ static bool sweep(struct cookie_store *store) {
  * them together than otherwise of one. */
 static void sweep_for_new(struct cookie_store *store) {
     bool is_over = cookie_sweep_is_over(&store->files, store->config->max_files);
-    (void)sweep_some(store, is_over ? SWEEP_NEW * store->workers : SWEEP_NEW);
+    int count = is_over ? SWEEP_NEW * store->workers : SWEEP_NEW;
+    (void)sweep_some(store, count < SWEEP_MAX ? count : SWEEP_MAX);
 }
 
 static struct noted *of_member(struct cookie_member *member) {

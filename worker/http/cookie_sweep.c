@@ -32,8 +32,11 @@ static int64_t before(int64_t began_ms, unsigned index) {
     return index < COOKIE_SWEEP_AGES ? began_ms - least_age(index) + 1 : 0;
 }
 
-/* Chooses `surplus` of them, or all there are; answers how many that leaves to the others. */
-static size_t choose(struct cookie_kind *kind, size_t surplus, int64_t began_ms) {
+/* Chooses `surplus` of them, or all there are; answers how many that leaves to the others.
+ * Those of an age that all go are the same ones for each worker; of the others each has its
+ * part. */
+static size_t choose(struct cookie_kind *kind, size_t surplus, int64_t began_ms,
+                     size_t workers) {
     unsigned index = surplus > 0 ? COOKIE_SWEEP_AGES : 0;
     size_t left = surplus;
     kind->all_before_ms = kind->some_before_ms = 0;
@@ -44,7 +47,7 @@ static size_t choose(struct cookie_kind *kind, size_t surplus, int64_t began_ms)
         kind->all_before_ms = before(began_ms, index);
     if (index > 0) {
         kind->some_before_ms = before(began_ms, index - 1);
-        kind->some = left;
+        kind->some = (left + workers - 1) / workers;
         left = 0;
     }
     return left;
@@ -61,13 +64,14 @@ static void begin(struct cookie_sweep *sweep, int dir, int64_t now_ms) {
     memset(sweep->came_back.ages, 0, sizeof(sweep->came_back.ages));
 }
 
-static void finish(struct cookie_sweep *sweep, size_t max_files) {
-    size_t surplus = sweep->found > max_files ? sweep->found - max_files : 0;
+static void finish(struct cookie_sweep *sweep, const struct cookie_bounds *bounds) {
+    size_t max = bounds->max_files;
+    size_t surplus = sweep->found > max ? sweep->found - max : 0;
     closedir(sweep->walk);
     sweep->walk = NULL;
     sweep->is_removing = surplus > 0;
-    surplus = choose(&sweep->fresh, surplus, sweep->began_ms);
-    (void)choose(&sweep->came_back, surplus, sweep->began_ms);
+    surplus = choose(&sweep->fresh, surplus, sweep->began_ms, bounds->workers);
+    (void)choose(&sweep->came_back, surplus, sweep->began_ms, bounds->workers);
 }
 
 void cookie_sweep_stop(struct cookie_sweep *sweep) {
@@ -118,8 +122,8 @@ static bool look_at_session(struct cookie_sweep *sweep, int dir, const char *id,
 }
 
 int cookie_sweep_some(struct cookie_sweep *sweep, int dir, int count, int64_t now_ms,
-                      int64_t lifetime_s, size_t max_files) {
-    int64_t expired_ms = (now_ms / 1000 - lifetime_s) * 1000;
+                      const struct cookie_bounds *bounds) {
+    int64_t expired_ms = (now_ms / 1000 - bounds->lifetime_s) * 1000;
     int removed = 0;
     for (int i = 0; i < count; i++) {
         if (!sweep->walk)
@@ -127,7 +131,7 @@ int cookie_sweep_some(struct cookie_sweep *sweep, int dir, int count, int64_t no
         const struct dirent *entry = sweep->walk ? readdir(sweep->walk) : NULL;
         if (!entry) {
             if (sweep->walk)
-                finish(sweep, max_files);
+                finish(sweep, bounds);
             break;
         }
         const char *text = entry->d_name;

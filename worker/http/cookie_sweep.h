@@ -4,8 +4,9 @@
  * expired and what a writer that died has left, and counts the rest. When a whole walk has
  * found more than session.max_files, the next one removes the surplus: those that no second
  * request has used first, and of these and of the others the ones used longest ago. Every
- * worker walks, and what two of them find is the same files. Keeps no clock; used by
- * cookie_store_file.c.
+ * worker walks, and none must remove for itself what all of them found too many: the ages that
+ * go as a whole are the same for all, and of the one age that goes in part each worker removes
+ * its part. Keeps no clock; used by cookie_store_file.c.
  */
 #ifndef CREWMAN_COOKIE_SWEEP_H
 #define CREWMAN_COOKIE_SWEEP_H
@@ -26,6 +27,12 @@ struct cookie_kind {
     size_t some;                      /* so many */
 };
 
+struct cookie_bounds {
+    int64_t lifetime_s;
+    size_t max_files;
+    size_t workers; /* that walk through this folder */
+};
+
 struct cookie_sweep {
     DIR *walk;        /* NULL: between two of them */
     int64_t began_ms; /* since 1970; ages are counted back from there */
@@ -36,7 +43,7 @@ struct cookie_sweep {
 
 /* The next `count` files of `dir`; answers how many were removed. `now_ms`: since 1970. */
 int cookie_sweep_some(struct cookie_sweep *sweep, int dir, int count, int64_t now_ms,
-                      int64_t lifetime_s, size_t max_files);
+                      const struct cookie_bounds *bounds);
 
 /* Are there more than `max_files`, as far as it knows? */
 bool cookie_sweep_is_over(const struct cookie_sweep *sweep, size_t max_files);
