@@ -92,14 +92,31 @@ static void find_sockets(struct search *search) {
     }
 }
 
-/* "socket:[123]" */
-static bool is_wanted(const struct search *search, int folder, const char *name) {
+/* "socket:[123]"; 0: it is none. */
+static uint64_t socket_of(int folder, const char *name) {
     char link[64];
     uint64_t number;
     ssize_t len = readlinkat(folder, name, link, sizeof(link) - 1);
     link[len > 0 ? len : 0] = '\0';
-    if (sscanf(link, "socket:[%" SCNu64 "]", &number) != 1)
-        return false;
+    return sscanf(link, "socket:[%" SCNu64 "]", &number) == 1 ? number : 0;
+}
+
+/* Ours are in nobody's way, and our workers have them too. */
+static void forget_own(struct search *search) {
+    const struct dirent *entry;
+    DIR *folder = opendir("/proc/self/fd");
+    while (folder && (entry = readdir(folder))) {
+        uint64_t number = socket_of(dirfd(folder), entry->d_name);
+        for (unsigned i = 0; i < search->socket_count; i++)
+            if (search->sockets[i] == number)
+                search->sockets[i--] = search->sockets[--search->socket_count];
+    }
+    if (folder)
+        closedir(folder);
+}
+
+static bool is_wanted(const struct search *search, int folder, const char *name) {
+    uint64_t number = socket_of(folder, name);
     for (unsigned i = 0; i < search->socket_count; i++)
         if (search->sockets[i] == number)
             return true;
@@ -139,6 +156,7 @@ static void find_processes(struct search *search) {
 unsigned holder_find(const struct listen_address *address, pid_t *out_pids) {
     struct search search = {.address = address, .pids = out_pids};
     find_sockets(&search);
+    forget_own(&search);
     if (search.socket_count > 0)
         find_processes(&search);
     return search.pid_count;

@@ -43,14 +43,12 @@ static bool gather(struct instance *instance, const struct config_service *confi
 
 int rivals_open(struct instance *instance, const struct config_service *config,
                 struct sockets **out_sockets, char *out_why, size_t size) {
-    if (!gather(instance, config)) {
-        int err = sockets_open(config, out_sockets, out_why, size);
-        if (err == -EADDRINUSE)
-            (void)holder_explain(&config->listen, config->listen_text, out_why, size);
-        return err;
-    }
-    int err = sockets_open_beside(config, out_sockets, out_why, size);
-    if (!err)
+    bool has_some = gather(instance, config);
+    int err = has_some ? sockets_open_beside(config, out_sockets, out_why, size)
+                       : sockets_open(config, out_sockets, out_why, size);
+    if (err == -EADDRINUSE)
+        (void)holder_explain(&config->listen, config->listen_text, out_why, size);
+    else if (!err && has_some)
         add(&instance->rivals, *out_sockets);
     return err;
 }

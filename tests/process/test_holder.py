@@ -38,9 +38,9 @@ def test_a_stopped_orphan_that_keeps_the_address_is_named(probe, listen):
     instance.start()
 
 
-def hold(port):
-    """Another program that listens there, and the port."""
-    text = f"import socket; s = socket.create_server(('127.0.0.1', {port})); print('there', flush=True); input()"
+def hold(port, host="127.0.0.1"):
+    """Another program that listens there."""
+    text = f"import socket; s = socket.create_server(('{host}', {port})); print('there', flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"there\n"
     return process
@@ -58,6 +58,19 @@ def test_another_program_that_has_the_address_is_named(probe, verb):
         assert done.returncode == 1
         assert f"Address already in use by python3, pid {other.pid}\n" in done.stderr
         other.communicate(b"\n")
+
+
+def test_another_program_in_the_way_of_a_wider_address_is_named_and_we_are_not(probe):
+    """Our workers have the narrower one, which is in nobody's way."""
+    instance = probe()
+    instance.expect_errors("ddress already in use")
+    with hold(instance.port, "127.0.0.2") as other:
+        instance.config["services"]["probe"]["listen"] = f"websocket://0.0.0.0:{instance.port}"
+        instance.write_config(instance.config)
+        done = instance.reload(expect=1)
+        assert f"Address already in use by python3, pid {other.pid}\n" in done.stderr
+        other.communicate(b"\n")
+    instance.reload()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
