@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -24,15 +25,15 @@ static bool make_non_blocking(int fd) {
     return flags >= 0 && !(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-/* Options by which packets from far away are dropped, or answers to there; -1 is the system's
- * own value. Answers whether one was not as it should be. */
-static bool reset_hops(int fd) {
+/* Options by which packets from far away are dropped, or answers to there, and by which a
+ * client waits until it has sent something, or much; -1 is the system's own value. Answers
+ * whether one was not as it should be. */
+static bool reset_options(int fd) {
     static const struct {
         int level, name, value;
-    } options[] = {{IPPROTO_IP, IP_MINTTL, 0},
-                   {IPPROTO_IP, IP_TTL, -1},
-                   {IPPROTO_IPV6, IPV6_MINHOPCOUNT, 0},
-                   {IPPROTO_IPV6, IPV6_UNICAST_HOPS, -1}};
+    } options[] = {{IPPROTO_IP, IP_MINTTL, 0},          {IPPROTO_IP, IP_TTL, -1},
+                   {IPPROTO_IPV6, IPV6_MINHOPCOUNT, 0}, {IPPROTO_IPV6, IPV6_UNICAST_HOPS, -1},
+                   {IPPROTO_TCP, TCP_DEFER_ACCEPT, 0},  {SOL_SOCKET, SO_RCVLOWAT, 1}};
     bool was_wrong = false;
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         int level = options[i].level, name = options[i].name, before, after;
@@ -55,7 +56,7 @@ static enum mend release_device(int fd) {
 }
 
 static enum mend mend_options(int fd) {
-    bool was_wrong = reset_hops(fd);
+    bool was_wrong = reset_options(fd);
     enum mend found = release_device(fd);
     return was_wrong && found == MEND_FINE ? MEND_DONE : found;
 }

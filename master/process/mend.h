@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a worker can do to a listening socket that it shares with the others: end it, shrink its
- * queue, make it wait, bind it to one peer or device, let it drop what comes from far. Found
- * and undone here. Keys for signed segments (TCP_MD5SIG) cannot be found. Called by the
- * sockets' owner, once a second.
+ * queue, make it wait, bind it to one peer or device, let it drop what comes from far, or keep
+ * clients waiting until they send. Found and undone here. Keys for signed segments (TCP_MD5SIG)
+ * cannot be found. Called by the sockets' owner, once a second.
  */
 #ifndef CREWMAN_MEND_H
 #define CREWMAN_MEND_H

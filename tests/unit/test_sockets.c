@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -568,7 +569,7 @@ static void one_that_a_worker_listened_on_is_noticed_too(void **state) {
 static void clients_that_a_worker_shut_out_come_again(void **state) {
     (void)state;
     char text[64], device[16];
-    int most = 255, one = 1, hops = 0;
+    int most = 255, one = 1, hops = 0, lowest = 0;
     socklen_t len = sizeof(hops), device_len = sizeof(device);
     close(take_port(text, sizeof(text)));
     struct config_service service = service_on(text, 1);
@@ -581,6 +582,13 @@ static void clients_that_a_worker_shut_out_come_again(void **state) {
     assert_int_equal(sockets_mend(sockets), MEND_DONE);
     assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TTL, &hops, &len), 0);
     assert_true(hops > one);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &most, sizeof(most)), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_true(takes(fd, text));
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &most, sizeof(most)), 0);
+    assert_int_equal(sockets_mend(sockets), MEND_DONE);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowest, &len), 0);
+    assert_int_equal(lowest, 1);
     assert_int_equal(sockets_mend(sockets), MEND_FINE);
     if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) == 0) { /* not on an old kernel */
         assert_int_not_equal(sockets_mend(sockets), MEND_FINE);
