@@ -185,8 +185,9 @@ static const struct config_row service_rows[] = {
      .help = "How long a client may take for the protocol's handshake."},
     {"limits.close_timeout", "\"5s\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.close_timeout_ms), .min = SECOND, .max = HOUR,
-     .help = "How long a polite close may take before the connection is cut; counted anew while "
-             "the client acknowledges some of what is queued."},
+     .help =
+         "How long a polite close may take before the connection is cut; counted anew while "
+         "the client acknowledges some of what is queued."},
     {"limits.header_size", "\"16k\"", .type = CONFIG_SIZE, AT_SERVICE(limits.header_size),
      .min = KIB, .max = MIB, .help = "The longest head of a request, all headers together."},
     {"limits.headers", "100", .type = CONFIG_COUNT, AT_SERVICE(limits.headers), .min = 8,
@@ -347,8 +348,9 @@ static const struct config_row service_rows[] = {
      .min = 1, .max = 10000000,
      .help =
          "Maximum sessions in the memory of one worker, where all together may take a quarter "
-         "of limits.memory. One more ends the oldest of those "
-         "that no second request has used, then the least recently used. One client address "
+         "of limits.memory. One more ends the oldest of those that no second request has used, "
+         "then one of the client address that holds most, or the least recently used. One "
+         "client address "
          "can have half of both (16 sessions at least). With session.dir it bounds the unused "
          "sessions that one worker makes for one address."},
     {"session.max_files", "100000", .type = CONFIG_COUNT, AT_SERVICE(session.max_files),

@@ -223,6 +223,23 @@ static void test_who_sends_its_cookies_back_pays_with_its_own(void **state) {
 }
 
 /* All have come back: a new one can still become one of them. */
+static void test_the_address_that_holds_most_pays_first(void **state) {
+    struct rig rig;
+    (void)state;
+    begin(&rig, nothing, 200);
+    make(&rig, 1, 0);
+    assert_true(look(&rig, 0));
+    for (unsigned i = 1000; i < 3000; i++) {
+        make(&rig, 2 + i % 12, i);
+        assert_true(look(&rig, i)); /* comes back at once */
+    }
+    assert_true(look(&rig, 0));
+    assert_true(look(&rig, 2999));
+    assert_int_equal(rig.store->sessions.count, 200);
+    end(&rig);
+    assert_int_equal(rig.store->census.count, 0);
+}
+
 static void test_a_new_client_finds_room_among_many(void **state) {
     struct rig rig;
     (void)state;
@@ -583,6 +600,7 @@ int main(void) {
         CASE(test_an_address_has_half_of_the_bytes),
         CASE(test_sessions_above_half_have_a_sum_too),
         CASE(test_who_sends_its_cookies_back_pays_with_its_own),
+        CASE(test_the_address_that_holds_most_pays_first),
         CASE(test_a_new_client_finds_room_among_many),
         CASE(test_unix_peers_have_no_share),
         CASE(test_another_id_is_a_use),

@@ -11,10 +11,17 @@
 /* New ones may have an eighth at least: else nobody could log in where all others have. */
 #define FRESH_SHARE 8u
 
+/* What a session weighs beside its bytes, which a store of files does not count. */
+#define SESSION_WEIGHT 1024u
+/* The level of 16 sessions without values: a household is no crowd. */
+#define MUCH 14u
+
 struct cookie_origin {
     uint64_t key;
     size_t count, bytes;
     struct list fresh, used; /* of in_origin */
+    struct list in_level;
+    unsigned level;
 };
 
 void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max,
@@ -22,6 +29,8 @@ void cookie_census_init(struct cookie_census *census, uint64_t seed, size_t max,
     *census = (struct cookie_census){.seed = seed, .max = max, .max_bytes = max_bytes};
     list_init(&census->fresh);
     list_init(&census->used);
+    for (size_t i = 0; i < sizeof(census->levels) / sizeof(census->levels[0]); i++)
+        list_init(&census->levels[i]);
     idmap_init(&census->origins, offsetof(struct cookie_origin, key));
 }
 
@@ -47,6 +56,7 @@ static struct cookie_origin *origin_of(struct cookie_census *census, uint64_t ke
     *origin = (struct cookie_origin){.key = key};
     list_init(&origin->fresh);
     list_init(&origin->used);
+    list_init(&origin->in_level);
     if (idmap_put(&census->origins, origin) == 0)
         return origin;
     free(origin);
@@ -67,10 +77,36 @@ static size_t share(const struct cookie_census *census) {
     return half > COOKIE_CENSUS_SHARE_MIN ? half : COOKIE_CENSUS_SHARE_MIN;
 }
 
+static unsigned level_of(const struct cookie_origin *origin) {
+    uint64_t weight = origin->count * SESSION_WEIGHT + origin->bytes;
+    return weight > 0 ? 63 - (unsigned)__builtin_clzll(weight) : 0;
+}
+
+/* It holds more, or less. */
+static void weigh(struct cookie_census *census, struct cookie_origin *origin) {
+    unsigned level = level_of(origin);
+    if (level == origin->level)
+        return;
+    list_remove(&origin->in_level);
+    list_append(&census->levels[level], &origin->in_level);
+    origin->level = level;
+}
+
+/* One of those that hold most; NULL: nobody holds much. */
+static const struct cookie_origin *greatest(const struct cookie_census *census) {
+    for (size_t level = 63; level >= MUCH; level--)
+        if (!list_is_empty(&census->levels[level]))
+            return list_entry(census->levels[level].next, struct cookie_origin, in_level);
+    return NULL;
+}
+
 static struct cookie_member *first_of_all(const struct cookie_census *census) {
     bool takes_fresh = census->fresh_count > census->max / FRESH_SHARE ||
                        census->fresh_bytes > census->max_bytes / FRESH_SHARE ||
                        list_is_empty(&census->used);
+    const struct cookie_origin *origin = takes_fresh ? NULL : greatest(census);
+    if (origin)
+        return first_of(origin);
     return cookie_census_first(takes_fresh ? &census->fresh : &census->used);
 }
 
@@ -100,8 +136,10 @@ void cookie_census_resize(struct cookie_census *census, struct cookie_member *me
     census->bytes += bytes - member->bytes;
     if (!member->came_back)
         census->fresh_bytes += bytes - member->bytes;
-    if (member->origin)
+    if (member->origin) {
         member->origin->bytes += bytes - member->bytes;
+        weigh(census, member->origin);
+    }
     member->bytes = bytes;
 }
 
@@ -123,6 +161,7 @@ int cookie_census_enter(struct cookie_census *census, struct cookie_member *memb
     if (origin) {
         list_append(&origin->fresh, &member->in_origin);
         origin->count++;
+        weigh(census, origin);
     }
     return 0;
 }
@@ -148,6 +187,12 @@ void cookie_census_leave(struct cookie_census *census, struct cookie_member *mem
     census->count--;
     if (!member->came_back)
         census->fresh_count--;
-    if (origin && --origin->count == 0)
-        free(idmap_take(&census->origins, origin->key));
+    if (!origin)
+        return;
+    origin->count--;
+    weigh(census, origin);
+    if (origin->count > 0)
+        return;
+    list_remove(&origin->in_level);
+    free(idmap_take(&census->origins, origin->key));
 }

@@ -2,8 +2,9 @@
  *
  * Which cookie sessions a worker has made, for whom, and which of them goes first when there is
  * no room. A session is new until a later request brings its cookie back: anybody can make
- * thousands of new ones in a second, so they go before those that came back, and one client
- * address has a share only, of their number and of their bytes. Owns neither sessions nor
+ * thousands of new ones in a second, so they go before those that came back; of these, the
+ * address that holds most pays first. One client address has a share only, of their number and
+ * of their bytes. Owns neither sessions nor
  * clocks; used by both stores.
  */
 #ifndef CREWMAN_COOKIE_CENSUS_H
@@ -31,9 +32,10 @@ struct cookie_census {
     size_t fresh_count, count;
     size_t fresh_bytes, bytes;
     struct idmap origins;
-    uint64_t seed;    /* clients choose their addresses */
-    size_t max;       /* sessions; an address has half of them, or this if it is more */
-    size_t max_bytes; /* of all; an address has half of them */
+    struct list levels[64]; /* of in_level: those of each doubling of what they hold */
+    uint64_t seed;          /* clients choose their addresses */
+    size_t max;             /* sessions; an address has half of them, or this if it is more */
+    size_t max_bytes;       /* of all; an address has half of them */
 };
 
 #define COOKIE_CENSUS_SHARE_MIN 16u
