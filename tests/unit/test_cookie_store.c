@@ -545,7 +545,7 @@ static void test_the_sum_of_all_workers_is_bounded(void **state) {
     }
     for (unsigned i = 0; i < 4000; i++) {
         make(&rigs[i % 8], 1 + i, i);
-        assert_true(file_count() <= (i < 1000 ? 600 : 400));
+        assert_true(file_count() <= 600);
     }
     for (unsigned i = 0; i < 8; i++)
         end(&rigs[i]);

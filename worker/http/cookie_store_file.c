@@ -181,11 +181,12 @@ static bool sweep(struct cookie_store *store) {
                                  cookie_sweep_is_over(&store->files, store->config->max_files));
 }
 
-/* All workers make files: while there are too many, one walk takes no more new ones of all of
- * them together than otherwise of one. */
+/* All workers make files: each looks at more of them the more workers there are, so that in one
+ * walk all together make half as many as there are, and an eighth while there are too many. */
 static void sweep_for_new(struct cookie_store *store) {
     bool is_over = cookie_sweep_is_over(&store->files, store->config->max_files);
-    int count = is_over ? SWEEP_NEW * store->workers : SWEEP_NEW;
+    int count = (is_over ? SWEEP_NEW : SWEEP_NEW / 4) * store->workers;
+    count = count > SWEEP_NEW ? count : SWEEP_NEW;
     (void)sweep_some(store, count < SWEEP_MAX ? count : SWEEP_MAX);
 }
 
