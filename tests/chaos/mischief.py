@@ -204,7 +204,9 @@ class Mischief:
 
     def remove_run_dir(self):
         """As a cleaner does; the master makes it again."""
-        shutil.rmtree(self.instance.run_dir)
+        removed = self.instance.run_dir.with_suffix(".removed")
+        self.instance.run_dir.rename(removed)  # it may be made again while its files go
+        shutil.rmtree(removed)
         crew.wait_for(lambda: self.instance.verb("status").returncode == 0, RECOVERY,
                       "run_dir to be made again")
         self.kill_a_worker()

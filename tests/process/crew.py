@@ -437,9 +437,9 @@ class Instance:
 
 
 @contextlib.contextmanager
-def held(instance):
+def held(instance, service=None):
     """What is sent meanwhile is all there when the worker goes on."""
-    worker = instance.worker_pids()[0]
+    worker = next(row["pid"] for row in instance.workers(service) if row["pid"])
     suspend(worker)
     try:
         yield

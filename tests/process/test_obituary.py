@@ -19,7 +19,7 @@ PLACE = r"; at ((?:[^ ,]+, )*[^ ,]+)(?: \(probe\.so build-id ([0-9a-f]+)\))?$"
 def die_of(instance, command):
     """Frames and build-id of the obituary."""
     instance.expect_errors("killed by SIG")
-    with WebSocket(instance.port, timeout=40) as client:
+    with WebSocket(instance.port, timeout=crew.LONG) as client:
         pid = client.ask("!pid")
         client.send(command)
         client.wait_closed()

@@ -97,7 +97,7 @@ def test_polite_closes_are_spread_over_reload_spread(probe):
 
 
 def test_reload_g_lets_connections_end_by_themselves(probe):
-    instance = probe(top={"drain_timeout": "30s"})
+    instance = probe(top={"drain_timeout": "10m"})
     with WebSocket(instance.port) as client:
         old = client.ask("!pid")
         instance.reload("-g")
@@ -195,7 +195,7 @@ def test_an_app_that_hangs_at_start_does_not_hang_the_reload_of_others(probe):
         instance.reload(expect=1, timeout=90)
         instance.wait_log("start_timeout")
         assert client.ask("!pid") == pid
-    assert len(instance.processes()) == 2
+    crew.wait_for(lambda: len(instance.processes()) == 2, 10, "the newcomer's end")
 
 
 def test_more_and_fewer_workers(probe):

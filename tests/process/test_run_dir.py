@@ -31,21 +31,27 @@ def wait_whole(instance, master):
                   "run_dir to be whole again")
 
 
+def remove(instance):
+    """All of it at once: it may be made again as soon as a part of it is missing."""
+    instance.run_dir.rename(instance.folder / "removed")
+    shutil.rmtree(instance.folder / "removed")
+
+
 @pytest.mark.parametrize("foreground", [False, True], ids=["daemon", "foreground"])
 def test_a_run_dir_that_was_removed_is_made_again(probe, foreground):
     instance = probe(workers=2, foreground=foreground)
     instance.expect_errors("SIGKILL")
     master, victim = instance.master_pid(), instance.worker_pids()[0]
     with WebSocket(instance.port) as one, WebSocket(instance.port) as two:
-        pids = {int(one.ask("!pid")): one, int(two.ask("!pid")): two}
-        shutil.rmtree(instance.run_dir)
+        clients = [(int(client.ask("!pid")), client) for client in (one, two)]
+        remove(instance)
         os.kill(victim, signal.SIGKILL)
         wait_whole(instance, master)
         crew.wait_for(lambda: instance.is_ready() and victim not in instance.worker_pids(), 15,
                       "a replacement")
-        pids.pop(victim, None)
-        assert len(instance.connections()) == len(pids)
-        for pid, client in pids.items():
+        clients = [(pid, client) for pid, client in clients if pid != victim]
+        assert len(instance.connections()) == len(clients)
+        for pid, client in clients:
             assert int(client.ask("!pid")) == pid
     assert instance.master_pid() == master
     instance.reload()
@@ -72,12 +78,16 @@ def test_a_run_dir_that_cannot_be_made_again_is_said_once(probe, what):
     instance = probe(workers=2, foreground=True)
     instance.expect_errors("cannot be made again", "SIGKILL")
     master, victim = instance.master_pid(), instance.worker_pids()[0]
-    shutil.rmtree(instance.run_dir)
-    if what == "file":
-        instance.run_dir.write_text("")
-    else:
-        instance.run_dir.mkdir()
-        os.chown(instance.run_dir, 12345, 12345)
+    crew.suspend(master)  # it cannot look before all is in place
+    try:
+        remove(instance)
+        if what == "file":
+            instance.run_dir.write_text("")
+        else:
+            instance.run_dir.mkdir()
+            os.chown(instance.run_dir, 12345, 12345)
+    finally:
+        os.kill(master, signal.SIGCONT)
     line = instance.wait_log(r"^.* error .* was removed and cannot be made again: .*$")[0][0]
     assert "workers go on" in line
     assert ("not a folder" if what == "file" else 'belongs to user "12345"') in line
@@ -191,7 +201,7 @@ def test_a_start_behind_the_removal_does_not_take_it_over(probe):
     instance = probe(workers=2, foreground=True)
     instance.expect_errors("another instance")
     master = instance.master_pid()
-    shutil.rmtree(instance.run_dir)
+    remove(instance)
     done = instance.verb("start", "-d")
     assert done.returncode == 1
     wait_whole(instance, master)

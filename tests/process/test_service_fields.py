@@ -56,8 +56,12 @@ def test_data_settings_and_state(fields):
 def test_the_state_of_a_udp_peer(fields):
     instance = fields(second={"udp": {"session_timeout": "6s"}})
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(crew.LONG)
+        with crew.held(instance, "second"):  # no session ends between the two
+            for _ in range(2):
+                sock.sendto(b"hi", ("127.0.0.1", instance.second))
         for count in (1, 2):
-            assert f" n={count} " in datagram(instance.second, sock=sock)
+            assert f" n={count} " in sock.recv(1000).decode()
     assert " n=1 " in datagram(instance.second)
     instance.wait_log("fields: closed after 2, heartbeat")
 
@@ -125,9 +129,9 @@ def test_a_reload_of_nothing_but_kept_processes_starts_those_that_are_missing(fi
     instance.reload()
     assert instance.status()["master"]["generation"] == 2
     assert datagram(instance.second) == before[1]
-    crew.wait_for(instance.is_ready, 10, "two more workers")
-    assert [(row["slot"], row["generation"]) for row in instance.workers("first")] == \
-        [(0, 1), (1, 2), (2, 2)]
+    crew.wait_for(lambda: [(row["slot"], row["generation"], row["state"])
+                           for row in instance.workers("first")] ==
+                  [(0, 1, "ready"), (1, 2, "ready"), (2, 2, "ready")], 10, "two more workers")
     instance.config["services"]["first"]["reloadable"] = True
     instance.write_config(instance.config)
     instance.reload()

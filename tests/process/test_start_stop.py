@@ -97,7 +97,7 @@ def test_stop_does_not_wait_for_a_client_that_never_answers(probe):
 
 
 def test_stop_g_waits_for_the_connections(probe):
-    instance = probe(top={"drain_timeout": "20s"})
+    instance = probe(top={"drain_timeout": "10m"})
     with WebSocket(instance.port) as client:
         client.ask("hello")
         stopping = subprocess.Popen([crew.CREWMAN, "stop", "-g", "-c", instance.config_path],
@@ -302,6 +302,7 @@ def test_run_dir_is_empty_of_sockets_after_a_stop(probe):
 
 def test_reopen_logs_after_a_rotation(probe):
     instance = probe(workers=2)
+    instance.wait_log("probe: worker start", count=2)  # nothing of theirs is on its way
     rotated = instance.log_path.with_suffix(".1")
     instance.log_path.rename(rotated)
     assert instance.verb("reopen-logs").returncode == 0

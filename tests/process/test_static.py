@@ -74,7 +74,7 @@ class Answer:
 
 
 def ask(instance, path, method="GET", **headers):
-    client = http.client.HTTPConnection("127.0.0.1", instance.port, timeout=20)
+    client = http.client.HTTPConnection("127.0.0.1", instance.port, timeout=crew.LONG)
     try:
         client.request(method, path, headers={name.replace("_", "-"): value
                                               for name, value in headers.items()})
@@ -469,7 +469,7 @@ def test_pipelined_requests_wait_for_the_file(site):
 
 
 def test_who_takes_nothing_is_cut_and_costs_no_memory(site):
-    instance = site(limits={"send_timeout": "10s"})
+    instance = site(limits={"send_timeout": "20s"})
     with (instance.root / "huge").open("wb") as file:
         file.truncate(8 << 30)
     pid = instance.worker()["pid"]
@@ -480,7 +480,7 @@ def test_who_takes_nothing_is_cut_and_costs_no_memory(site):
     crew.wait_for(lambda: crew.fd_count(pid) == before + 40, what="one file a connection")
     resident = int(open(f"/proc/{pid}/statm").read().split()[1]) * 4096
     assert resident < (600 << 20 if crew.IS_SANITIZED else 100 << 20)
-    crew.wait_for(lambda: crew.fd_count(pid) == before, 40, "the files to be closed")
+    crew.wait_for(lambda: crew.fd_count(pid) == before, 60, "the files to be closed")
     for sock in socks:
         sock.close()
 

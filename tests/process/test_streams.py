@@ -11,8 +11,8 @@ import crew
 from ws import WebSocket, dial
 
 
-def read_until(sock, end, timeout=10):
-    sock.settimeout(timeout)
+def read_until(sock, end):
+    sock.settimeout(crew.LONG)
     data = b""
     while not data.endswith(end):
         piece = sock.recv(65536)
@@ -22,8 +22,8 @@ def read_until(sock, end, timeout=10):
     return data
 
 
-def is_closed(sock, timeout=10):
-    sock.settimeout(timeout)
+def is_closed(sock):
+    sock.settimeout(crew.LONG)
     try:
         while sock.recv(65536):
             pass

@@ -50,7 +50,8 @@ def test_a_shell_that_hangs_up_before_its_terminal_closes_ends_it_too(probe):
     with Terminal(instance, "/bin/bash", "-c", f"set -m; {' '.join(words(instance))} & echo $! > {master}; "
                                                "trap '' HUP; wait") as terminal:
         instance.wait_ready()
-        os.kill(int(master.read_text()), signal.SIGHUP)
+        pid = crew.wait_for(lambda: master.exists() and master.read_text().strip(), what="its pid")
+        os.kill(int(pid), signal.SIGHUP)
         instance.wait_log("SIGHUP$")
         terminal.close()
         wait_end(instance)

@@ -18,7 +18,7 @@ class Peer:
     def __init__(self, port, host="127.0.0.1", source=None):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
-        self.sock.settimeout(5 * crew.PATIENCE)
+        self.sock.settimeout(crew.LONG)
         if source:
             self.sock.bind((source, 0))
         self.sock.connect((host, port))
@@ -51,7 +51,7 @@ class Peer:
         except (TimeoutError, socket.timeout):
             return True
         finally:
-            self.sock.settimeout(5 * crew.PATIENCE)
+            self.sock.settimeout(crew.LONG)
 
 
 def row_of(instance):
@@ -196,7 +196,7 @@ def test_udp_and_tcp_may_have_the_same_port(instances):
         "plain": {"listen": f"udp://127.0.0.1:{port}", "workers": 1},
         "parcel": {"listen": f"tcp://127.0.0.1:{port}", "workers": 1}}})
     instance.start()
-    with Peer(port) as peer, socket.create_connection(("127.0.0.1", port), 5) as sock:
+    with Peer(port) as peer, socket.create_connection(("127.0.0.1", port), crew.LONG) as sock:
         assert peer.ask("hello") == "hello"
         sock.sendall(net("hello"))
         assert sock.recv(100) == net("hello")
@@ -205,7 +205,9 @@ def test_udp_and_tcp_may_have_the_same_port(instances):
 def test_workers_share_the_socket_and_one_may_die(udp):
     instance = udp(workers=2)
     instance.expect_errors("killed", "SIGKILL")
-    os.kill(row_of(instance)["pid"], signal.SIGKILL)
+    victim = row_of(instance)["pid"]
+    os.kill(victim, signal.SIGKILL)
+    crew.wait_for(lambda: not crew.is_alive(victim), what="its end")  # it takes no more datagrams
     with Peer(instance.port) as peer:
         for i in range(50):
             assert peer.ask(f"hello {i}") == f"hello {i}"
@@ -393,8 +395,9 @@ def test_many_sessions_come_and_go(udp):
 def test_a_paused_peer_is_not_heard_and_disturbs_nobody(udp):
     instance = udp(**sessions())
     with Peer(instance.port) as one, Peer(instance.port) as two:
-        one.send("!nap")
-        one.send("lost")
+        with crew.held(instance):  # both are read in one turn, before the nap is over
+            one.send("!nap")
+            one.send("lost")
         assert two.ask("hello") == "hello"
         assert one.is_silent(0.1)
         crew.wait_for(lambda: (one.send("again"), not one.is_silent(0.1))[1], 5, "an answer")
@@ -417,7 +420,7 @@ def test_sessions_end_with_the_worker(udp):
     instance = udp(**sessions())
     with Peer(instance.port) as peer:
         first = peer.ask("!id")
-        instance.reload("-g", timeout=20)
+        instance.reload("-g")
         instance.wait_log("parcel: close reload")
         second = peer.ask("!id")
         assert second not in ("0", first)

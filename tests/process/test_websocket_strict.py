@@ -400,7 +400,7 @@ class Compressing(WebSocket):
     """Sends compressed messages, in fragments if asked; checks how the answers are compressed."""
 
     def __init__(self, port, offer):
-        super().__init__(port, headers=[f"Sec-WebSocket-Extensions: {offer}"], timeout=30)
+        super().__init__(port, headers=[f"Sec-WebSocket-Extensions: {offer}"], timeout=crew.LONG)
         found = re.search(rb"(?im)^sec-websocket-extensions: *(.*?)\r?$", self.head)
         assert found, "the offer was declined"
         self.agreed = found[1].decode()
