@@ -99,6 +99,27 @@ def undisturbed(attempt, most, tries=5):
                 raise
 
 
+def meet_all(connect, workers, least=0):
+    """Clients, and the process of each, until so many workers have one: who is held up has none at
+    first."""
+    clients, pids = [], []
+
+    def are_met():
+        clients.append(connect())
+        pids.append(int(clients[-1].ask("!pid")))
+        return len(set(pids)) == workers and len(clients) >= least
+
+    wait_for(are_met, what=f"a client of each of {workers} workers")
+    return clients, pids
+
+
+def check_code(done, expected, text):
+    """The exit code of a verb. Where nobody answered within the verb's own time, a wait ran out."""
+    if done.returncode != expected and "does not answer" in done.stderr:
+        raise WaitRanOut(text)
+    assert done.returncode == expected, text
+
+
 def note_end(code, program):
     """A process that died by a signal or a sanitizer is the fault, not the wait for it."""
     if code is not None and (code < 0 or code == SANITIZER_EXIT):
@@ -259,21 +280,28 @@ class Instance:
 
     def stop(self, *args, expect=0):
         done = self.verb("stop", *args)
-        assert done.returncode == expect, f"stop: {done.returncode}\n{done.stdout}{done.stderr}"
+        check_code(done, expect, f"stop: {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
     def reload(self, *args, expect=0, timeout=60):
         done = self.verb("reload", *args, timeout=timeout)
-        assert done.returncode == expect, \
-            f"reload: {done.returncode}\n{done.stdout}{done.stderr}\n{self.written_log()}"
+        check_code(done, expect, f"reload: {done.returncode}\n{done.stdout}{done.stderr}\n"
+                                 f"{self.written_log()}")
         return done
 
     # -- what is going on
 
-    def status(self):
-        done = self.verb("status", "--json")
+    def _ask(self, verb):
+        """What it answers; again, where who was asked was held up for longer than a verb waits."""
+        def answered():
+            done = self.verb(verb, "--json")
+            return None if "not answer" in done.stderr else done
+        done = wait_for(answered, what=f"an answer to {verb}")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def status(self):
+        return self._ask("status")
 
     def workers(self, service=None):
         """The rows of status, in order of slot."""
@@ -310,9 +338,7 @@ class Instance:
         wait_for(self.is_ready, timeout, "all workers ready")
 
     def connections(self):
-        done = self.verb("connections", "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)["connections"]
+        return self._ask("connections")["connections"]
 
     def master_pid(self):
         return int((self.run_dir / "crewman.pid").read_text())

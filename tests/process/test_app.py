@@ -24,30 +24,25 @@ def test_callbacks_come_in_order(probe):
 
 def test_worker_functions(probe):
     instance = probe(workers=2)
-    seen = set()
-    clients = []
-    while len(seen) < 2 and len(clients) < 50:
-        clients.append(WebSocket(instance.port))
-        seen.add(clients[-1].ask("!who"))
-    assert seen == {"probe 0 1 1", "probe 1 1 1"}
+    clients, _ = crew.meet_all(lambda: WebSocket(instance.port), 2)
+    assert {client.ask("!who") for client in clients} == {"probe 0 1 1", "probe 1 1 1"}
     for client in clients:
         client.sock.close()
 
 
 def test_ids_are_unique_over_workers_and_found_only_at_home(probe):
     instance = probe(workers=2)
-    clients = [WebSocket(instance.port) for _ in range(20)]
+    clients, pids = crew.meet_all(lambda: WebSocket(instance.port), 2, 20)
     ids = [client.ask("!id") for client in clients]
-    assert len(set(ids)) == 20
-    pids = [client.ask("!pid") for client in clients]
-    assert len(set(pids)) == 2
-    other = pids.index(next(pid for pid in pids if pid != pids[0]))
-    assert clients[0].ask(f"!tell {ids[other]} hi") == "nobody"
-    same = pids.index(pids[0], 1)
-    assert clients[0].ask(f"!tell {ids[same]} hi") == "told"
+    assert len(set(ids)) == len(clients)
+    one = next(at for at, pid in enumerate(pids) if pids.count(pid) > 1)
+    other = next(at for at, pid in enumerate(pids) if pid != pids[one])
+    assert clients[one].ask(f"!tell {ids[other]} hi") == "nobody"
+    same = pids.index(pids[one], one + 1)
+    assert clients[one].ask(f"!tell {ids[same]} hi") == "told"
     assert clients[same].recv() == (TEXT, b"hi")
     clients[same].close()
-    crew.wait_for(lambda: clients[0].ask(f"!tell {ids[same]} hi") == "nobody", 5, "a stale id")
+    crew.wait_for(lambda: clients[one].ask(f"!tell {ids[same]} hi") == "nobody", 5, "a stale id")
     for client in clients:
         client.sock.close()
 

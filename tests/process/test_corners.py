@@ -157,8 +157,14 @@ def test_a_reload_mends_a_slot_that_cannot_start(pair):
 def test_slots_come_back_while_their_old_workers_drain(pair):
     pair.write(a={"workers": 4}, top={"drain_timeout": "120s"})
     pair.instance.reload()
-    clients = [socket.create_connection(("127.0.0.1", pair.ports["a"])) for _ in range(40)]
-    crew.wait_for(lambda: len(pair.instance.connections()) == 40, 10, "40 connections")
+    clients = []
+
+    def has_each_one():
+        clients.append(socket.create_connection(("127.0.0.1", pair.ports["a"])))
+        rows = [row for row in pair.instance.workers("a") if row["state"] == "ready"]
+        return len(rows) == 4 and all(row["connections"] > 0 for row in rows)
+
+    crew.wait_for(has_each_one, 10, "connections of each worker")
     pair.write(a={"workers": 2}, top={"drain_timeout": "120s"})
     pair.instance.reload("-g")
     assert ("a", 3, 2) in pair.rows("draining")
@@ -300,7 +306,8 @@ def test_a_start_right_after_kill_9_waits_for_the_orphans(pair):
         os.kill(master, signal.SIGKILL)
         crew.wait_for(lambda: not crew.is_alive(master), 5, "the master's end")
         pair.instance.start("-q")
-    assert pair.instance.is_ready() and len(pair.instance.processes()) == 5
+    crew.wait_for(lambda: len(pair.instance.processes()) == 5, 10, "the end of the last orphans")
+    assert pair.instance.is_ready()
     assert {entry.name for entry in pair.instance.run_dir.iterdir()} == \
         {"admin.sock", "crewman.log", "crewman.pid"}
 

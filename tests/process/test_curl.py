@@ -27,7 +27,7 @@ def curl(probe, tmp_path):
     instance = probe("http", app="browser", static={"root": str(root)}, limits={"max_body": "1m"})
 
     def run(path, *options, expect=0):
-        done = subprocess.run(["curl", "-sS", "--http1.1", "--max-time", "30", *options,
+        done = subprocess.run(["curl", "-sS", "--http1.1", "--max-time", "60", *options,
                                f"http://127.0.0.1:{instance.port}{path}"], cwd=tmp_path,
                               capture_output=True)
         assert done.returncode == expect, done.stderr

@@ -139,6 +139,7 @@ def test_a_full_queue_refuses_a_message_and_keeps_the_context(web):
         for data in sent:
             client.send(data, BINARY)
         crew.wait_for(lambda: instance.worker()["messages_in"] == len(sent), 20, "the last message")
+        assert instance.connections()  # by the worker itself: it has done with that message
         refused = instance.worker()["send_failures"]
         assert 0 < refused < len(sent)
         back = [client.recv_packed(keeps=True)[2] for _ in range(len(sent) - refused)]

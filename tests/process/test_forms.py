@@ -547,7 +547,7 @@ def test_with_curl(forms, tmp_path):
     small, large = tmp_path / "small.txt", tmp_path / 'la"rge.bin'
     small.write_bytes(b"hello\n")
     large.write_bytes(random.Random(4).randbytes(2_000_000))
-    done = subprocess.run(["curl", "-sS", "--max-time", "20", "-F", "a=one", "-F", "b=<-", "-F",
+    done = subprocess.run(["curl", "-sS", "--max-time", "60", "-F", "a=one", "-F", "b=<-", "-F",
                            f"s=@{small}", "-F", f'l=@"{tmp_path}/la\\"rge.bin";type=image/x',
                            "-F", "n=@/dev/null;filename=n", "-F", "u=ü ö",
                            f"http://127.0.0.1:{forms().port}/list"],

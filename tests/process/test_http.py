@@ -148,7 +148,7 @@ def test_an_answer_that_comes_later(web):
 def test_a_client_that_leaves_before_its_answer(web):
     instance = web()
     with Client(instance.port) as client:
-        client.send("GET /late?ms=400 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.send("GET /late?ms=6000 HTTP/1.1\r\nHost: x\r\n\r\n")
         instance.wait_log("web: request GET /late")
     instance.wait_log("web: close reason=(peer|io)")
     instance.wait_log("web: late: gone")
@@ -494,7 +494,7 @@ def test_a_kept_connection_is_told_when_the_worker_is_replaced(web):
 
 
 def test_a_stop_lets_an_answer_finish(web):
-    instance = web(top={"stop_timeout": "10s"})
+    instance = web(top={"stop_timeout": "60s"})
     with Client(instance.port) as client:
         client.send("GET /hold?ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n")
         client.head()
@@ -592,7 +592,7 @@ def test_with_curl(web, tmp_path):
     upload.write_bytes(b"u" * 90_000)
 
     def curl(*args):
-        done = subprocess.run(["curl", "-sS", "--max-time", "20", *args], capture_output=True)
+        done = subprocess.run(["curl", "-sS", "--max-time", "60", *args], capture_output=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

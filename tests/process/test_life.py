@@ -265,11 +265,11 @@ def test_a_slow_reader_of_a_large_message_lives(probe, protocol):
 
 
 def test_a_stopped_client_is_reaped_whatever_is_sent_to_it(probe, client_process):  # noqa: F811
-    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "10s"})
+    instance = probe(heartbeat={"ping_interval": "1s", "idle_timeout": "15s"})
     silent = client_process(instance.port)
     with WebSocket(instance.port) as living:
         crew.suspend(silent.pid)
-        for _ in range(10 + 30):
+        for _ in range(15 + 30):
             living.send("!all news")
             assert living.recv()[1] == b"news"
             if "reason=heartbeat" in instance.log():
