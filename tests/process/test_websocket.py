@@ -13,7 +13,7 @@ from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Refused, W
 
 @pytest.fixture
 def instance(probe):
-    return probe(limits={"max_message": "1m", "header_size": "4k"})
+    return probe(limits={"max_message": "1m", "header_size": "4k", "close_timeout": "10m"})
 
 
 def test_echo_of_all_sizes(instance):

@@ -14,7 +14,8 @@ from ws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Refused, WebSocket
 
 @pytest.fixture
 def server(probe):
-    return probe("websocket")
+    """It waits for a client that is held up."""
+    return probe("websocket", limits={"close_timeout": "10m"})
 
 
 def close_frame(code, reason=b""):

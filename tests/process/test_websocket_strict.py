@@ -22,7 +22,8 @@ def echo(probe):
     """Starts the echo service; answers what opens connections to it."""
     def start(**websocket):
         instance = probe("websocket", app="web", websocket={"deflate": True, **websocket},
-                         limits={"max_message": "16m", "max_send_buffer": "64m"},
+                         limits={"max_message": "16m", "max_send_buffer": "64m",
+                                                       "close_timeout": "10m"},
                          top={"log": {"level": "notice"}})
         return lambda **options: WebSocket(instance.port, **options)
     return start
