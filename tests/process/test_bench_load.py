@@ -202,7 +202,7 @@ def test_a_message_that_came_twice_is_noticed(fan):
 def test_a_message_in_the_wrong_room_is_noticed(fan):
     """Room 0 gets all, also what was for room 1."""
     port, words = fan
-    code, counts = run_fan(port, "--connections", 4, "--rooms", 2, "--timeout", 1000, *words,
+    code, counts = run_fan(port, "--connections", 4, "--rooms", 2, "--timeout", 6000, *words,
                            say="P000000%m")
     assert code == 1 and counts["got"] == 2 and counts["stray"] > 0
 
