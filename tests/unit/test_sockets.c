@@ -1,113 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listening sockets: who may have an address, what is left in the file system, and that no
- * worker gets a share of connections that nobody takes.
+ * Listening sockets are opened: who may have an address, what is left in the file system, and
+ * that no worker gets a share of connections that nobody takes.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "sockets.h"
-
-#define PATIENCE_MS 20000
-
-static char folder[64], path[96], why[256];
-
-static int setup(void **state) {
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/test_sockets.XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/x.sock", folder);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
-
-static char none[] = "";
-
-static struct config_service service_on(char *text, unsigned workers) {
-    struct config_service service = {.listen_text = text,
-                                     .workers = workers,
-                                     .backlog = 16,
-                                     .socket_mode = 0640,
-                                     .socket_user = none,
-                                     .socket_group = none};
-    assert_int_equal(listen_parse(text, &service.listen, why, sizeof(why)), 0);
-    return service;
-}
-
-static in_port_t port_of(int fd) {
-    struct sockaddr_in address;
-    socklen_t len = sizeof(address);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    return ntohs(address.sin_port);
-}
-
-static bool is_listening(int fd) {
-    int value = 0;
-    socklen_t len = sizeof(value);
-    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len), 0);
-    return value != 0;
-}
-
-static struct sockets *open_service(const struct config_service *service) {
-    struct sockets *sockets = NULL;
-    if (sockets_open(service, &sockets, why, sizeof(why)) != 0)
-        fail_msg("%s", why);
-    assert_non_null(sockets);
-    return sockets;
-}
-
-static int bind_to(uint32_t host, in_port_t port) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(host)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-/* A free port, bound by somebody else for as long as the descriptor lives. Below those that the
- * kernel gives to connections of other programs meanwhile, and free on every address. */
-static int take_port(char *text, size_t size) {
-    static unsigned tries;
-    for (int fd; tries < 5000;) {
-        in_port_t port = (in_port_t)(22000 + ((unsigned)getpid() * 31 + tries++) % 8000);
-        if ((fd = bind_to(INADDR_ANY, port)) < 0)
-            continue;
-        close(fd);
-        if ((fd = bind_to(INADDR_LOOPBACK, port)) < 0)
-            continue;
-        assert_int_equal(listen(fd, 1), 0);
-        snprintf(text, size, "tcp://127.0.0.1:%d", port);
-        return fd;
-    }
-    fail_msg("%s", "no free port");
-    return -1;
-}
+#include "sockets_help.h"
 
 static void a_service_without_address_has_none(void **state) {
     (void)state;
@@ -226,15 +134,6 @@ static void only_the_same_address_fits(void **state) {
     assert_false(sockets_fit(sockets, &nothing));
     assert_false(sockets_fit(sockets, &reusing));
     sockets_unref(sockets);
-}
-
-static int connect_to_path(void) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    memcpy(address.sun_path, path, strlen(path));
-    int result = connect(fd, (struct sockaddr *)&address, sizeof(address));
-    close(fd);
-    return result;
 }
 
 static void a_path_has_its_mode_and_goes_at_the_end(void **state) {
@@ -395,39 +294,6 @@ static void make_pair(unsigned number, const char *scheme, char *old, char *next
     snprintf(next, size, "%s://%s:%s", scheme, hosts[to], strrchr(text, ':') + 1);
 }
 
-static struct sockets *open_beside(const struct config_service *service) {
-    struct sockets *sockets = NULL;
-    if (sockets_open_beside(service, &sockets, why, sizeof(why)) != 0)
-        fail_msg("%s", why);
-    return sockets;
-}
-
-static int dial(const char *text) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                  .sin_port = htons((uint16_t)atoi(strrchr(text, ':') + 1))};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-/* The kernel may hand it over later than it tells its sender. */
-static bool gets_something(int fd) {
-    struct pollfd awaited = {.fd = fd, .events = POLLIN};
-    return poll(&awaited, 1, PATIENCE_MS) == 1;
-}
-
-/* Does this one get the connection that somebody makes? */
-static bool takes(int fd, const char *text) {
-    int client = dial(text);
-    (void)gets_something(fd);
-    int served = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    if (served >= 0)
-        close(served);
-    close(client);
-    return served >= 0;
-}
-
 static bool has_ipv6(void) {
     int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (probe >= 0)
@@ -499,195 +365,7 @@ static void a_path_that_is_gone_fits_no_more(void **state) {
     sockets_unref(again);
 }
 
-/* -- what a worker does to what it shares */
-
-static void set_blocking(int fd) {
-    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
-}
-
-static void a_stream_that_was_ended_listens_again(void **state) {
-    (void)state;
-    char text[64];
-    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    close(take_port(text, sizeof(text)));
-    struct config_service service = service_on(text, 1);
-    struct sockets *sockets = open_service(&service);
-    int fd = sockets_get(sockets, 0);
-    assert_int_equal(sockets_mend(sockets), MEND_FINE);
-    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_true(takes(fd, text));
-    assert_int_equal(connect(fd, &nobody, sizeof(nobody)), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_true(takes(fd, text));
-    set_blocking(fd);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
-    assert_int_equal(sockets_mend(sockets), MEND_FINE);
-    sockets_unref(sockets);
-}
-
-/* What a worker does that shuts it and takes it for something else. */
-static void spoil(int fd, int other) {
-    struct sockaddr_in peer = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                               .sin_port = htons(port_of(other))};
-    assert_int_equal(listen(other, 4), 0);
-    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
-    (void)connect(fd, (struct sockaddr *)&peer, sizeof(peer));
-}
-
-/* It listens no more, and what made it so is gone by the time that somebody looks. */
-static void a_stream_that_became_another_is_noticed(void **state) {
-    (void)state;
-    char text[64], other_text[64];
-    int other = take_port(other_text, sizeof(other_text));
-    close(take_port(text, sizeof(text)));
-    struct config_service service = service_on(text, 1);
-    struct sockets *sockets = open_service(&service);
-    int fd = sockets_get(sockets, 0);
-    spoil(fd, other);
-    assert_int_equal(sockets_get(sockets, 0), fd); /* for a worker that comes */
-    assert_int_equal(sockets_mend(sockets), MEND_BROKEN);
-    close(other);
-    sockets_unref(sockets);
-}
-
-/* The same, before anybody has looked while it listened: a worker has, and told that it is
- * ready. */
-static void one_that_a_worker_listened_on_is_noticed_too(void **state) {
-    (void)state;
-    char text[64], other_text[64];
-    int other = take_port(other_text, sizeof(other_text));
-    close(take_port(text, sizeof(text)));
-    struct config_service service = service_on(text, 1);
-    struct sockets *sockets;
-    assert_int_equal(sockets_open_beside(&service, &sockets, why, sizeof(why)), 0);
-    int fd = sockets_get(sockets, 0);
-    assert_int_equal(sockets_mend(sockets), MEND_FINE);
-    assert_false(is_listening(fd));
-    assert_int_equal(listen(fd, 4), 0);
-    sockets_note_listening(sockets, 0);
-    spoil(fd, other);
-    assert_int_equal(sockets_get(sockets, 0), fd);
-    assert_int_equal(sockets_mend(sockets), MEND_BROKEN);
-    close(other);
-    sockets_unref(sockets);
-}
-
-/* By options that any process may set. */
-static void clients_that_a_worker_shut_out_come_again(void **state) {
-    (void)state;
-    char text[64], device[16];
-    int most = 255, one = 1, hops = 0, lowest = 0;
-    socklen_t len = sizeof(hops), device_len = sizeof(device);
-    close(take_port(text, sizeof(text)));
-    struct config_service service = service_on(text, 1);
-    struct sockets *sockets = open_service(&service);
-    int fd = sockets_get(sockets, 0);
-    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MINTTL, &most, sizeof(most)), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_true(takes(fd, text));
-    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof(one)), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TTL, &hops, &len), 0);
-    assert_true(hops > one);
-    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &most, sizeof(most)), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_true(takes(fd, text));
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &most, sizeof(most)), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_DONE);
-    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowest, &len), 0);
-    assert_int_equal(lowest, 1);
-    assert_int_equal(sockets_mend(sockets), MEND_FINE);
-    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) == 0) { /* not on an old kernel */
-        assert_int_not_equal(sockets_mend(sockets), MEND_FINE);
-        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &device_len), 0);
-        assert_true(device_len == 0 || geteuid() != 0);
-    }
-    sockets_unref(sockets);
-}
-
-/* As many as the configuration says wait again, whatever a worker made of it. */
-static void a_queue_gets_its_length_back(void **state) {
-    (void)state;
-    char text[64];
-    int clients[8];
-    close(take_port(text, sizeof(text)));
-    struct config_service service = service_on(text, 1);
-    struct sockets *sockets = open_service(&service);
-    assert_int_equal(listen(sockets_get(sockets, 0), 0), 0);
-    assert_int_equal(sockets_mend(sockets), MEND_FINE);
-    for (unsigned i = 0; i < 8; i++)
-        clients[i] = dial(text);
-    for (unsigned i = 0; i < 8; i++)
-        close(clients[i]);
-    sockets_unref(sockets);
-}
-
-static void nobody_makes_it_deaf(void **state) {
-    (void)state;
-    char text[64];
-    int group = 0;
-    close(take_port(text, sizeof(text)));
-    struct config_service service = service_on(text, 1);
-    struct sockets *sockets = open_service(&service);
-    assert_int_equal(setsockopt(sockets_get(sockets, 0), SOL_SOCKET, SO_DETACH_FILTER, &group,
-                                sizeof(group)),
-                     -1);
-    assert_int_equal(errno, EPERM);
-    sockets_unref(sockets);
-}
-
-static void a_dead_unix_socket_is_replaced(void **state) {
-    (void)state;
-    char text[128];
-    snprintf(text, sizeof(text), "unix://%s", path);
-    struct config_service service = service_on(text, 1);
-    struct sockets *old = open_service(&service), *again;
-    int fd = sockets_get(old, 0);
-    assert_int_equal(sockets_mend(old), MEND_FINE);
-    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
-    assert_int_equal(sockets_mend(old), MEND_BROKEN);
-    again = open_service(&service);
-    sockets_unref(old);
-    assert_int_equal(connect_to_path(), 0);
-    sockets_unref(again);
-}
-
-static void datagrams_of_one_peer_are_those_of_all_again(void **state) {
-    (void)state;
-    char text[64], udp[64];
-    close(take_port(text, sizeof(text)));
-    snprintf(udp, sizeof(udp), "udp://127.0.0.1:%s", strrchr(text, ':') + 1);
-    struct config_service service = service_on(udp, 1);
-    struct sockets *old = open_service(&service);
-    int fd = sockets_get(old, 0);
-    struct sockaddr_in peer = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                               .sin_port = htons(port_of(fd))};
-    assert_int_equal(sockets_mend(old), MEND_FINE);
-    assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
-    assert_int_equal(sockets_mend(old), MEND_DONE);
-    assert_int_equal(sockets_mend(old), MEND_FINE);
-    assert_int_equal(shutdown(fd, SHUT_RDWR), -1); /* ENOTCONN, and yet */
-    assert_int_equal(sockets_mend(old), MEND_BROKEN);
-    sockets_share(old, true);
-    struct sockets *again = open_beside(&service);
-    char byte;
-    sockets_share(old, false);
-    sockets_share(again, false);
-    int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(sendto(client, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer)), 1);
-    close(client);
-    assert_true(gets_something(sockets_get(again, 0)));
-    assert_int_equal(recv(sockets_get(again, 0), &byte, 1, MSG_DONTWAIT), 1);
-    sockets_unref(old);
-    sockets_unref(again);
-}
-
 int main(void) {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_service_without_address_has_none),
         cmocka_unit_test(workers_share_one_socket),
@@ -705,14 +383,6 @@ int main(void) {
         cmocka_unit_test(an_address_moves_to_one_that_overlaps),
         cmocka_unit_test(addresses_that_do_not_overlap),
         IN_FOLDER(a_path_that_is_gone_fits_no_more),
-        cmocka_unit_test(a_stream_that_was_ended_listens_again),
-        cmocka_unit_test(a_stream_that_became_another_is_noticed),
-        cmocka_unit_test(one_that_a_worker_listened_on_is_noticed_too),
-        cmocka_unit_test(clients_that_a_worker_shut_out_come_again),
-        cmocka_unit_test(a_queue_gets_its_length_back),
-        cmocka_unit_test(nobody_makes_it_deaf),
-        IN_FOLDER(a_dead_unix_socket_is_replaced),
-        cmocka_unit_test(datagrams_of_one_peer_are_those_of_all_again),
     };
     return cmocka_run_group_tests_name("sockets", tests, NULL, NULL);
 }
