@@ -414,6 +414,14 @@ class Instance:
     def expect_errors(self, *patterns):
         self.expected_errors += patterns
 
+    def check_ended_in_time(self):
+        """The master kills a worker that is two seconds behind the deadline of its end. One that was
+        held up for so long is a wait that ran out; one that never ends fails the second try too."""
+        late = "it did not end within"
+        if late in self.log():
+            self.expect_errors(late)
+            raise WaitRanOut(f"a worker was killed\n{self.written_log()}")
+
     # -- the end
 
     def errors(self):

@@ -115,8 +115,10 @@ def test_reload_g_is_bounded_by_drain_timeout(probe):
     with WebSocket(instance.port) as client:
         old = int(client.ask("!pid"))
         instance.reload("-g")
-        assert client.wait_closed().code == 1012
-    crew.wait_for(lambda: old not in instance.processes(), 10, "the old worker's end")
+        end = client.wait_closed()
+        crew.wait_for(lambda: old not in instance.processes(), 10, "the old worker's end")
+        instance.check_ended_in_time()
+        assert end.code == 1012
 
 
 @pytest.mark.parametrize("broken, text", [("fail_start", "on_worker_start"),

@@ -93,6 +93,7 @@ def test_stop_does_not_wait_for_a_client_that_never_answers(probe):
         client.ask("hello")
         started = time.monotonic()
         instance.stop()
+        instance.check_ended_in_time()
         crew.assert_took(started, 0, 5)
 
 
@@ -117,6 +118,7 @@ def test_stop_g_is_bounded_by_drain_timeout(probe):
         client.ask("hello")
         started = time.monotonic()
         instance.stop("-g")
+        instance.check_ended_in_time()
         crew.assert_took(started, 0.8, 6)
         assert client.wait_closed().code == 1001
 
