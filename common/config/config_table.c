@@ -277,7 +277,8 @@ static const struct config_row service_rows[] = {
     {"http.upload_dir", "\"/tmp\"", .type = CONFIG_PATH, AT_SERVICE(http.upload_dir),
      .help = "The folder of these temporary files, which have no name and go with their "
              "request. On the file system on which the app keeps files, keeping one costs no "
-             "copy."},
+             "copy. All together take an eighth of the files that a worker may open; a form "
+             "that finds no place is answered 503."},
     {"http.max_parts", "1024", .type = CONFIG_COUNT, AT_SERVICE(http.max_parts), .min = 1,
      .max = 100000,
      .help = "The most parts of a multipart form, more are answered 413; and the most fields "

@@ -36,11 +36,13 @@ static struct config_service service = {
     .http = {.upload_memory = 10, .upload_dir = (char *)(uintptr_t) "/tmp", .max_parts = 10},
 };
 
+static struct spills spills = {.max = 100};
+
 static int begin(struct upload **out_upload) {
     struct http_field field = {{"content-type", 12}, {TYPE, sizeof(TYPE) - 1}};
     struct http_head head = {.fields = &field, .count = 1, .capacity = 1};
     struct upload_fault fault;
-    return upload_begin(&head, &service, out_upload, &fault);
+    return upload_begin(&head, &service, &spills, out_upload, &fault);
 }
 
 static int feed(struct upload *upload, size_t len, size_t cut, struct upload_fault *out_fault) {
@@ -153,6 +155,46 @@ static void a_folder_that_is_none(void **state) {
     service.http.upload_dir = dir;
 }
 
+#define FILE_PART                                                                              \
+    "--AaB\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n"              \
+    "more than ten bytes\r\n"
+
+/* 0 and a form with so many large files that is not over yet, or an error. */
+static int take_files(struct upload **out_upload, int count, struct upload_fault *out_fault) {
+    int error = begin(out_upload) == 1 ? 0 : -1;
+    while (!error && count-- > 0)
+        error = upload_take(*out_upload, FILE_PART, sizeof(FILE_PART) - 1, out_fault);
+    return error;
+}
+
+static void all_together_have_a_bound(void **state) {
+    (void)state;
+    struct upload *uploads[102] = {NULL};
+    struct upload_fault fault;
+    service.http.max_parts = 30;
+    int before = count_descriptors();
+    assert_int_equal(take_files(&uploads[0], 20, &fault), 0);
+    assert_int_equal(spills.open, 16); /* those behind share the last */
+    for (size_t i = 1; i < 10; i++)
+        assert_int_equal(take_files(&uploads[i], 20, &fault), 0);
+    assert_in_range(spills.open, 50, 60); /* one for each when there are many */
+    assert_int_equal(count_descriptors() - before, spills.open);
+    size_t count = 10;
+    while (take_files(&uploads[count], 2, &fault) == 0)
+        count++;
+    assert_int_equal(fault.status, 503);
+    assert_int_equal(fault.error, -EMFILE);
+    assert_int_equal(spills.open, 100);
+    upload_free(uploads[count]);
+    upload_free(uploads[0]);
+    assert_int_equal(take_files(&uploads[0], 1, &fault), 0);
+    while (count-- > 0)
+        upload_free(uploads[count]);
+    assert_int_equal(spills.open, 0);
+    assert_int_equal(count_descriptors(), before);
+    service.http.max_parts = 10;
+}
+
 static void other_types_are_no_forms(void **state) {
     (void)state;
     static const struct {
@@ -171,7 +213,8 @@ static void other_types_are_no_forms(void **state) {
         struct http_head head = {.fields = &field, .count = 1, .capacity = 1};
         struct upload *upload = NULL;
         struct upload_fault fault;
-        assert_int_equal(upload_begin(&head, &service, &upload, &fault), rows[i].expected);
+        assert_int_equal(upload_begin(&head, &service, &spills, &upload, &fault),
+                         rows[i].expected);
         assert_int_equal(upload != NULL, rows[i].expected == 1);
         upload_free(upload);
     }
@@ -183,6 +226,7 @@ int main(void) {
         cmocka_unit_test(ended_anywhere),
         cmocka_unit_test(memory_ends_anywhere),
         cmocka_unit_test(a_folder_that_is_none),
+        cmocka_unit_test(all_together_have_a_bound),
         cmocka_unit_test(other_types_are_no_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

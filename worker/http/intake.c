@@ -4,13 +4,17 @@
  */
 #include "intake.h"
 
+#include <inttypes.h>
+
 #include "app_handler.h"
 #include "exchange.h"
 #include "http_wire.h"
+#include "log.h"
 #include "proxies.h"
 #include "request.h"
 #include "service.h"
 #include "upload.h"
+#include "worker.h"
 
 static bool is_for_websocket(const struct service *service, bool asks) {
     bool has_pages = service->app.on_request || service->files.is_on;
@@ -53,7 +57,23 @@ enum intake intake_head(struct crew_request *request, bool has_body, bool asks_f
     return is_handshake ? INTAKE_HANDSHAKE : INTAKE_PLAIN;
 }
 
+static struct spills *spills_of(const struct crew_request *request) {
+    return &service_of(request->conn)->worker->http.spills;
+}
+
+static void log_upload(const struct crew_request *request, const struct upload_fault *fault) {
+    uint64_t count = news_add(&spills_of(request)->news, conns_now(conns_of(request->conn)));
+    const struct config_service *config = service_of(request->conn)->config;
+    if (count > 0)
+        log_warning("service \"%s\": http.upload_dir %s: %s; uploads that could not be kept "
+                    "since the last line: %" PRIu64,
+                    config->name, config->http.upload_dir, crew_strerror(fault->error), count);
+}
+
 static void refuse_upload(struct crew_request *request, const struct upload_fault *fault) {
+    bool is_ours = fault->status >= 500 && fault->error != CREW_ENOMEM;
+    if (is_ours)
+        log_upload(request, fault);
     request->wire->refuse(request, fault->status, fault->error, fault->text);
 }
 
@@ -63,7 +83,8 @@ static bool begin_upload(struct crew_request *request) {
     const struct service *service = service_of(request->conn);
     if (service->app.on_body || !service->app.on_request)
         return true;
-    if (upload_begin(&request->head, service->config, &request->upload, &fault) >= 0)
+    if (upload_begin(&request->head, service->config, spills_of(request), &request->upload,
+                     &fault) >= 0)
         return true;
     refuse_upload(request, &fault);
     return false;

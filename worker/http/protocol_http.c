@@ -31,6 +31,7 @@ static bool is_http(const struct crew_conn *conn) {
 void protocol_http_shared_init(struct http_shared *shared) {
     exchange_table_init(&shared->exchanges);
     failed_answer_init(&shared->failed_answers);
+    spills_init(&shared->spills);
 }
 
 void protocol_http_shared_done(struct http_shared *shared) {

@@ -15,6 +15,7 @@
 #include "failed_answer.h"
 #include "http_date.h"
 #include "protocol.h"
+#include "spill.h"
 
 struct crew_conn;
 struct crew_request;
@@ -23,6 +24,7 @@ struct crew_request;
 struct http_shared {
     struct exchanges exchanges;
     struct failed_answers failed_answers;
+    struct spills spills;
     char date[HTTP_DATE_LEN + 1]; /* the Date field's value, of this second */
     uint64_t date_s;
 };

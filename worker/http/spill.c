@@ -10,12 +10,23 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MODE       0666 /* less the umask: a saved file is one like those the app makes */
 #define COPY_PIECE (1u << 20)
+/* Of the files that the worker may open; the rest is for connections. */
+#define SPILLS_PART 8u
+
+void spills_init(struct spills *spills) {
+    struct rlimit files = {.rlim_cur = 1024};
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    *spills = (struct spills){.max = files.rlim_cur / SPILLS_PART};
+    if (spills->max == 0)
+        spills->max = 1;
+}
 
 /* For file systems without O_TMPFILE. */
 static int open_named(const char *dir) {
@@ -30,17 +41,21 @@ static int open_named(const char *dir) {
     return fd;
 }
 
-int spill_open(struct spill *spill, const char *dir) {
+int spill_open(struct spill *spill, struct spills *spills, const char *dir) {
+    if (spills->open >= spills->max)
+        return -EMFILE;
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
     if (fd < 0)
         fd = errno == EOPNOTSUPP || errno == EISDIR ? open_named(dir) : -errno;
     if (fd < 0)
         return fd;
     *spill = (struct spill){.fd = fd};
+    spills->open++;
     return 0;
 }
 
-void spill_close(struct spill *spill) {
+void spill_close(struct spill *spill, struct spills *spills) {
+    spills->open--;
     close(spill->fd);
     spill->fd = -1;
 }

@@ -16,7 +16,8 @@
 
 #define PIECE 65536u /* what is gathered before it is written */
 
-/* A form's larger files have a descriptor each, up to so many; those behind share the last. */
+/* A form's larger files have a descriptor each, up to so many and while those of all forms are
+ * few; those behind share the last. */
 #define SPILLS_MAX 16u
 
 struct upload {
@@ -27,8 +28,9 @@ struct upload {
     struct upload_part *current;      /* the one that is coming, or NULL */
     uint64_t held;                    /* bytes in memory, bounded by max_body */
     size_t of_parts;                  /* memory of the parts' data */
-    struct spill spills[SPILLS_MAX];
+    struct spill spilled[SPILLS_MAX];
     size_t spill_count;
+    struct spills *spills;
 };
 
 static int fail(struct upload_fault *out_fault, int status, int error, const char *text) {
@@ -40,8 +42,7 @@ static int fail_memory(struct upload_fault *out_fault) {
     return fail(out_fault, 500, CREW_ENOMEM, "out of memory");
 }
 
-static int fail_disk(const struct upload *upload, int error, struct upload_fault *out_fault) {
-    log_warning("http.upload_dir %s: %s", upload->service->http.upload_dir, strerror(-error));
+static int fail_disk(int error, struct upload_fault *out_fault) {
     if (error == -ENOSPC || error == -EDQUOT || error == -EFBIG)
         return fail(out_fault, 507, error, "no room to keep the upload");
     if (error == -EMFILE || error == -ENFILE)
@@ -49,12 +50,13 @@ static int fail_disk(const struct upload *upload, int error, struct upload_fault
     return fail(out_fault, 500, error, "the upload cannot be kept");
 }
 
-static struct upload *upload_new(const struct config_service *service, const char *boundary,
-                                 size_t len) {
+static struct upload *upload_new(const struct config_service *service, struct spills *spills,
+                                 const char *boundary, size_t len) {
     struct upload *upload = calloc(1, sizeof(*upload));
     if (!upload)
         return NULL;
     upload->service = service;
+    upload->spills = spills;
     upload->end = &upload->first;
     (void)multipart_init(&upload->multipart, boundary, len);
     return upload;
@@ -66,7 +68,8 @@ static bool is_form_with_parts(struct http_slice value) {
 }
 
 int upload_begin(const struct http_head *head, const struct config_service *service,
-                 struct upload **out_upload, struct upload_fault *out_fault) {
+                 struct spills *spills, struct upload **out_upload,
+                 struct upload_fault *out_fault) {
     char boundary[MULTIPART_BOUNDARY_MAX];
     size_t len;
     const struct http_field *field = http_head_find(head, "content-type");
@@ -74,7 +77,7 @@ int upload_begin(const struct http_head *head, const struct config_service *serv
         return 0;
     if (!multipart_find_boundary(field->value, boundary, &len))
         return fail(out_fault, 400, CREW_EPROTO, "a form without a proper boundary");
-    struct upload *upload = upload_new(service, boundary, len);
+    struct upload *upload = upload_new(service, spills, boundary, len);
     if (!upload)
         return fail_memory(out_fault);
     *out_upload = upload;
@@ -98,20 +101,20 @@ void upload_free(struct upload *upload) {
         free_part(part);
     free_part(upload->current);
     for (size_t i = 0; i < upload->spill_count; i++)
-        spill_close(&upload->spills[i]);
+        spill_close(&upload->spilled[i], upload->spills);
     multipart_done(&upload->multipart);
     arena_done(&upload->arena);
     free(upload);
 }
 
-void upload_check(const struct config_service *service) {
+void upload_check(const struct config_service *service, struct spills *spills) {
     struct spill spill;
-    int error = spill_open(&spill, service->http.upload_dir);
+    int error = spill_open(&spill, spills, service->http.upload_dir);
     if (error)
         log_warning("http.upload_dir %s: %s; larger files of forms will be refused",
                     service->http.upload_dir, strerror(-error));
     else
-        spill_close(&spill);
+        spill_close(&spill, spills);
 }
 
 uint64_t upload_bound(const struct config_service *service) {
@@ -181,8 +184,8 @@ static void drop_data(struct upload *upload) {
 
 static int write_out(struct upload *upload, const char *data, size_t len,
                      struct upload_fault *out_fault) {
-    int error = spill_append(&upload->spills[upload->spill_count - 1], data, len);
-    return error ? fail_disk(upload, error, out_fault) : 0;
+    int error = spill_append(&upload->spilled[upload->spill_count - 1], data, len);
+    return error ? fail_disk(error, out_fault) : 0;
 }
 
 /* Write what was gathered of the part that is coming. */
@@ -197,14 +200,15 @@ static int flush(struct upload *upload, struct upload_fault *out_fault) {
 
 static int begin_spill(struct upload *upload, struct upload_fault *out_fault) {
     struct upload_part *part = upload->current;
-    if (upload->spill_count < SPILLS_MAX) {
-        int error =
-            spill_open(&upload->spills[upload->spill_count], upload->service->http.upload_dir);
+    size_t count = upload->spill_count;
+    if (count == 0 || (count < SPILLS_MAX && spills_are_few(upload->spills))) {
+        int error = spill_open(&upload->spilled[count], upload->spills,
+                               upload->service->http.upload_dir);
         if (error)
-            return fail_disk(upload, error, out_fault);
+            return fail_disk(error, out_fault);
         upload->spill_count++;
     }
-    part->spill = &upload->spills[upload->spill_count - 1];
+    part->spill = &upload->spilled[upload->spill_count - 1];
     part->offset = part->spill->size;
     upload->held -= part->size;
     int error = flush(upload, out_fault);

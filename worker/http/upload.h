@@ -36,16 +36,18 @@ struct upload_fault {
 };
 
 /* 1: the body is a form with parts, and *out_upload takes it; 0: it is none. Negative, with the
- * fault: it cannot be taken. `service` is borrowed for as long as the upload lives. */
+ * fault: it cannot be taken. `service` and `spills` are borrowed for as long as the upload
+ * lives. */
 int upload_begin(const struct http_head *head, const struct config_service *service,
-                 struct upload **out_upload, struct upload_fault *out_fault);
+                 struct spills *spills, struct upload **out_upload,
+                 struct upload_fault *out_fault);
 void upload_free(struct upload *upload);
 
 /* Its memory. */
 size_t upload_held(const struct upload *upload);
 
 /* Say now, in the log, if larger files of forms could not be kept. */
-void upload_check(const struct config_service *service);
+void upload_check(const struct config_service *service, struct spills *spills);
 
 /* The largest body that a form may have. */
 uint64_t upload_bound(const struct config_service *service);

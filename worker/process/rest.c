@@ -41,8 +41,12 @@ static void tell_of_datagrams(struct service *service) {
          "datagrams of new peers, dropped for want of room");
 }
 
-static void tell_of_answers(struct worker *worker) {
-    uint64_t count = news_rest(&worker->http.failed_answers.news, conns_now(&worker->conns));
+static void tell_of_http(struct worker *worker) {
+    uint64_t now = conns_now(&worker->conns);
+    uint64_t count = news_rest(&worker->http.spills.news, now);
+    if (count > 0)
+        log_warning("uploads that could not be kept since the last line: %" PRIu64, count);
+    count = news_rest(&worker->http.failed_answers.news, now);
     if (count > 0)
         log_warning("requests whose answer failed since the last line: %" PRIu64, count);
 }
@@ -53,5 +57,5 @@ void rest_beat(struct worker *worker) {
         tell_of_datagrams(service);
         tell(service, &service->cookies.news, CREW_LOG_WARNING, "errors of sessions");
     }
-    tell_of_answers(worker);
+    tell_of_http(worker);
 }

@@ -183,7 +183,7 @@ int service_accept(struct service *service) {
     if (service->stage != SERVICE_STARTED)
         return 0;
     if (service->app.on_request && !service->app.on_body)
-        upload_check(service->config);
+        upload_check(service->config, &service->worker->http.spills);
     bool is_datagram = listen_is_datagram(service->config->listen.protocol);
     int err = is_datagram ? udp_start(service) : acceptor_start(service);
     if (!err)
