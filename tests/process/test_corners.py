@@ -122,12 +122,11 @@ def test_a_canary_that_was_all_there_is_goes_with_its_reload(pair):
     pair.instance.expect_errors("")
     pair.tell("fail", "b", 0)
     os.kill(next(row["pid"] for row in pair.instance.workers("b") if row["slot"] == 0), 9)
-    crew.wait_for(lambda: pair.rows("backoff"), 10, "the back-off")
+    pair.instance.wait_log("b/0: trying again in", count=6)  # most likely the reload comes first
     pair.tell("wait", "a", 0)
+    pair.untell("fail", "b", 0)
     reload = subprocess.Popen([crew.CREWMAN, "reload", "-c", pair.instance.config_path],
                               env=pair.instance.env, stderr=subprocess.PIPE, text=True)
-    pair.untell("fail", "b", 0)
-    pair.instance.wait_log(r"reload: reading")
     crew.wait_for(lambda: ("b", 0, 2) in pair.rows(), 10, f"a canary\n{pair.instance.written_log()}")
     pair.tell("fail", "a", 0)
     pair.untell("wait", "a", 0)
