@@ -251,7 +251,7 @@ static const struct config_row service_rows[] = {
     {"limits.send_timeout", "\"60s\"", .type = CONFIG_DURATION,
      AT_SERVICE(limits.send_timeout_ms), .min = SECOND, .max = DAY, .zero_is_off = true,
      .help = "A client that has acknowledged not a byte for so long, while more waits to be "
-             "sent to it, is disconnected."},
+             "sent to it, or while it has an answer in pieces, is disconnected."},
     {"limits.message_rate", "0", .type = CONFIG_COUNT, AT_SERVICE(limits.message_rate),
      .max = 1000000, .computed = "off",
      .help = "The most messages a second from one connection."},

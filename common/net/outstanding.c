@@ -70,6 +70,15 @@ int outstanding_watch_pause(struct crew_conn *conn) {
     return err;
 }
 
+int outstanding_watch_stream(struct crew_conn *conn) {
+    int err = watch(conn);
+    if (conn->outstanding && !conn->outstanding->is_stream) {
+        conn->outstanding->is_stream = true;
+        conn->outstanding->streamed = now_of(conn);
+    }
+    return err;
+}
+
 int outstanding_mark(struct crew_conn *conn) {
     int err = watch(conn);
     if (!conn->outstanding)
@@ -117,5 +126,10 @@ bool outstanding_is_queue_late(const struct outstanding *outstanding, uint32_t t
 
 bool outstanding_is_pause_late(const struct outstanding *outstanding, uint32_t ticks) {
     return is_late(outstanding, outstanding->paused, ticks) &&
+           outstanding_has_any(outstanding->conn);
+}
+
+bool outstanding_is_stream_late(const struct outstanding *outstanding, uint32_t ticks) {
+    return outstanding->is_stream && is_late(outstanding, outstanding->streamed, ticks) &&
            outstanding_has_any(outstanding->conn);
 }

@@ -145,10 +145,19 @@ static bool is_dead_of_silence(const struct crew_conn *conn) {
            outstanding_is_pause_late(conn->outstanding, reaper_of(conn)->lists.idle_ticks);
 }
 
+/* A piece of a stream that is gathered still may be the last for a long time. */
 static bool is_waited_for(const struct crew_conn *conn) {
     bool has_queue = conn->out.bytes > 0 && !conn->is_gathering;
-    return has_queue || conn->outstanding->mark > 0 ||
-           (conn->is_paused && outstanding_has_any(conn));
+    bool is_stream = conn->outstanding->is_stream;
+    return has_queue || conn->outstanding->mark > 0 || (is_stream && conn->out.bytes > 0) ||
+           ((conn->is_paused || is_stream) && outstanding_has_any(conn));
+}
+
+/* Has a peer that must read now acknowledged nothing for so long that it ends? */
+static bool is_late_to_read(const struct crew_conn *conn) {
+    uint32_t ticks = reaper_of(conn)->send_ticks;
+    return conn->state == CONN_OPEN && (outstanding_is_queue_late(conn->outstanding, ticks) ||
+                                        outstanding_is_stream_late(conn->outstanding, ticks));
 }
 
 /* Who takes its last bytes slowly is waited for as long as it takes some. */
@@ -159,8 +168,7 @@ static void look_at(struct crew_conn *conn) {
         outstanding->mark = 0;
     if (has_progress && conn->state == CONN_CLOSING && conn->out.bytes > 0)
         conn_restart_deadline(conn);
-    if (conn->state == CONN_OPEN &&
-        outstanding_is_queue_late(outstanding, reaper_of(conn)->send_ticks))
+    if (is_late_to_read(conn))
         end_late(conn);
     else if (is_dead_of_silence(conn))
         end_dead(conn);

@@ -15,6 +15,7 @@
 
 #include "conn.h"
 #include "outstanding.h"
+#include "protocol_http.h"
 #include "say.h"
 #include "scene.h"
 
@@ -238,6 +239,56 @@ static void test_a_pause_with_nothing_outstanding_is_blameless(void **state) {
     assert_null(peer->conn->outstanding);
 }
 
+static struct crew_request *begin_stream(struct stage *stage, struct peer *peer) {
+    peer_put(peer, SAY_GET, strlen(SAY_GET));
+    stage_run(stage);
+    struct crew_request *request = protocol_http_request(peer->conn);
+    assert_non_null(request);
+    assert_true(crew_reply_begin(request, 200, "text/event-stream") >= 0);
+    stage_run(stage);
+    return request;
+}
+
+/* Its kernel takes what little there is; whether the other has it, only the kernel knows. */
+static void test_a_stream_ends_for_who_acknowledges_nothing(void **state) {
+    (void)state;
+    for (int is_head = 0; is_head < 2; is_head++) {
+        struct stage *stage = scene_open(&http);
+        struct peer *peer = stage_meet(stage, "a");
+        peer->unsent = is_head ? 1 : 0;
+        struct crew_request *request = begin_stream(stage, peer);
+        if (!is_head) {
+            stage_pass(stage, 10 * SEND_MS);
+            assert_null(peer->conn->outstanding);
+            assert_int_equal(crew_reply_write(request, "x", 1), CREW_SENT);
+            peer->unsent = 1;
+            stage_run(stage);
+        }
+        stage_pass_most(stage, SEND_MS);
+        assert_false(peer->is_closed);
+        stage_pass_rest(stage);
+        stage_pass(stage, 2 * STAGE_TICK_MS);
+        stage_expect(stage, "a request /a; a close timeout");
+        stage_free(stage);
+    }
+}
+
+static void test_a_stream_lasts_while_it_is_taken(void **state) {
+    struct stage *stage = *state;
+    struct peer *peer = stage->peers[0];
+    struct crew_request *request = begin_stream(stage, peer);
+    for (unsigned i = 0; i < 4 * SEND_MS / STAGE_TICK_MS; i++) {
+        assert_int_equal(crew_reply_write(request, "xy", 2), CREW_SENT);
+        peer->unsent = 1; /* the last piece is on its way */
+        stage_pass(stage, STAGE_TICK_MS);
+    }
+    stage_pass(stage, SEND_MS / 2);
+    peer->unsent = 0;
+    stage_pass(stage, 10 * SEND_MS);
+    stage_expect(stage, "a request /a");
+    assert_null(peer->conn->outstanding);
+}
+
 /* What went to the kernel before the pause, or in it. */
 static void test_a_pause_ends_for_who_acknowledges_nothing(void **state) {
     (void)state;
@@ -325,6 +376,8 @@ int main(void) {
         SCENE_TEST(test_a_pause_with_nothing_outstanding_is_blameless, &tcp),
         SCENE_TEST(test_a_pause_with_nothing_outstanding_is_blameless, &websocket),
         SCENE_TEST(test_a_pause_with_nothing_outstanding_is_blameless, &http),
+        cmocka_unit_test(test_a_stream_ends_for_who_acknowledges_nothing),
+        SCENE_TEST(test_a_stream_lasts_while_it_is_taken, &http),
         cmocka_unit_test(test_a_pause_ends_for_who_acknowledges_nothing),
         SCENE_TEST(test_a_pause_with_a_queue_lasts_while_it_is_taken, &tcp),
         SCENE_TEST(test_an_end_lasts_while_it_is_taken, &websocket),

@@ -13,6 +13,7 @@
 #include "conn_state.h"
 #include "http_date.h"
 #include "http_response.h"
+#include "outstanding.h"
 #include "request.h"
 #include "service.h"
 #include "worker.h"
@@ -85,6 +86,12 @@ int http1_check_head(struct crew_request *request, const struct reply_head *head
     return len < 0 ? (int)len : 0;
 }
 
+/* Nobody asks the client of an answer in pieces whether it is there, and the kernel takes a few
+ * bytes for one that has vanished. Without memory the next piece is watched. */
+static void watch_stream(const struct crew_request *request) {
+    (void)outstanding_watch_stream(request->conn);
+}
+
 int http1_send_head(struct crew_request *request, const struct reply_head *head,
                     const void *body, size_t len) {
     char bytes[REQUEST_REPLY_HEAD_MAX];
@@ -92,12 +99,15 @@ int http1_send_head(struct crew_request *request, const struct reply_head *head,
     if (head_len < 0)
         return (int)head_len;
     request->is_chunked = head->framing == REPLY_PIECES && request->head.minor_version >= 1;
+    if (head->framing == REPLY_PIECES)
+        watch_stream(request);
     const struct iovec parts[] = {{bytes, (size_t)head_len}, {(void *)(uintptr_t)body, len}};
     return conn_write_answer(request->conn, parts, body && len > 0 ? 2 : 1);
 }
 
 int http1_send_piece(struct crew_request *request, const void *data, size_t len) {
     char size[HTTP_CHUNK_HEADER_MAX];
+    watch_stream(request);
     if (!request->is_chunked) {
         const struct iovec part = {(void *)(uintptr_t)data, len};
         return conn_write(request->conn, &part, 1);
